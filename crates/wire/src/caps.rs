@@ -1,0 +1,82 @@
+//! Every limit of the program, in one place, with its unit in its name.
+//!
+//! What happens beyond a limit is told at the use: an error that names it, never a silent cut.
+
+/// Longest request target (path and query), in bytes; beyond it 414.
+pub const TARGET_BYTES_MAX: usize = 8_192;
+/// Longest project id, in characters.
+pub const PROJECT_ID_CHARS_MAX: usize = 256;
+/// Longest enterprise project id that a query may carry, in characters.
+pub const ENTERPRISE_PROJECT_ID_CHARS_MAX: usize = 128;
+/// Shortest token, in characters.
+pub const TOKEN_CHARS_MIN: usize = 32;
+/// Longest token, in characters.
+pub const TOKEN_CHARS_MAX: usize = 4_096;
+
+/// Fewest rows of a page of the HSS API.
+pub const PAGE_LIMIT_MIN: u32 = 10;
+/// Most rows of a page.
+pub const PAGE_LIMIT_MAX: u32 = 200;
+/// Largest offset of a page of the HSS API.
+pub const PAGE_OFFSET_MAX: u32 = 2_000_000;
+/// Longest string parameter of the HSS API, in characters.
+pub const PARAMETER_CHARS_MAX: usize = 256;
+
+/// Largest body of a report or heartbeat request as sent, in bytes.
+pub const BODY_SENT_BYTES_MAX: usize = 12 << 20;
+/// Largest body of a report or heartbeat request after decompression, in bytes.
+pub const BODY_UNPACKED_BYTES_MAX: usize = 64 << 20;
+/// Largest zstd window, as a power of two: 8 MiB.
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+/// Deepest nesting of a JSON body.
+pub const JSON_DEPTH_MAX: usize = 16;
+/// Most characters of a faulty value that an error shows.
+pub const FAULT_VALUE_CHARS_MAX: usize = 64;
+/// Most reports or heartbeats of one request.
+pub const BATCH_MAX: usize = 1_000;
+
+/// Longest host id, in characters of `[A-Za-z0-9._:-]`.
+pub const HOST_ID_CHARS_MAX: usize = 64;
+/// Longest agent id, in characters.
+pub const AGENT_ID_CHARS_MAX: usize = 64;
+/// Longest path of a program and longest container name, in characters.
+pub const PATH_CHARS_MAX: usize = 4_096;
+/// Longest name of a network namespace and longest container id, in characters.
+pub const NETNS_CHARS_MAX: usize = 128;
+/// Longest string of every other kind, in characters.
+pub const STRING_CHARS_MAX: usize = 256;
+/// Most addresses in `host.host_ips` and most entries in `published` of one open port.
+pub const ADDRESSES_MAX: usize = 256;
+/// Largest process id of Linux (`PID_MAX_LIMIT`, include/linux/threads.h).
+pub const PID_MAX: u32 = 4_194_304;
+/// Largest generation and sequence: the largest integer that every JSON reader keeps exact.
+pub const PAIR_MAX: u64 = (1 << 53) - 1;
+/// How far ahead of the server's clock a generation may be, in seconds.
+pub const GENERATION_AHEAD_S_MAX: u64 = 86_400;
+/// Most open ports of one report.
+pub const OPEN_PORTS_MAX: usize = 20_000;
+/// Most transients of one report.
+pub const TRANSIENTS_MAX: usize = 1_000;
+/// Shortest heartbeat interval of a host, in seconds.
+pub const HEARTBEAT_INTERVAL_S_MIN: u32 = 1;
+/// Longest heartbeat interval of a host, in seconds.
+pub const HEARTBEAT_INTERVAL_S_MAX: u32 = 86_400;
+/// Heartbeat interval of a host that names none, in seconds.
+pub const HEARTBEAT_INTERVAL_S_DEFAULT: u32 = 30;
+/// A host is fresh while it was heard within this many of its own intervals.
+pub const FRESH_INTERVALS: u32 = 3;
+
+/// Most submissions that wait for the committer; beyond it 429 with Retry-After.
+pub const COMMIT_QUEUE_MAX: usize = 16_384;
+/// Most bytes of submissions that wait for the committer; beyond it 429 with Retry-After.
+pub const COMMIT_QUEUE_BYTES_MAX: usize = 256 << 20;
+/// Most reports of one durable write.
+pub const COMMIT_BATCH_MAX: usize = 4_096;
+/// Most connections the server holds open.
+pub const CONNECTIONS_MAX: usize = 4_096;
+/// Most bytes of one request's head.
+pub const HEAD_BYTES_MAX: usize = 64 << 10;
+/// Longest time to send a request's head, in seconds.
+pub const HEAD_READ_S_MAX: u64 = 10;
+/// Longest time to send a request's body, in seconds.
+pub const BODY_READ_S_MAX: u64 = 60;

@@ -1,0 +1,3 @@
+//! The HSS v5 compatibility surface: requests and answers (contract section 1, design decisions).
+
+pub mod port_statistics;

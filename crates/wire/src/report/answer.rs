@@ -1,0 +1,71 @@
+//! What the server says of each report, in the order they were sent.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+
+/// The body of the answer to `POST …/reports`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportsAnswer {
+    /// One result a report, in the order sent.
+    pub results: Vec<ReportResult>,
+}
+
+/// What became of one report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportResult {
+    /// Its place in the request, from 0.
+    pub index: usize,
+    /// Its host, where that could be read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub host_id: Option<String>,
+    /// What became of it.
+    pub status: Status,
+    /// The digest of the set as the server reads it, of an accepted report.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub digest: Option<Digest>,
+    /// When the server wants to hear the host next, in seconds, of an accepted report.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_heartbeat_s: Option<u32>,
+    /// What the server holds, where a report is stale or in conflict.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub current: Option<Current>,
+    /// The code of a rejection, as text: an agent may be older than the server.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error_code: Option<String>,
+    /// What was wrong and what is allowed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error_msg: Option<String>,
+    /// The field at fault, such as `reports[2].open_ports[3].port`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub field: Option<String>,
+    /// A word for programs, such as `identity_conflict`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+}
+
+/// The three things that can become of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Durable and visible.
+    Accepted,
+    /// Older than what the server holds; nothing was changed.
+    Stale,
+    /// Faulty or in conflict; nothing was changed.
+    Rejected,
+}
+
+/// The newest report that the server holds of a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Current {
+    /// Its generation.
+    pub generation: u64,
+    /// Its sequence.
+    pub sequence: u64,
+    /// The agent that sent it.
+    #[serde(default)]
+    pub agent_id: Option<String>,
+    /// The digest of its set.
+    pub digest: Digest,
+}

@@ -1,0 +1,102 @@
+//! Moments as every border shows them: RFC 3339 in UTC, to the microsecond.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A moment: microseconds since 1970-01-01T00:00:00Z on the wall clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixMicros(pub i64);
+
+impl UnixMicros {
+    /// The moment `seconds` after 1970-01-01T00:00:00Z.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000))
+    }
+
+    /// Whole seconds since 1970-01-01T00:00:00Z, rounded down.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// This moment, `micros` later.
+    pub const fn plus_micros(self, micros: i64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+}
+
+/// What was given is not a moment in RFC 3339 that ends with `Z`.
+#[derive(Debug, thiserror::Error)]
+#[error("not a moment in RFC 3339 that ends with Z")]
+pub struct NotAMoment;
+
+impl FromStr for UnixMicros {
+    type Err = NotAMoment;
+
+    fn from_str(text: &str) -> Result<Self, NotAMoment> {
+        // The parser also takes a space for `T` and moments without seconds; RFC 3339 does not.
+        let strict = text.ends_with('Z')
+            && text.as_bytes().get(10) == Some(&b'T')
+            && text.as_bytes().get(16) == Some(&b':');
+        if !strict {
+            return Err(NotAMoment);
+        }
+        let moment: jiff::Timestamp = text.parse().map_err(|_| NotAMoment)?;
+        Ok(Self(moment.as_microsecond()))
+    }
+}
+
+impl fmt::Display for UnixMicros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(moment) => write!(f, "{moment}"),
+            // Only values outside the years -9999 to 9999; none is ever parsed or measured.
+            Err(_) => write!(f, "{}us", self.0),
+        }
+    }
+}
+
+impl Serialize for UnixMicros {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for UnixMicros {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_reads_and_writes_the_same_text() {
+        for text in [
+            "2026-11-24T02:13:00Z",
+            "2026-11-24T02:13:00.000001Z",
+            "1969-12-31T23:59:59Z",
+        ] {
+            assert_eq!(text.parse::<UnixMicros>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn anything_but_rfc_3339_with_z_is_refused() {
+        for text in [
+            "",
+            "2026-11-24",
+            "2026-11-24 02:13:00Z",
+            "2026-11-24T02:13:00+00:00",
+            "2026-11-24T02:13Z",
+            "1764000000",
+            "2026-13-01T00:00:00Z",
+        ] {
+            assert!(text.parse::<UnixMicros>().is_err(), "{text}");
+        }
+    }
+}
