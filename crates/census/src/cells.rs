@@ -1,0 +1,265 @@
+//! What one host adds to the counts: a multiset of cells.
+//!
+//! A cell is (category, address family, port, transport). A host has each of its cells once in
+//! category host, and as often as it has containers with that cell in category container. Kept as
+//! a sorted list with repeats: four bytes a cell, exact at any number, and two of them differ by
+//! one walk along both.
+
+use std::cmp::Ordering;
+
+use portolan_wire::open_port::{Category, OpenPort, Transport};
+
+/// The place of a row in its list: port, then TCP before UDP. 17 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RowKey(pub(crate) u32);
+
+impl RowKey {
+    /// The key of (port, transport).
+    pub(crate) fn new(port: u16, transport: Transport) -> Self {
+        Self(u32::from(port) << 1 | u32::from(transport == Transport::Udp))
+    }
+
+    /// The port.
+    pub(crate) fn port(self) -> u16 {
+        // The key holds 17 bits, of which this drops the lowest.
+        u16::try_from(self.0 >> 1).unwrap_or(u16::MAX)
+    }
+
+    /// The transport.
+    pub(crate) fn transport(self) -> Transport {
+        if self.0 & 1 == 1 {
+            Transport::Udp
+        } else {
+            Transport::Tcp
+        }
+    }
+}
+
+/// Which of the four row lists of a scope: by category, and all sockets or IPv6 ones only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ListId {
+    /// The category.
+    pub(crate) category: Category,
+    /// Whether only IPv6 sockets are in it.
+    pub(crate) v6: bool,
+}
+
+impl ListId {
+    pub(crate) const ALL: [Self; 4] = [
+        Self {
+            category: Category::Host,
+            v6: false,
+        },
+        Self {
+            category: Category::Host,
+            v6: true,
+        },
+        Self {
+            category: Category::Container,
+            v6: false,
+        },
+        Self {
+            category: Category::Container,
+            v6: true,
+        },
+    ];
+
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.category == Category::Container) << 1 | usize::from(self.v6)
+    }
+}
+
+/// One cell, as one number: list (2 bits), then row key (17 bits).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Cell(u32);
+
+impl Cell {
+    pub(crate) fn new(list: ListId, key: RowKey) -> Self {
+        let list = u32::from(list.category == Category::Container) << 1 | u32::from(list.v6);
+        Self(list << 17 | key.0)
+    }
+
+    pub(crate) fn key(self) -> RowKey {
+        RowKey(self.0 & 0x1_ffff)
+    }
+
+    pub(crate) fn list(self) -> ListId {
+        let category = if self.0 >> 18 & 1 == 1 {
+            Category::Container
+        } else {
+            Category::Host
+        };
+        ListId {
+            category,
+            v6: self.0 >> 17 & 1 == 1,
+        }
+    }
+}
+
+/// The cells of one host, sorted, each as often as it counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cells(Box<[Cell]>);
+
+/// What the counts need to know of an open port.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted<'a> {
+    /// The container it counts for within its host; `None` in category host.
+    pub container_asset: Option<&'a str>,
+    /// Whether the socket is an IPv6 one.
+    pub v6: bool,
+    /// The port.
+    pub port: u16,
+    /// The transport.
+    pub transport: Transport,
+}
+
+impl<'a> From<&'a OpenPort> for Counted<'a> {
+    fn from(port: &'a OpenPort) -> Self {
+        Self {
+            container_asset: port.container_asset(),
+            v6: port.laddr.is_ipv6(),
+            port: port.port,
+            transport: port.transport,
+        }
+    }
+}
+
+impl Cells {
+    /// The cells of a set of open ports.
+    pub fn of<'a>(ports: impl IntoIterator<Item = Counted<'a>>) -> Self {
+        // (asset, cell): the asset within the host is the container, or "" for the host itself.
+        let mut counted: Vec<(&str, Cell)> = Vec::new();
+        for port in ports {
+            let asset = port.container_asset.unwrap_or("");
+            let key = RowKey::new(port.port, port.transport);
+            let category = if port.container_asset.is_some() {
+                Category::Container
+            } else {
+                Category::Host
+            };
+            counted.push((
+                asset,
+                Cell::new(
+                    ListId {
+                        category,
+                        v6: false,
+                    },
+                    key,
+                ),
+            ));
+            if port.v6 {
+                counted.push((asset, Cell::new(ListId { category, v6: true }, key)));
+            }
+        }
+        counted.sort_unstable();
+        counted.dedup();
+        let mut cells: Vec<Cell> = counted.into_iter().map(|(_, cell)| cell).collect();
+        cells.sort_unstable();
+        Self(cells.into())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Cell> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// How often a cell counts.
+    pub(crate) fn count(&self, cell: Cell) -> u32 {
+        let from = self.0.partition_point(|&c| c < cell);
+        let repeats = self.0.iter().skip(from).take_while(|&&c| c == cell).count();
+        u32::try_from(repeats).unwrap_or(u32::MAX)
+    }
+
+    /// Tells `each` by how much every cell that differs grows (or, negative, shrinks) from
+    /// `before` to `self`. A cell may be told several times; the sum is the difference.
+    pub(crate) fn differences(&self, before: &Self, mut each: impl FnMut(Cell, i32)) {
+        let (mut old, mut new) = (before.iter().peekable(), self.iter().peekable());
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => return,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(was), Some(is)) => was.cmp(is),
+            };
+            if order.is_le() {
+                let was = old.next();
+                if let (Ordering::Less, Some(was)) = (order, was) {
+                    each(was, -1);
+                }
+            }
+            if order.is_ge() {
+                let is = new.next();
+                if let (Ordering::Greater, Some(is)) = (order, is) {
+                    each(is, 1);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells(ports: &[OpenPort]) -> Cells {
+        Cells::of(ports.iter().map(Counted::from))
+    }
+
+    fn port(laddr: &str, number: u16, netns: Option<&str>) -> OpenPort {
+        let mut port = OpenPort::new(Transport::Tcp, laddr.parse().unwrap(), number);
+        port.netns = netns.map(Into::into);
+        port
+    }
+
+    #[test]
+    fn addresses_families_and_twins_of_one_asset_count_once() {
+        let cells = cells(&[
+            port("0.0.0.0", 80, None),
+            port("127.0.0.1", 80, None),
+            port("::", 80, None),
+        ]);
+        let key = RowKey::new(80, Transport::Tcp);
+        assert_eq!(cells.count(Cell::new(ListId::ALL[0], key)), 1);
+        assert_eq!(
+            cells.count(Cell::new(ListId::ALL[1], key)),
+            1,
+            "one of them is IPv6"
+        );
+        assert_eq!(cells.0.len(), 2);
+    }
+
+    #[test]
+    fn each_container_of_a_host_counts() {
+        let cells = cells(&[
+            port("0.0.0.0", 80, Some("a")),
+            port("0.0.0.0", 80, Some("b")),
+            port("1.1.1.1", 80, Some("b")),
+        ]);
+        assert_eq!(
+            cells.count(Cell::new(ListId::ALL[2], RowKey::new(80, Transport::Tcp))),
+            2
+        );
+    }
+
+    #[test]
+    fn differences_are_those_of_the_multisets() {
+        let before = cells(&[
+            port("0.0.0.0", 80, Some("a")),
+            port("0.0.0.0", 80, Some("b")),
+            port("0.0.0.0", 22, None),
+        ]);
+        let after = cells(&[port("0.0.0.0", 80, Some("a")), port("0.0.0.0", 23, None)]);
+        let mut told = Vec::new();
+        after.differences(&before, |cell, by| {
+            told.push((cell.list().category, cell.key().port(), by))
+        });
+        told.sort_unstable();
+        assert_eq!(
+            told,
+            [
+                (Category::Host, 22, -1),
+                (Category::Host, 23, 1),
+                (Category::Container, 80, -1)
+            ]
+        );
+    }
+}

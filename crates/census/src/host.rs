@@ -1,0 +1,77 @@
+//! What the census keeps of one host: enough to order its reports, confirm its heartbeats and
+//! undo what it added to the counts. Names, owners and addresses stay in the store.
+
+use std::sync::Arc;
+
+use portolan_wire::digest::Digest;
+use portolan_wire::ids::{EnterpriseProjectId, HostId};
+use portolan_wire::time::UnixMicros;
+
+use crate::cells::Cells;
+use crate::liveness::{Freshness, Live};
+
+/// The order of a host's reports, and nothing else orders them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pair {
+    /// Rises at each start of the agent.
+    pub generation: u64,
+    /// Rises with each report within a generation.
+    pub sequence: u64,
+}
+
+/// Which agents have spoken for a host. Agents are named by a 64-bit hash of their ids; 0 is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Agents {
+    /// The agent of the newest report.
+    pub current: u64,
+    /// The agent before it, if another one.
+    pub previous: u64,
+    /// When the current one took over from the previous one.
+    pub switched_at: UnixMicros,
+}
+
+/// What a commit says of one host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostFacts {
+    /// The host.
+    pub id: HostId,
+    /// The enterprise project it belongs to.
+    pub enterprise_project: EnterpriseProjectId,
+    /// The pair of its newest report.
+    pub pair: Pair,
+    /// When that report was committed: never the same or earlier than a commit before it.
+    pub at: UnixMicros,
+    /// The digest of its set.
+    pub digest: Digest,
+    /// The hash of its stored record, for the store's sum.
+    pub record_hash: u128,
+    /// Which agents have spoken for it.
+    pub agents: Agents,
+    /// How often it will be heard, in seconds.
+    pub heartbeat_interval_s: u32,
+    /// Open ports in its set.
+    pub open_ports: u32,
+    /// What it adds to the counts.
+    pub cells: Cells,
+}
+
+/// One host of the census.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// What its newest commit says.
+    pub facts: HostFacts,
+    /// When it was heard; shared by all versions of the host, since hearing is no commit.
+    pub(crate) live: Arc<Live>,
+}
+
+impl Host {
+    /// Whether the host is fresh, and when it was last heard (seconds since 1970).
+    pub fn freshness(&self) -> (Freshness, u32) {
+        self.live.freshness()
+    }
+
+    /// Whether two agents speak for the host at `now_s`.
+    pub fn in_conflict(&self, now_s: u32) -> bool {
+        self.live.conflict_until_s() > now_s
+    }
+}

@@ -1,0 +1,28 @@
+//! The census: the in-memory index that answers every query.
+//!
+//! [`State`] is one persistent value: cloning it is cheap, a commit copies only the nodes it
+//! touches, and a published clone never changes, so that readers need no lock.
+//! Holds: no clock, no I/O, no randomness, no async; `now` is an argument; the same commits give
+//! the same answers; every count equals a recount from the hosts' cells.
+#![forbid(unsafe_code)]
+
+mod cells;
+mod host;
+pub mod knowledge;
+mod listing;
+mod liveness;
+mod page;
+mod project;
+mod recount;
+mod rows;
+mod scope;
+mod slots;
+mod state;
+
+pub use cells::{Cells, Counted};
+pub use host::{Agents, Host, HostFacts, Pair};
+pub use liveness::{Freshness, HostCounts, Liveness};
+pub use page::{Cursor, Filter, Page, PageRequest, PageRow, Start};
+pub use project::{Project, Selection};
+pub use recount::{Difference, Recount};
+pub use state::{Commit, HostCommit, State};

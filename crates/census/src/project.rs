@@ -1,0 +1,248 @@
+//! One project of the census: its hosts, the counts of its enterprise projects and of the whole,
+//! and for each row the hosts that have it.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use imbl::{OrdMap, Vector};
+use portolan_wire::ids::{EnterpriseProjectId, HostId};
+use portolan_wire::open_port::{Category, Transport};
+
+use crate::cells::{Cell, Cells, ListId, RowKey};
+use crate::host::{Host, HostFacts};
+use crate::liveness::HostCounts;
+use crate::scope::Scope;
+use crate::slots::Slots;
+
+/// Which hosts of a project a query is about, as a credential and a request allow it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// Every host: the maintained whole-project view answers.
+    Whole,
+    /// The hosts of these enterprise projects.
+    Of(Vec<EnterpriseProjectId>),
+}
+
+impl Selection {
+    /// Whether a host of that enterprise project is selected.
+    pub fn holds(&self, enterprise_project: &EnterpriseProjectId) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Of(list) => list.contains(enterprise_project),
+        }
+    }
+}
+
+/// A project.
+#[derive(Clone, Debug, Default)]
+pub struct Project {
+    ids: OrdMap<HostId, u32>,
+    slots: Vector<Option<Arc<Host>>>,
+    free: Vector<u32>,
+    scopes: OrdMap<EnterpriseProjectId, Arc<Scope>>,
+    whole: Arc<Scope>,
+    /// By cell of a list of all families: the hosts that have it.
+    postings: OrdMap<Cell, Arc<Slots>>,
+}
+
+impl Project {
+    /// A host by its id.
+    pub fn host(&self, id: &str) -> Option<&Arc<Host>> {
+        self.ids.get(id).and_then(|&slot| self.by_slot(slot))
+    }
+
+    /// Hosts in the order of their ids, those after `after` only.
+    pub fn hosts_after(&self, after: Option<&str>) -> impl Iterator<Item = &Arc<Host>> {
+        let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(HostId::from(id)));
+        let range = self.ids.range((from, Bound::<HostId>::Unbounded));
+        range.filter_map(|(_, &slot)| self.by_slot(slot))
+    }
+
+    /// How many hosts there are.
+    pub fn host_count(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The enterprise projects that have hosts, in the order of their ids.
+    pub fn enterprise_projects(&self) -> impl Iterator<Item = &EnterpriseProjectId> {
+        self.scopes.keys()
+    }
+
+    /// The hosts of a selection on which (category, port, transport) is open, and on how many
+    /// assets of each.
+    pub fn hosts_with<'a>(
+        &'a self,
+        selection: &'a Selection,
+        category: Category,
+        port: u16,
+        transport: Transport,
+    ) -> impl Iterator<Item = (&'a Arc<Host>, u32)> {
+        let cell = Cell::new(
+            ListId {
+                category,
+                v6: false,
+            },
+            RowKey::new(port, transport),
+        );
+        let slots = self
+            .postings
+            .get(&cell)
+            .into_iter()
+            .flat_map(|slots| slots.iter());
+        let hosts = slots.filter_map(|slot| self.by_slot(slot));
+        hosts
+            .filter(|host| selection.holds(&host.facts.enterprise_project))
+            .map(move |host| (host, host.facts.cells.count(cell)))
+    }
+
+    /// Fresh and stale hosts of a selection.
+    pub fn fresh_and_stale(&self, selection: &Selection) -> (u64, u64) {
+        self.selected(selection)
+            .map(|scope| scope.counts.fresh_and_stale())
+            .fold((0, 0), |(fresh, stale), (f, s)| (fresh + f, stale + s))
+    }
+
+    pub(crate) fn selected<'a>(
+        &'a self,
+        selection: &'a Selection,
+    ) -> Box<dyn Iterator<Item = &'a Scope> + 'a> {
+        match selection {
+            Selection::Whole => Box::new(std::iter::once(&*self.whole)),
+            Selection::Of(list) => Box::new(
+                list.iter()
+                    .filter_map(|id| self.scopes.get(id).map(|scope| &**scope)),
+            ),
+        }
+    }
+
+    pub(crate) fn scope_counts(&self, id: &EnterpriseProjectId) -> Option<&Arc<HostCounts>> {
+        self.scopes.get(id).map(|scope| &scope.counts)
+    }
+
+    pub(crate) fn whole_counts(&self) -> &Arc<HostCounts> {
+        &self.whole.counts
+    }
+
+    fn by_slot(&self, slot: u32) -> Option<&Arc<Host>> {
+        self.slots.get(slot as usize).and_then(Option::as_ref)
+    }
+
+    /// Takes the host's newest facts in the place of what was held.
+    pub(crate) fn put(&mut self, facts: HostFacts) {
+        let slot = self.slot_for(&facts.id);
+        let before = self.by_slot(slot).cloned();
+        let moved = before
+            .as_ref()
+            .is_none_or(|b| b.facts.enterprise_project != facts.enterprise_project);
+        if moved {
+            if let Some(before) = &before {
+                self.leave(slot, &before.facts);
+            }
+            self.enter(slot, &facts);
+        } else if let Some(before) = &before
+            && before.facts.cells != facts.cells
+        {
+            self.scope_differs(&facts.enterprise_project, &facts.cells, &before.facts.cells);
+        }
+        let held = before
+            .as_ref()
+            .map_or_else(Cells::default, |b| b.facts.cells.clone());
+        if held != facts.cells {
+            let whole = Arc::make_mut(&mut self.whole);
+            facts
+                .cells
+                .differences(&held, |cell, by| whole.add(cell, by));
+            self.post(slot, &facts.cells, &held);
+        }
+        let live = before.map(|b| Arc::clone(&b.live)).unwrap_or_default();
+        self.slots
+            .set(slot as usize, Some(Arc::new(Host { facts, live })));
+    }
+
+    /// Takes the host and all it added away.
+    pub(crate) fn remove(&mut self, id: &HostId) {
+        let Some(slot) = self.ids.remove(id) else {
+            return;
+        };
+        let Some(host) = self.slots.set(slot as usize, None) else {
+            return;
+        };
+        self.leave(slot, &host.facts);
+        let whole = Arc::make_mut(&mut self.whole);
+        whole.hosts.remove(slot);
+        Cells::default().differences(&host.facts.cells, |cell, by| whole.add(cell, by));
+        self.post(slot, &Cells::default(), &host.facts.cells);
+        self.free.push_back(slot);
+    }
+
+    fn slot_for(&mut self, id: &HostId) -> u32 {
+        if let Some(&slot) = self.ids.get(id) {
+            return slot;
+        }
+        let slot = self.free.pop_back().unwrap_or_else(|| {
+            self.slots.push_back(None);
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        self.ids.insert(id.clone(), slot);
+        Arc::make_mut(&mut self.whole).hosts.insert(slot);
+        slot
+    }
+
+    fn enter(&mut self, slot: u32, facts: &HostFacts) {
+        let scope = self
+            .scopes
+            .entry(facts.enterprise_project.clone())
+            .or_default();
+        let scope = Arc::make_mut(scope);
+        scope.hosts.insert(slot);
+        facts
+            .cells
+            .differences(&Cells::default(), |cell, by| scope.add(cell, by));
+    }
+
+    fn leave(&mut self, slot: u32, facts: &HostFacts) {
+        let Some(scope) = self.scopes.get_mut(&facts.enterprise_project) else {
+            return;
+        };
+        let scope = Arc::make_mut(scope);
+        scope.hosts.remove(slot);
+        Cells::default().differences(&facts.cells, |cell, by| scope.add(cell, by));
+        if scope.hosts.is_empty() {
+            debug_assert!(scope.has_no_rows(), "rows without hosts");
+            self.scopes.remove(&facts.enterprise_project);
+        }
+    }
+
+    fn scope_differs(&mut self, id: &EnterpriseProjectId, cells: &Cells, before: &Cells) {
+        let Some(scope) = self.scopes.get_mut(id) else {
+            return;
+        };
+        let scope = Arc::make_mut(scope);
+        cells.differences(before, |cell, by| scope.add(cell, by));
+    }
+
+    fn post(&mut self, slot: u32, cells: &Cells, before: &Cells) {
+        cells.differences(before, |cell, by| {
+            if cell.list().v6 {
+                return;
+            }
+            let (had, has) = (before.count(cell) > 0, cells.count(cell) > 0);
+            if has && !had && by > 0 {
+                Arc::make_mut(self.postings.entry(cell).or_default()).insert(slot);
+            } else if had && !has && by < 0 {
+                self.unpost(slot, cell);
+            }
+        });
+    }
+
+    fn unpost(&mut self, slot: u32, cell: Cell) {
+        let Some(slots) = self.postings.get_mut(&cell) else {
+            return;
+        };
+        let slots = Arc::make_mut(slots);
+        slots.remove(slot);
+        if slots.is_empty() {
+            self.postings.remove(&cell);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! A set of host slots, in pieces that commits share with what readers hold.
+//!
+//! A slot is a host's small number within its project. One bitmap of 1,000,000 hosts is 128 KB, too
+//! much to copy at a commit; here each piece covers 65,536 slots and is at most 8 KB.
+
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+
+const PIECE_BITS: u32 = 16;
+
+/// The set.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Slots {
+    /// (slot >> 16, the low 16 bits of its slots), ascending, none empty.
+    pieces: Vec<(u32, Arc<RoaringBitmap>)>,
+}
+
+impl Slots {
+    pub(crate) fn insert(&mut self, slot: u32) {
+        let high = slot >> PIECE_BITS;
+        let at = self.pieces.partition_point(|(piece, _)| *piece < high);
+        if self.pieces.get(at).is_none_or(|(piece, _)| *piece != high) {
+            self.pieces.insert(at, (high, Arc::default()));
+        }
+        if let Some((_, bits)) = self.pieces.get_mut(at) {
+            Arc::make_mut(bits).insert(low(slot));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, slot: u32) {
+        let high = slot >> PIECE_BITS;
+        let Ok(at) = self.pieces.binary_search_by_key(&high, |(piece, _)| *piece) else {
+            return;
+        };
+        if let Some((_, bits)) = self.pieces.get_mut(at) {
+            Arc::make_mut(bits).remove(low(slot));
+            if bits.is_empty() {
+                self.pieces.remove(at);
+            }
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.pieces
+            .iter()
+            .flat_map(|(high, bits)| bits.iter().map(move |low| high << PIECE_BITS | low))
+    }
+}
+
+fn low(slot: u32) -> u32 {
+    slot & 0xffff
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn slots_equal_a_set(steps in prop::collection::vec((any::<bool>(), prop_oneof![0u32..50, 65_500u32..65_600, any::<u32>()]), 0..300)) {
+            let (mut slots, mut model) = (Slots::default(), BTreeSet::new());
+            for (insert, slot) in steps {
+                if insert { slots.insert(slot); model.insert(slot); } else { slots.remove(slot); model.remove(&slot); }
+            }
+            prop_assert_eq!(slots.is_empty(), model.is_empty());
+            prop_assert!(slots.iter().eq(model));
+        }
+    }
+}

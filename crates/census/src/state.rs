@@ -1,0 +1,72 @@
+//! The whole census as one value, and the one way to change it.
+
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use portolan_wire::ids::{HostKey, ProjectId};
+
+use crate::host::{Host, HostFacts};
+use crate::project::Project;
+
+/// One change of the census.
+#[derive(Clone, Debug)]
+pub enum Commit {
+    /// A host's newest report was committed.
+    Put(HostCommit),
+    /// A host was removed.
+    Remove(HostKey),
+}
+
+/// What a committed report says of its host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostCommit {
+    /// The project.
+    pub project: ProjectId,
+    /// The host.
+    pub facts: HostFacts,
+}
+
+/// The census. A clone is a snapshot: cheap to make, and it never changes.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    projects: OrdMap<ProjectId, Arc<Project>>,
+}
+
+impl State {
+    /// Applies a commit. The caller decides which reports become commits; the census takes them in
+    /// the order given.
+    pub fn apply(&mut self, commit: Commit) {
+        match commit {
+            Commit::Put(HostCommit { project, facts }) => {
+                Arc::make_mut(self.projects.entry(project).or_default()).put(facts);
+            }
+            Commit::Remove(key) => {
+                let Some(project) = self.projects.get_mut(&key.project) else {
+                    return;
+                };
+                let project = Arc::make_mut(project);
+                project.remove(&key.host);
+                if project.host_count() == 0 {
+                    self.projects.remove(&key.project);
+                }
+            }
+        }
+    }
+
+    /// A project that has hosts.
+    pub fn project(&self, id: &str) -> Option<&Arc<Project>> {
+        self.projects.get(id)
+    }
+
+    /// The projects that have hosts, in the order of their ids.
+    pub fn projects(&self) -> impl Iterator<Item = (&ProjectId, &Arc<Project>)> {
+        self.projects.iter()
+    }
+
+    /// A host.
+    pub fn host(&self, key: &HostKey) -> Option<&Arc<Host>> {
+        self.projects
+            .get(&key.project)
+            .and_then(|project| project.host(key.host.as_str()))
+    }
+}

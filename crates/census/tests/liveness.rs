@@ -1,0 +1,107 @@
+//! Freshness: when it begins, when it ends, and that the counts are those of the hosts.
+
+use std::collections::BTreeMap;
+
+use portolan_census::{
+    Agents, Cells, Commit, Freshness, HostCommit, HostFacts, Liveness, Pair, Selection, State,
+};
+use portolan_wire::digest::Digest;
+use portolan_wire::ids::HostKey;
+use portolan_wire::time::UnixMicros;
+use proptest::prelude::*;
+
+fn put(state: &mut State, id: &str, enterprise_project: &str, interval_s: u32) {
+    let facts = HostFacts {
+        id: id.into(),
+        enterprise_project: enterprise_project.into(),
+        pair: Pair::default(),
+        at: UnixMicros(0),
+        digest: Digest::default(),
+        record_hash: 0,
+        agents: Agents::default(),
+        heartbeat_interval_s: interval_s,
+        open_ports: 0,
+        cells: Cells::default(),
+    };
+    state.apply(Commit::Put(HostCommit {
+        project: "p".into(),
+        facts,
+    }));
+}
+
+fn heard(state: &State, liveness: &Liveness, id: &str, heard_s: u32, now_s: u32) {
+    let project = state.project("p").unwrap();
+    liveness.heard(project, project.host(id).unwrap(), heard_s, now_s);
+}
+
+fn counts(state: &State, scope: &[&str]) -> (u64, u64) {
+    let selection = Selection::Of(scope.iter().map(|id| (*id).into()).collect());
+    state.project("p").unwrap().fresh_and_stale(&selection)
+}
+
+#[test]
+fn a_host_is_fresh_for_three_of_its_intervals_and_not_a_second_longer() {
+    let (mut state, liveness) = (State::default(), Liveness::new(0));
+    put(&mut state, "a", "0", 10);
+    heard(&state, &liveness, "a", 100, 100);
+    liveness.roll(130);
+    assert_eq!(counts(&state, &["0"]), (1, 0));
+    liveness.roll(131);
+    assert_eq!(
+        counts(&state, &["0"]),
+        (0, 1),
+        "silence makes stale, and nothing is closed"
+    );
+    heard(&state, &liveness, "a", 200, 200);
+    assert_eq!(counts(&state, &["0"]), (1, 0));
+}
+
+#[test]
+fn after_a_restart_a_host_is_fresh_until_three_intervals_after_the_start() {
+    let (mut state, liveness) = (State::default(), Liveness::new(1_000));
+    put(&mut state, "a", "0", 10);
+    heard(&state, &liveness, "a", 5, 1_000);
+    liveness.roll(1_030);
+    assert_eq!(counts(&state, &["0"]), (1, 0));
+    let (freshness, last_seen_s) = state.project("p").unwrap().host("a").unwrap().freshness();
+    assert_eq!(
+        (freshness, last_seen_s),
+        (Freshness::Fresh, 5),
+        "when it was heard is told as it was"
+    );
+    liveness.roll(1_031);
+    assert_eq!(counts(&state, &["0"]), (0, 1));
+}
+
+proptest! {
+    /// Hearing, moving, removing and time, in any order, against when each host was heard.
+    #[test]
+    fn the_counts_are_those_of_the_hosts(steps in prop::collection::vec((0u32..4, 0usize..3, 0usize..3, 0u32..20), 1..80)) {
+        let (mut state, liveness) = (State::default(), Liveness::new(0));
+        put(&mut state, "anchor", "0", 1);
+        heard(&state, &liveness, "anchor", 0, 0);
+        let mut model = BTreeMap::<&str, (&str, u32)>::new();
+        let mut now_s = 10;
+        for (action, host, scope, by) in steps {
+            let (id, scope) = (["a", "b", "c"][host], ["0", "x", "y"][scope]);
+            match action {
+                0 => { put(&mut state, id, scope, 5); heard(&state, &liveness, id, now_s, now_s); model.insert(id, (scope, now_s)); }
+                1 => if let Some(entry) = model.get_mut(id) { heard(&state, &liveness, id, now_s, now_s); entry.1 = now_s; },
+                2 => if model.remove(id).is_some() {
+                    liveness.forget(state.project("p").unwrap().host(id).unwrap());
+                    state.apply(Commit::Remove(HostKey { project: "p".into(), host: id.into() }));
+                },
+                _ => now_s += by,
+            }
+            liveness.roll(now_s);
+            for scope in ["0", "x", "y"] {
+                let of = |fresh: bool| {
+                    let anchor = scope == "0" && fresh == (now_s <= 3);
+                    let hosts = model.values().filter(|(at, heard_s)| *at == scope && (now_s - heard_s <= 15) == fresh);
+                    hosts.count() as u64 + u64::from(anchor)
+                };
+                prop_assert_eq!(counts(&state, &[scope]), (of(true), of(false)));
+            }
+        }
+    }
+}

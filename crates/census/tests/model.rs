@@ -1,0 +1,454 @@
+//! The census against a naive model: sets of ports in maps, counted anew at each question.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portolan_census::{
+    Agents, Cells, Commit, Counted, Cursor, Filter, HostCommit, HostFacts, Page, PageRequest, Pair,
+    Project, Recount, Selection, Start, State, knowledge,
+};
+use portolan_wire::digest::Digest;
+use portolan_wire::hss::port_statistics::{PortStatus, SortDir};
+use portolan_wire::ids::{EnterpriseProjectId, HostId, HostKey};
+use portolan_wire::open_port::{Category, OpenPort, Transport, canonicalise};
+use portolan_wire::time::UnixMicros;
+use proptest::prelude::*;
+
+/// Host id -> (enterprise project, its open ports).
+#[derive(Clone, Debug, Default)]
+struct Model {
+    hosts: BTreeMap<String, (String, Vec<OpenPort>)>,
+}
+
+impl Model {
+    /// (port, type) -> distinct assets, by the words of the design alone.
+    fn counts(&self, scope: Option<&[&str]>, filter: &Filter) -> BTreeMap<(u16, Transport), u64> {
+        let mut assets = BTreeMap::<(u16, Transport), BTreeSet<(String, String)>>::new();
+        for (id, (enterprise_project, ports)) in &self.hosts {
+            if scope.is_some_and(|scope| !scope.contains(&enterprise_project.as_str())) {
+                continue;
+            }
+            for port in ports {
+                let category = if port.netns.is_some() {
+                    Category::Container
+                } else {
+                    Category::Host
+                };
+                let shown = category == filter.category
+                    && (!filter.v6 || port.laddr.is_ipv6())
+                    && filter.transport.is_none_or(|t| t == port.transport)
+                    && filter.port.is_none_or(|p| p == port.port)
+                    && filter
+                        .port_string
+                        .as_ref()
+                        .is_none_or(|s| port.port.to_string().contains(s))
+                    && filter
+                        .status
+                        .is_none_or(|s| s == knowledge::status(port.port, port.transport));
+                if shown {
+                    let asset = match category {
+                        Category::Host => String::new(),
+                        Category::Container => port
+                            .container_id
+                            .clone()
+                            .or_else(|| port.netns.clone())
+                            .unwrap(),
+                    };
+                    assets
+                        .entry((port.port, port.transport))
+                        .or_default()
+                        .insert((id.clone(), asset));
+                }
+            }
+        }
+        assets
+            .into_iter()
+            .map(|(row, assets)| (row, assets.len() as u64))
+            .collect()
+    }
+
+    fn rows(
+        &self,
+        scope: Option<&[&str]>,
+        filter: &Filter,
+        dir: SortDir,
+    ) -> Vec<(u16, Transport, u64)> {
+        let mut rows: Vec<_> = self
+            .counts(scope, filter)
+            .into_iter()
+            .map(|((port, transport), num)| (port, transport, num))
+            .collect();
+        if dir == SortDir::Desc {
+            rows.sort_by_key(|(port, transport, _)| (std::cmp::Reverse(*port), *transport));
+        }
+        rows
+    }
+}
+
+fn facts(id: &str, enterprise_project: &str, ports: &[OpenPort], version: u64) -> HostFacts {
+    HostFacts {
+        id: HostId::from(id),
+        enterprise_project: EnterpriseProjectId::from(enterprise_project),
+        pair: Pair {
+            generation: 1,
+            sequence: version,
+        },
+        at: UnixMicros(i64::try_from(version).unwrap()),
+        digest: Digest::of(ports),
+        record_hash: u128::from(version),
+        agents: Agents::default(),
+        heartbeat_interval_s: 30,
+        open_ports: u32::try_from(ports.len()).unwrap(),
+        cells: Cells::of(ports.iter().map(Counted::from)),
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Put(String, String, Vec<OpenPort>),
+    Remove(String),
+}
+
+fn ports() -> impl Strategy<Value = Vec<OpenPort>> {
+    // Few values, so that hosts share rows and rows come and go.
+    let number = prop_oneof![
+        Just(22),
+        Just(80),
+        Just(8080),
+        Just(53),
+        Just(6379),
+        1u16..30,
+        60_000u16..60_040
+    ];
+    let address = prop_oneof![
+        Just("0.0.0.0"),
+        Just("::"),
+        Just("127.0.0.1"),
+        Just("fd00::1")
+    ];
+    let place = prop_oneof![
+        3 => Just((None, None)),
+        1 => Just((Some("n1"), None)),
+        1 => Just((Some("n2"), Some("c2"))),
+        1 => Just((Some("n3"), Some("c2"))),
+        1 => Just((None, Some("c4"))),
+    ];
+    let port = (any::<bool>(), address, number, place).prop_map(
+        |(udp, address, number, (netns, container))| {
+            let transport = if udp { Transport::Udp } else { Transport::Tcp };
+            let mut port = OpenPort::new(transport, address.parse().unwrap(), number);
+            port.netns = netns.map(Into::into);
+            port.container_id = container.map(Into::into);
+            port
+        },
+    );
+    prop::collection::vec(port, 0..25).prop_map(|mut ports| {
+        canonicalise(&mut ports);
+        ports
+    })
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let host = prop_oneof![Just("a"), Just("b"), Just("c"), Just("d")];
+    let enterprise_project = prop_oneof![Just("0"), Just("x"), Just("y")];
+    let step = prop_oneof![
+        5 => (host.clone(), enterprise_project, ports())
+            .prop_map(|(h, e, p)| Step::Put(h.into(), e.into(), p)),
+        1 => host.prop_map(|h| Step::Remove(h.into())),
+    ];
+    prop::collection::vec(step, 1..30)
+}
+
+fn apply(state: &mut State, model: &mut Model, step: &Step, version: u64) {
+    match step {
+        Step::Put(id, enterprise_project, ports) => {
+            let facts = facts(id, enterprise_project, ports, version);
+            state.apply(Commit::Put(HostCommit {
+                project: "p".into(),
+                facts,
+            }));
+            model
+                .hosts
+                .insert(id.clone(), (enterprise_project.clone(), ports.clone()));
+        }
+        Step::Remove(id) => {
+            state.apply(Commit::Remove(HostKey {
+                project: "p".into(),
+                host: id.as_str().into(),
+            }));
+            model.hosts.remove(id);
+        }
+    }
+}
+
+fn selection(scope: Option<&[&str]>) -> Selection {
+    scope.map_or(Selection::Whole, |scope| {
+        Selection::Of(
+            scope
+                .iter()
+                .map(|id| EnterpriseProjectId::from(*id))
+                .collect(),
+        )
+    })
+}
+
+fn page(
+    project: Option<&Project>,
+    scope: Option<&[&str]>,
+    filter: &Filter,
+    request: &PageRequest,
+) -> Page {
+    project
+        .map(|p| p.page(&selection(scope), filter, request))
+        .unwrap_or_default()
+}
+
+fn filters() -> Vec<Filter> {
+    let every = Filter {
+        category: Category::Host,
+        v6: false,
+        transport: None,
+        port: None,
+        port_string: None,
+        status: None,
+    };
+    let mut filters = Vec::new();
+    for category in [Category::Host, Category::Container] {
+        let every = Filter {
+            category,
+            ..every.clone()
+        };
+        filters.push(Filter {
+            transport: Some(Transport::Udp),
+            ..every.clone()
+        });
+        filters.push(Filter {
+            transport: Some(Transport::Tcp),
+            v6: true,
+            ..every.clone()
+        });
+        filters.push(Filter {
+            port: Some(22),
+            ..every.clone()
+        });
+        filters.push(Filter {
+            port: Some(53),
+            transport: Some(Transport::Tcp),
+            ..every.clone()
+        });
+        filters.push(Filter {
+            port_string: Some("80".into()),
+            ..every.clone()
+        });
+        filters.push(Filter {
+            port: Some(8080),
+            port_string: Some("81".into()),
+            ..every.clone()
+        });
+        filters.push(Filter {
+            status: Some(PortStatus::Danger),
+            ..every.clone()
+        });
+        filters.push(Filter {
+            status: Some(PortStatus::Unknown),
+            port_string: Some("2".into()),
+            ..every.clone()
+        });
+        filters.push(every);
+    }
+    filters
+}
+
+fn check(state: &State, model: &Model) {
+    let project = state.project("p").map(|project| &**project);
+    assert_eq!(
+        project.is_some(),
+        !model.hosts.is_empty(),
+        "a project without hosts is gone"
+    );
+    let scopes: [Option<&[&str]>; 6] = [
+        None,
+        Some(&["0"]),
+        Some(&["x"]),
+        Some(&["0", "x"]),
+        Some(&["x", "y", "nowhere"]),
+        Some(&["nowhere"]),
+    ];
+    for scope in scopes {
+        for filter in filters() {
+            for sort_dir in [SortDir::Asc, SortDir::Desc] {
+                let rows = model.rows(scope, &filter, sort_dir);
+                check_pages(project, scope, &filter, sort_dir, &rows);
+            }
+        }
+    }
+    check_hosts(project, model);
+}
+
+fn check_pages(
+    project: Option<&Project>,
+    scope: Option<&[&str]>,
+    filter: &Filter,
+    sort_dir: SortDir,
+    rows: &[(u16, Transport, u64)],
+) {
+    for offset in [0, 1, 2, 5, rows.len(), rows.len() + 3] {
+        for limit in [1, 3, 200] {
+            let request = PageRequest {
+                sort_dir,
+                start: Start::Offset(offset),
+                limit,
+            };
+            let page = page(project, scope, filter, &request);
+            let got: Vec<_> = page
+                .rows
+                .iter()
+                .map(|r| (r.port, r.transport, r.num))
+                .collect();
+            let expected: Vec<_> = rows.iter().copied().skip(offset).take(limit).collect();
+            assert_eq!(got, expected, "{scope:?} {filter:?} {request:?}");
+            assert_eq!(page.total, rows.len() as u64);
+            assert_eq!(page.more, offset + limit < rows.len());
+        }
+    }
+    // By cursor, also one whose row is not there.
+    for cursor in rows
+        .iter()
+        .map(|r| (r.0, r.1))
+        .chain([(7, Transport::Udp), (50_000, Transport::Tcp)])
+    {
+        let start = Start::After(Cursor {
+            port: cursor.0,
+            transport: cursor.1,
+        });
+        let page = page(
+            project,
+            scope,
+            filter,
+            &PageRequest {
+                sort_dir,
+                start,
+                limit: 4,
+            },
+        );
+        let got: Vec<_> = page.rows.iter().map(|r| (r.port, r.transport)).collect();
+        let after = |row: &(u16, Transport)| match sort_dir {
+            SortDir::Asc => *row > cursor,
+            SortDir::Desc => {
+                (std::cmp::Reverse(row.0), row.1) > (std::cmp::Reverse(cursor.0), cursor.1)
+            }
+        };
+        let expected: Vec<_> = rows
+            .iter()
+            .map(|r| (r.0, r.1))
+            .filter(after)
+            .take(4)
+            .collect();
+        assert_eq!(
+            got, expected,
+            "{scope:?} {filter:?} {sort_dir:?} after {cursor:?}"
+        );
+    }
+}
+
+fn check_hosts(project: Option<&Project>, model: &Model) {
+    let Some(project) = project else { return };
+    let ids: Vec<_> = project
+        .hosts_after(None)
+        .map(|h| h.facts.id.to_string())
+        .collect();
+    assert!(
+        ids.iter().eq(model.hosts.keys()),
+        "hosts in the order of their ids"
+    );
+    for category in [Category::Host, Category::Container] {
+        for (number, transport) in [
+            (22, Transport::Tcp),
+            (53, Transport::Udp),
+            (8080, Transport::Tcp),
+        ] {
+            let one = Filter {
+                category,
+                v6: false,
+                transport: Some(transport),
+                port: Some(number),
+                port_string: None,
+                status: None,
+            };
+            let whole = Selection::Whole;
+            let got: BTreeMap<_, _> = project
+                .hosts_with(&whole, category, number, transport)
+                .map(|(host, count)| (host.facts.id.to_string(), u64::from(count)))
+                .collect();
+            let expected: BTreeMap<_, _> = model
+                .hosts
+                .iter()
+                .filter_map(|(id, entry)| {
+                    let alone = Model {
+                        hosts: [(id.clone(), entry.clone())].into(),
+                    };
+                    alone
+                        .counts(None, &one)
+                        .into_values()
+                        .next()
+                        .map(|count| (id.clone(), count))
+                })
+                .collect();
+            assert_eq!(got, expected);
+        }
+    }
+    let mut recount = Recount::default();
+    recount.project(project, &Selection::Whole);
+    assert_eq!(
+        recount.differences,
+        [],
+        "invariant 4: every count equals a recount"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// Reports, moves between enterprise projects and removals, in any order.
+    #[test]
+    fn the_census_equals_the_naive_model(steps in steps()) {
+        let (mut state, mut model) = (State::default(), Model::default());
+        for (version, step) in (1..).zip(&steps) {
+            apply(&mut state, &mut model, step, version);
+        }
+        check(&state, &model);
+    }
+
+    /// What was published stays as it was, whatever is applied later.
+    #[test]
+    fn a_published_clone_never_changes(steps in steps(), at in 0usize..30) {
+        let (mut state, mut model) = (State::default(), Model::default());
+        let mut published = None;
+        for (version, step) in (1..).zip(&steps) {
+            apply(&mut state, &mut model, step, version);
+            if version == at as u64 { published = Some((state.clone(), model.clone())); }
+        }
+        if let Some((state, model)) = published { check(&state, &model); }
+    }
+
+    /// Invariant 2 for the census alone: after every prefix, the newest facts of each host, put in
+    /// any order, give the same answers.
+    #[test]
+    fn a_replay_of_the_newest_facts_gives_the_same_census(steps in steps()) {
+        let (mut live, mut model) = (State::default(), Model::default());
+        for (version, step) in (1..).zip(&steps) {
+            apply(&mut live, &mut model, step, version);
+            let (mut replayed, mut again) = (State::default(), Model::default());
+            for (id, (enterprise_project, ports)) in model.hosts.iter().rev() {
+                let put = Step::Put(id.clone(), enterprise_project.clone(), ports.clone());
+                apply(&mut replayed, &mut again, &put, version);
+            }
+            for filter in filters() {
+                let request = PageRequest { sort_dir: SortDir::Asc, start: Start::Offset(0), limit: 1_000 };
+                for scope in [None, Some(&["0", "y"][..])] {
+                    let of = |state: &State| page(state.project("p").map(|p| &**p), scope, &filter, &request);
+                    prop_assert_eq!(of(&live), of(&replayed));
+                }
+            }
+        }
+    }
+}
