@@ -1,0 +1,65 @@
+//! The agent as a program of its own: command line, log on stderr, signals, exit code.
+//!
+//! Exit codes: 0 after SIGTERM or SIGINT, 1 when it failed, 2 for bad usage.
+
+use std::io::{IsTerminal as _, stderr};
+use std::process::ExitCode;
+use std::thread;
+
+use anyhow::Context as _;
+use portolan_agent::{Config, Flags, Stop, run};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tracing_subscriber::EnvFilter;
+
+const EXIT_FAILED: u8 = 1;
+const EXIT_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let flags = match Flags::read(std::env::args_os()) {
+        Ok(flags) => flags,
+        // It prints help and version on stdout and exits 0, mistakes on stderr and exits 2.
+        Err(error) => error.exit(),
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
+        .init();
+    match flags.check() {
+        Ok(config) => match serve(&config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::error!("{error:#}");
+                ExitCode::from(EXIT_FAILED)
+            }
+        },
+        Err(mistakes) => {
+            #[expect(
+                clippy::print_stderr,
+                reason = "for a person, who gets it without log fields"
+            )]
+            {
+                eprintln!("portolan-agent: {mistakes}");
+            }
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+fn serve(config: &Config) -> anyhow::Result<()> {
+    let stop = Stop::new();
+    let mut signals = Signals::new([SIGTERM, SIGINT]).context("cannot watch for signals")?;
+    let on_signal = stop.clone();
+    let _detached = thread::Builder::new()
+        .name("portolan-signal".to_owned())
+        .spawn(move || {
+            for _signal in signals.forever() {
+                on_signal.stop();
+            }
+        })
+        .context("cannot start a thread")?;
+    run(config, &stop)?;
+    Ok(())
+}

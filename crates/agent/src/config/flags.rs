@@ -1,0 +1,218 @@
+//! The command line of `portolan-agent`.
+//!
+//! Every flag is taken as text and checked here, not by the parser of the command line, which would
+//! tell one mistake and stop. Holds: all mistakes are told at once.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use portolan_wire::caps::{
+    ENTERPRISE_PROJECT_ID_CHARS_MAX, HOST_ID_CHARS_MAX, PROJECT_ID_CHARS_MAX,
+};
+use portolan_wire::ids::EnterpriseProjectId;
+
+use super::{Config, STATE_DIR_DEFAULT, ServerUrl, TokenSource};
+use crate::identity::is_host_id;
+use crate::machine::ScanInterval;
+use crate::transport::read_ca_file;
+
+/// Shortest and longest fixed scan interval.
+const SCAN_INTERVAL_MIN: Duration = Duration::from_millis(100);
+const SCAN_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+
+/// Collects the open ports of this machine and reports them to a Portolan server.
+#[derive(Clone, Debug, Default, Parser)]
+#[command(name = "portolan-agent", version)]
+pub struct Flags {
+    /// The server, such as `https://portolan.example:8443` (required)
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// The file that holds the token, alone (required)
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// The project (required)
+    #[arg(long, value_name = "ID")]
+    project: Option<String>,
+    /// The enterprise project [default: 0]
+    #[arg(long, value_name = "ID")]
+    enterprise_project: Option<String>,
+    /// How often to look: auto (1 s while that is cheap, 30 s at most), or such as 500ms, 1s, 2m
+    /// [default: auto]
+    #[arg(long, value_name = "INTERVAL")]
+    scan_interval: Option<String>,
+    /// The state folder [default: /var/lib/portolan-agent]
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// The only certificates to trust for https, as PEM [default: the system's]
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// The id of this host [default: derived from the cloud instance or the machine-id]
+    #[arg(long, value_name = "ID")]
+    host_id: Option<String>,
+}
+
+/// All that is wrong with a command line.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mistakes(Vec<String>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        let noun = if count == 1 { "mistake" } else { "mistakes" };
+        write!(f, "{count} {noun} in the configuration:")?;
+        self.0
+            .iter()
+            .try_for_each(|mistake| write!(f, "\n  {mistake}"))
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+impl Flags {
+    /// Reads a command line, the program's name first.
+    ///
+    /// # Errors
+    /// A flag that does not exist, and the requests for help and version.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(args)
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn check(self) -> Result<Config, Mistakes> {
+        let mut mistakes = Mistakes(Vec::new());
+        let server = mistakes.required("--server", self.server, |text| ServerUrl::parse(&text));
+        let token = mistakes.required("--token-file", self.token_file, readable_token);
+        let project = mistakes.required("--project", self.project, checked_project);
+        let enterprise_project =
+            mistakes.optional("--enterprise-project", self.enterprise_project, checked_eps);
+        let scan_interval = mistakes.optional("--scan-interval", self.scan_interval, |text| {
+            interval(&text)
+        });
+        let ca_file = mistakes.optional("--ca-file", self.ca_file, |path| {
+            read_ca_file(&path).map(|_certificates| path)
+        });
+        let host_id = mistakes.optional("--host-id", self.host_id, checked_host_id);
+        match (server, token, project) {
+            (Some(server), Some(token), Some(project)) if mistakes.0.is_empty() => Ok(Config {
+                server,
+                token,
+                project,
+                enterprise_project: enterprise_project
+                    .unwrap_or_else(|| EnterpriseProjectId::DEFAULT.to_owned()),
+                scan_interval: scan_interval.unwrap_or(ScanInterval::Auto),
+                state_dir: self.state_dir.unwrap_or_else(|| STATE_DIR_DEFAULT.into()),
+                ca_file,
+                host_id,
+            }),
+            _ => Err(mistakes),
+        }
+    }
+}
+
+impl Mistakes {
+    fn required<T, V, E: fmt::Display>(
+        &mut self,
+        flag: &str,
+        value: Option<V>,
+        check: impl FnOnce(V) -> Result<T, E>,
+    ) -> Option<T> {
+        if value.is_none() {
+            self.0.push(format!("{flag}: missing"));
+        }
+        self.optional(flag, value, check)
+    }
+
+    fn optional<T, V, E: fmt::Display>(
+        &mut self,
+        flag: &str,
+        value: Option<V>,
+        check: impl FnOnce(V) -> Result<T, E>,
+    ) -> Option<T> {
+        match check(value?) {
+            Ok(checked) => Some(checked),
+            Err(error) => {
+                self.0.push(format!("{flag}: {error}"));
+                None
+            }
+        }
+    }
+}
+
+fn readable_token(path: PathBuf) -> Result<TokenSource, super::TokenError> {
+    let source = TokenSource::File(path);
+    source.read()?;
+    Ok(source)
+}
+
+fn checked_project(text: String) -> Result<String, String> {
+    let chars = text.chars().count();
+    if (1..=PROJECT_ID_CHARS_MAX).contains(&chars) {
+        Ok(text)
+    } else {
+        Err(format!(
+            "a project has 1 to {PROJECT_ID_CHARS_MAX} characters, got {chars}"
+        ))
+    }
+}
+
+fn checked_eps(text: String) -> Result<String, String> {
+    let chars = text.chars().count();
+    if text == EnterpriseProjectId::ALL_GRANTED {
+        Err(format!(
+            "a host is in exactly one enterprise project, so {text} is none to report to"
+        ))
+    } else if (1..=ENTERPRISE_PROJECT_ID_CHARS_MAX).contains(&chars) {
+        Ok(text)
+    } else {
+        let max = ENTERPRISE_PROJECT_ID_CHARS_MAX;
+        Err(format!(
+            "an enterprise project has 1 to {max} characters, got {chars}"
+        ))
+    }
+}
+
+fn checked_host_id(text: String) -> Result<String, String> {
+    if is_host_id(&text) {
+        Ok(text)
+    } else {
+        Err(format!(
+            "a host id is 1 to {HOST_ID_CHARS_MAX} of A-Z a-z 0-9 . _ : -, got {text:?}"
+        ))
+    }
+}
+
+fn interval(text: &str) -> Result<ScanInterval, String> {
+    if text == "auto" {
+        return Ok(ScanInterval::Auto);
+    }
+    let unit_at = text
+        .find(|char: char| !char.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, unit) = text.split_at(unit_at);
+    let unit_ms = match unit {
+        "ms" => Some(1),
+        "s" => Some(1_000),
+        "m" => Some(60_000),
+        _ => None,
+    };
+    let count: Option<u64> = digits.parse().ok();
+    count
+        .zip(unit_ms)
+        .and_then(|(count, unit_ms)| count.checked_mul(unit_ms))
+        .map(Duration::from_millis)
+        .filter(|interval| (SCAN_INTERVAL_MIN..=SCAN_INTERVAL_MAX).contains(interval))
+        .map(ScanInterval::Fixed)
+        .ok_or_else(|| {
+            format!("auto, or a whole number of ms, s or m from 100ms to 60m, got {text:?}")
+        })
+}
+
+#[cfg(test)]
+#[path = "flags_tests.rs"]
+mod tests;

@@ -1,0 +1,149 @@
+use super::*;
+
+/// A folder with a token file, and the flags that are required.
+fn fine() -> (tempfile::TempDir, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "t".repeat(32)).unwrap();
+    let token = token.to_str().unwrap().to_owned();
+    let args = [
+        "--server",
+        "http://127.0.0.1:8080",
+        "--token-file",
+        &token,
+        "--project",
+        "p1",
+    ];
+    (folder, args.map(str::to_owned).to_vec())
+}
+
+fn check(args: &[String]) -> Result<Config, Mistakes> {
+    let args = std::iter::once("portolan-agent").chain(args.iter().map(String::as_str));
+    Flags::read(args.map(OsString::from)).unwrap().check()
+}
+
+fn with(flag: &str, value: &str) -> Result<Config, Mistakes> {
+    let (_folder, mut args) = fine();
+    args.extend([flag.to_owned(), value.to_owned()]);
+    check(&args)
+}
+
+#[test]
+fn the_required_flags_suffice_and_the_rest_has_defaults() {
+    let (_folder, args) = fine();
+    let config = check(&args).unwrap();
+    assert_eq!(config.server.as_str(), "http://127.0.0.1:8080");
+    assert_eq!(
+        (config.project.as_str(), config.enterprise_project.as_str()),
+        ("p1", "0")
+    );
+    assert_eq!(config.scan_interval, ScanInterval::Auto);
+    assert_eq!(config.state_dir, PathBuf::from("/var/lib/portolan-agent"));
+    assert_eq!((config.ca_file, config.host_id), (None, None));
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let args = [
+        "--server",
+        "ftp://h",
+        "--token-file",
+        "/does/not/exist",
+        "--project",
+        "",
+        "--enterprise-project",
+        "all_granted_eps",
+        "--scan-interval",
+        "1h",
+        "--ca-file",
+        "/does/not/exist/either",
+        "--host-id",
+        "a b",
+    ];
+    let text = check(&args.map(str::to_owned)).unwrap_err().to_string();
+    assert!(
+        text.starts_with("7 mistakes in the configuration:\n"),
+        "{text}"
+    );
+    for flag in args.iter().step_by(2) {
+        assert_eq!(
+            text.matches(&format!("\n  {flag}: ")).count(),
+            1,
+            "{flag} in {text}"
+        );
+    }
+}
+
+#[test]
+fn what_is_required_and_missing_is_told_at_once() {
+    let text = check(&[]).unwrap_err().to_string();
+    let expected = "3 mistakes in the configuration:\n  --server: missing\n  \
+                    --token-file: missing\n  --project: missing";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn a_flag_that_does_not_exist_is_refused() {
+    assert!(Flags::read(["portolan-agent", "--sever", "x"].map(OsString::from)).is_err());
+}
+
+#[test]
+fn scan_intervals_are_read_within_their_limits() {
+    let fixed = |ms| ScanInterval::Fixed(Duration::from_millis(ms));
+    let good = [
+        ("auto", ScanInterval::Auto),
+        ("100ms", fixed(100)),
+        ("500ms", fixed(500)),
+        ("1s", fixed(1_000)),
+        ("2m", fixed(120_000)),
+        ("60m", fixed(3_600_000)),
+    ];
+    for (text, expected) in good {
+        assert_eq!(
+            with("--scan-interval", text).unwrap().scan_interval,
+            expected,
+            "{text}"
+        );
+    }
+    for bad in [
+        "",
+        "1",
+        "s",
+        "99ms",
+        "0s",
+        "61m",
+        "-1s",
+        "1.5s",
+        "1 s",
+        "99999999999999999999s",
+        "AUTO",
+    ] {
+        assert!(interval(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn ids_are_taken_up_to_their_limits_and_refused_beyond() {
+    for (flag, max) in [("--enterprise-project", 128), ("--host-id", 64)] {
+        assert!(with(flag, &"x".repeat(max)).is_ok(), "{flag}");
+        let text = with(flag, &"x".repeat(max + 1)).unwrap_err().to_string();
+        assert!(text.contains(&format!("1 to {max}")), "{text}");
+        assert!(with(flag, "").is_err(), "{flag}");
+    }
+    assert_eq!(checked_project("ä".repeat(256)), Ok("ä".repeat(256)));
+    assert!(checked_project("ä".repeat(257)).is_err());
+}
+
+#[test]
+fn a_ca_file_without_a_certificate_is_a_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, "no certificate").unwrap();
+    let text = with("--ca-file", path.to_str().unwrap())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.contains("--ca-file") && text.contains("no certificate"),
+        "{text}"
+    );
+}

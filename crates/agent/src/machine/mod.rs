@@ -1,0 +1,236 @@
+//! Decides when to look, what to send next and what an answer means.
+//!
+//! A pure state machine: `now` (time since the agent's start, by a clock that never goes back) is
+//! an argument and randomness is a seed, so that a simulation can drive it through years of faults.
+//! A queue of reports was rejected: a report is the complete set, so only the newest is worth
+//! sending, and memory stays the same however long the server is away.
+//!
+//! Holds: one request at a time; pairs never go back; one pair never carries two sets; whenever the
+//! newest set is not known to be at the server, a report is due; a heartbeat only confirms what
+//! the server acknowledged and the last look found unchanged.
+//! Limits: an attribute-only report a [`ATTRIBUTES_REPORT_GAP`]; delays in `backoff` and `pace`.
+
+mod answer;
+mod backoff;
+mod pace;
+mod pair;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use portolan_wire::caps::{
+    HEARTBEAT_INTERVAL_S_DEFAULT, HEARTBEAT_INTERVAL_S_MAX, HEARTBEAT_INTERVAL_S_MIN,
+};
+use portolan_wire::digest::Digest;
+use portolan_wire::heartbeat::Heartbeat;
+
+use crate::snapshot::Snapshot;
+use crate::transport::Message;
+use backoff::Backoff;
+use pace::Pace;
+pub use pace::ScanInterval;
+pub use pair::Pair;
+
+/// Shortest time between two reports of an unchanged set whose attributes changed.
+pub const ATTRIBUTES_REPORT_GAP: Duration = Duration::from_secs(60);
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Look at the host, then tell [`Machine::looked`] or [`Machine::look_failed`].
+    Look,
+    /// Send this, then tell [`Machine::answered`]; other actions go on in the meantime.
+    Send(Message),
+    /// Nothing to do for that long, unless an answer comes.
+    Wait(Duration),
+}
+
+/// The state of one agent.
+#[derive(Debug)]
+pub struct Machine {
+    /// The newest pair that a report was sent under, or that the server holds of ours.
+    pair: Pair,
+    newest: Option<Newest>,
+    last_look_failed: bool,
+    /// A report whose fate is unknown.
+    attempt: Option<Told>,
+    /// What the server is known to hold.
+    confirmed: Option<Told>,
+    in_flight: Option<InFlight>,
+    /// The server asked for a report, or refused the last one.
+    report_needed: bool,
+    reported_at: Duration,
+    heartbeat_at: Duration,
+    look_at: Duration,
+    backoff: Backoff,
+    pace: Pace,
+}
+
+#[derive(Debug)]
+struct Newest {
+    snapshot: Snapshot,
+    /// Rises whenever a look tells something else than the one before.
+    revision: u64,
+}
+
+/// A report as the agent remembers it: which pair carried which look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    pair: Pair,
+    digest: Digest,
+    revision: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InFlight {
+    Report(Told),
+    Heartbeat,
+}
+
+impl Machine {
+    /// A machine that has seen and sent nothing. `generation` must be kept durably before the first
+    /// [`Action::Send`] is carried out; `seed` decides all jitter.
+    pub fn new(generation: u64, interval: ScanInterval, seed: u64) -> Self {
+        Self {
+            pair: Pair::start_of(generation),
+            newest: None,
+            last_look_failed: false,
+            attempt: None,
+            confirmed: None,
+            in_flight: None,
+            report_needed: false,
+            reported_at: Duration::ZERO,
+            heartbeat_at: Duration::ZERO,
+            look_at: Duration::ZERO,
+            backoff: Backoff::new(seed),
+            pace: Pace::new(interval),
+        }
+    }
+
+    /// What to do at `now`. Every look and every message that it hands out must be followed by the
+    /// call that tells what came of it.
+    pub fn next(&mut self, now: Duration) -> Action {
+        if now >= self.look_at {
+            return Action::Look;
+        }
+        let mut wait = self.look_at - now;
+        if let Some((kind, at)) = self.due() {
+            if now >= at
+                && let Some(message) = self.message(kind, now)
+            {
+                return Action::Send(message);
+            }
+            wait = wait.min(at.saturating_sub(now));
+        }
+        Action::Wait(wait)
+    }
+
+    /// A look that ended at `now`, after using `cpu`.
+    pub fn looked(&mut self, now: Duration, snapshot: Snapshot, cpu: Duration) {
+        self.look_at = now + self.pace.after_look(now, cpu);
+        self.last_look_failed = false;
+        let revision = match &self.newest {
+            Some(newest) if newest.snapshot.tells_the_same_as(&snapshot) => newest.revision,
+            Some(newest) => newest.revision + 1,
+            None => 0,
+        };
+        self.newest = Some(Newest { snapshot, revision });
+    }
+
+    /// A look that failed at `now`. Until one succeeds there are no heartbeats, because nobody
+    /// knows whether something changed: the host goes stale, which is the truth.
+    pub fn look_failed(&mut self, now: Duration) {
+        self.look_at = now + self.pace.after_failure();
+        self.last_look_failed = true;
+    }
+
+    /// The generation in use. It changes when the server turns out to hold a newer one of ours.
+    pub fn generation(&self) -> u64 {
+        self.pair.generation
+    }
+
+    /// What is due to be sent, and when.
+    fn due(&self) -> Option<(Kind, Duration)> {
+        let newest = self.newest.as_ref()?;
+        if self.in_flight.is_some() {
+            return None;
+        }
+        let (kind, at) = match self.settled(newest) {
+            None => (Kind::Report, Duration::ZERO),
+            Some(confirmed) => self.due_while_settled(confirmed, newest)?,
+        };
+        Some((kind, at.max(self.backoff.until())))
+    }
+
+    /// The report by which the server is known to hold the newest set, if there is one. An attempt
+    /// with an unknown fate may have replaced it.
+    fn settled(&self, newest: &Newest) -> Option<Told> {
+        let certain = self.attempt.is_none() && !self.report_needed;
+        self.confirmed
+            .filter(|held| certain && held.digest == newest.snapshot.digest())
+    }
+
+    fn due_while_settled(&self, confirmed: Told, newest: &Newest) -> Option<(Kind, Duration)> {
+        let report = (confirmed.revision != newest.revision)
+            .then_some((Kind::Report, self.reported_at + ATTRIBUTES_REPORT_GAP));
+        let heartbeat =
+            (!self.last_look_failed).then_some((Kind::Heartbeat(confirmed), self.heartbeat_at));
+        [report, heartbeat]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(_, at)| *at)
+    }
+
+    fn message(&mut self, kind: Kind, now: Duration) -> Option<Message> {
+        let newest = self.newest.as_ref()?;
+        match kind {
+            Kind::Heartbeat(confirmed) => {
+                self.in_flight = Some(InFlight::Heartbeat);
+                Some(Message::Heartbeat(Heartbeat {
+                    host_id: newest.snapshot.host_id().to_owned(),
+                    generation: confirmed.pair.generation,
+                    sequence: confirmed.pair.sequence,
+                    digest: confirmed.digest,
+                }))
+            }
+            Kind::Report => {
+                // The very same report again may keep its pair, so that a server that has it already
+                // says so and stores nothing twice; everything else needs a pair of its own.
+                let pair = match self.attempt {
+                    Some(attempt) if attempt.revision == newest.revision => attempt.pair,
+                    _ => self.pair.next(),
+                };
+                let digest = newest.snapshot.digest();
+                let told = Told {
+                    pair,
+                    digest,
+                    revision: newest.revision,
+                };
+                let report = newest.snapshot.report(pair, HEARTBEAT_INTERVAL_S_DEFAULT);
+                self.pair = pair;
+                self.attempt = Some(told);
+                self.in_flight = Some(InFlight::Report(told));
+                self.reported_at = now;
+                Some(Message::Report(Box::new(report)))
+            }
+        }
+    }
+
+    /// The server heard the host; the next heartbeat is due within the interval it asked for, a
+    /// little early at random, so that agents started together drift apart.
+    fn heard(&mut self, now: Duration, next_heartbeat_s: Option<u32>) {
+        let asked = next_heartbeat_s.unwrap_or(HEARTBEAT_INTERVAL_S_DEFAULT);
+        let bounded = asked.clamp(HEARTBEAT_INTERVAL_S_MIN, HEARTBEAT_INTERVAL_S_MAX);
+        let interval = Duration::from_secs(u64::from(bounded));
+        self.heartbeat_at = now + self.backoff.between(interval - interval / 10, interval);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Report,
+    Heartbeat(Told),
+}

@@ -1,0 +1,90 @@
+//! What the agent saw of its host in one look: the set, and all that is told beside it.
+//!
+//! Built once, canonical from then on, so that two looks can be compared and digested without
+//! thinking about order or twins. Holds: `digest` is that of `open_ports`.
+//! Limit: one host's set, [`OPEN_PORTS_MAX`](portolan_wire::caps::OPEN_PORTS_MAX) by the server.
+
+use portolan_wire::digest::Digest;
+use portolan_wire::open_port::{OpenPort, canonicalise};
+use portolan_wire::report::{Agent, Coverage, Host, Report};
+use portolan_wire::time::UnixMicros;
+
+use crate::machine::Pair;
+
+/// One look at the host.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    host: Host,
+    observed_at: UnixMicros,
+    agent: Agent,
+    coverage: Coverage,
+    open_ports: Vec<OpenPort>,
+    digest: Digest,
+}
+
+impl Snapshot {
+    /// Brings `open_ports` into canonical form and digests them.
+    pub fn new(
+        host: Host,
+        observed_at: UnixMicros,
+        agent: Agent,
+        coverage: Coverage,
+        mut open_ports: Vec<OpenPort>,
+    ) -> Self {
+        canonicalise(&mut open_ports);
+        let digest = Digest::of(&open_ports);
+        Self {
+            host,
+            observed_at,
+            agent,
+            coverage,
+            open_ports,
+            digest,
+        }
+    }
+
+    /// The digest of the set.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The set, in canonical form.
+    pub fn open_ports(&self) -> &[OpenPort] {
+        &self.open_ports
+    }
+
+    /// Whether `other` tells the same: set, attributes, host and coverage. When the agent looked
+    /// and what it cost are not part of it, else every look would be news.
+    pub(crate) fn tells_the_same_as(&self, other: &Self) -> bool {
+        self.digest == other.digest
+            && self.open_ports == other.open_ports
+            && self.coverage == other.coverage
+            && self.host == other.host
+    }
+
+    /// The report that tells this look under `pair`.
+    pub(crate) fn report(&self, pair: Pair, heartbeat_interval_s: u32) -> Report {
+        Report {
+            host: self.host.clone(),
+            generation: pair.generation,
+            sequence: pair.sequence,
+            observed_at: self.observed_at,
+            heartbeat_interval_s: Some(heartbeat_interval_s),
+            agent: Some(self.agent.clone()),
+            coverage: self.coverage.clone(),
+            open_ports: self.open_ports.clone(),
+            transients: Vec::new(),
+            transients_lost: 0,
+        }
+    }
+
+    /// The id of the host.
+    pub(crate) fn host_id(&self) -> &str {
+        &self.host.host_id
+    }
+
+    /// The id of the agent, empty when it has none.
+    pub(crate) fn agent_id(&self) -> &str {
+        self.host.agent_id.as_deref().unwrap_or("")
+    }
+}

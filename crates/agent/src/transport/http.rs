@@ -1,0 +1,276 @@
+//! Messages over HTTP/1.1, plain or by TLS, with ureq.
+//!
+//! Blocking, on a thread of its own: one request at a time needs no async runtime. Holds: every
+//! request ends within [`REQUEST_TIME_MAX`]; no more than [`ANSWER_BYTES_MAX`] of an answer is kept;
+//! redirects are not followed, so the token goes to the configured server alone; the proxy of the
+//! environment is used, but never for a server on this machine.
+
+use std::time::Duration;
+
+use portolan_wire::error::ErrorBody;
+use portolan_wire::heartbeat::HeartbeatsAnswer;
+use portolan_wire::report::ReportsAnswer;
+use serde::de::DeserializeOwned;
+use ureq::http::{Response, header};
+use ureq::tls::TlsConfig;
+
+use super::roots::root_certs;
+use super::{Message, Outcome, Refusal, RootsError, Transport, body};
+use crate::config::{Config, Secret, TokenError, TokenSource};
+
+/// Longest time for name resolution, connection and TLS together.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+/// Longest time for a whole request.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+/// Largest answer; the one to a single report or heartbeat has less than a kilobyte.
+const ANSWER_BYTES_MAX: u64 = 256 << 10;
+/// Most characters of an unknown body that go to the log.
+const EXCERPT_CHARS_MAX: usize = 200;
+/// ureq's buffers; its default of 128 KiB each would be a tenth of the agent's memory.
+const BUFFER_BYTES: usize = 16 << 10;
+
+/// The way to the server cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// There is no token.
+    #[error("the token: {0}")]
+    Token(#[from] TokenError),
+    /// The certificates to trust cannot be read.
+    #[error("the certificates to trust: {0}")]
+    Roots(#[from] RootsError),
+}
+
+/// The way to one server.
+#[derive(Debug)]
+pub struct HttpTransport {
+    http: ureq::Agent,
+    reports_url: String,
+    heartbeats_url: String,
+    source: TokenSource,
+    token: Secret,
+}
+
+impl HttpTransport {
+    /// Sets up the way; nothing is sent yet.
+    ///
+    /// # Errors
+    /// Where there is no token, or the certificates to trust cannot be read.
+    pub fn new(config: &Config) -> Result<Self, TransportError> {
+        let token = config.token.read()?;
+        config.token.warn_if_others_may_read();
+        let server = &config.server;
+        if !server.is_https() && !server.is_loopback() {
+            tracing::warn!(
+                server = server.as_str(),
+                "the token and the reports travel unencrypted; give an https:// --server"
+            );
+        }
+        let mut http = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_connect(Some(CONNECT_TIME_MAX))
+            .timeout_global(Some(REQUEST_TIME_MAX))
+            .input_buffer_size(BUFFER_BYTES)
+            .output_buffer_size(BUFFER_BYTES)
+            .max_idle_connections(1)
+            .user_agent(concat!("portolan-agent/", env!("CARGO_PKG_VERSION")));
+        if server.is_loopback() {
+            http = http.proxy(None);
+        }
+        if server.is_https() {
+            let roots = root_certs(config.ca_file.as_deref())?;
+            http = http.tls_config(TlsConfig::builder().root_certs(roots).build());
+        }
+        Ok(Self {
+            http: http.build().new_agent(),
+            reports_url: server.endpoint(&config.project, "reports"),
+            heartbeats_url: server.endpoint(&config.project, "heartbeats"),
+            source: config.token.clone(),
+            token,
+        })
+    }
+
+    fn post(&self, url: &str, body: &body::Body) -> Result<Answer, String> {
+        let mut request = self
+            .http
+            .post(url)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("X-Auth-Token", self.token.expose());
+        if body.is_zstd {
+            request = request.header(header::CONTENT_ENCODING, "zstd");
+        }
+        let mut response = request
+            .send(&body.bytes[..])
+            .map_err(|error| in_words(&error))?;
+        let bytes = response
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_BYTES_MAX)
+            .read_to_vec()
+            .map_err(|error| format!("reading the answer: {}", in_words(&error)))?;
+        Ok(Answer::new(&response, bytes))
+    }
+
+    /// Takes up another token where there is one.
+    fn token_changed(&mut self) -> bool {
+        match self.source.read() {
+            Ok(token) if token != self.token => {
+                tracing::info!("the token file has another token; using it");
+                self.token = token;
+                true
+            }
+            Ok(_) => false,
+            Err(error) => {
+                tracing::warn!(%error, "the token cannot be read again; keeping the one in use");
+                false
+            }
+        }
+    }
+}
+
+impl Transport for HttpTransport {
+    fn send(&mut self, message: Message) -> Outcome {
+        let is_report = matches!(message, Message::Report(_));
+        let url = if is_report {
+            &self.reports_url
+        } else {
+            &self.heartbeats_url
+        }
+        .clone();
+        let body = match body::encode(message) {
+            Ok(body) => body,
+            Err(reason) => return Outcome::Unreachable(reason),
+        };
+        let mut answer = self.post(&url, &body);
+        // A rotated token needs neither a restart nor a back-off.
+        if matches!(&answer, Ok(answer) if answer.status == 401) && self.token_changed() {
+            answer = self.post(&url, &body);
+        }
+        match answer {
+            Err(reason) => Outcome::Unreachable(reason),
+            Ok(answer) if answer.status != 200 => Outcome::Refused(answer.refusal()),
+            Ok(answer) if is_report => {
+                let read = |body: ReportsAnswer| single(body.results);
+                answer
+                    .read(read)
+                    .map_or_else(Outcome::Unreachable, Outcome::Report)
+            }
+            Ok(answer) => {
+                let read = |body: HeartbeatsAnswer| single(body.results);
+                answer
+                    .read(read)
+                    .map_or_else(Outcome::Unreachable, Outcome::Heartbeat)
+            }
+        }
+    }
+}
+
+/// An answer, read whole.
+struct Answer {
+    status: u16,
+    retry_after: Option<Duration>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn new<B>(response: &Response<B>, body: Vec<u8>) -> Self {
+        let retry_after = response.headers().get(header::RETRY_AFTER);
+        Self {
+            status: response.status().as_u16(),
+            retry_after: retry_after.and_then(|value| seconds(value.to_str().ok()?)),
+            body,
+        }
+    }
+
+    fn read<B: DeserializeOwned, T>(&self, take: impl FnOnce(B) -> Option<T>) -> Result<T, String> {
+        let body: B = serde_json::from_slice(&self.body).map_err(|error| {
+            format!("the answer 200 is not what a Portolan server says: {error}")
+        })?;
+        take(body).ok_or_else(|| "the answer 200 does not hold exactly one result".to_owned())
+    }
+
+    fn refusal(&self) -> Refusal {
+        let text = match serde_json::from_slice::<ErrorBody>(&self.body) {
+            Ok(error) => {
+                format!(
+                    "{}: {} (request {})",
+                    error.error_code, error.error_msg, error.request_id
+                )
+            }
+            Err(_) => String::from_utf8_lossy(&self.body)
+                .chars()
+                .take(EXCERPT_CHARS_MAX)
+                .collect(),
+        };
+        Refusal {
+            status: self.status,
+            text,
+            retry_after: self.retry_after,
+        }
+    }
+}
+
+/// `Retry-After` in seconds; the form with a date needs a common clock, and no server of ours uses it.
+fn seconds(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // More digits than fit are still a very long time.
+    is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::from(u32::MAX))))
+}
+
+fn single<T>(results: Vec<T>) -> Option<T> {
+    let [result] = <[T; 1]>::try_from(results).ok()?;
+    Some(result)
+}
+
+/// What failed, with the hint for the one certificate mistake that everybody makes once.
+fn in_words(error: &ureq::Error) -> String {
+    let text = error.to_string();
+    if text.contains("CaUsedAsEndEntity") {
+        return format!(
+            "{text}: the server shows a self-signed CA certificate as its own; give it one that \
+             the CA in --ca-file signed"
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_in_seconds_only() {
+        assert_eq!(seconds("120"), Some(Duration::from_secs(120)));
+        assert_eq!(seconds(" 0 "), Some(Duration::ZERO));
+        assert_eq!(
+            seconds(&"9".repeat(30)),
+            Some(Duration::from_secs(u64::from(u32::MAX)))
+        );
+        for other in ["", "-1", "1.5", "Wed, 21 Oct 2026 07:28:00 GMT", "soon"] {
+            assert_eq!(seconds(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_single_result_is_an_answer() {
+        assert_eq!(single(vec![7]), Some(7));
+        assert_eq!(single(Vec::<u8>::new()), None);
+        assert_eq!(single(vec![7, 8]), None);
+    }
+
+    #[test]
+    fn an_error_of_the_server_is_told_by_code_and_another_body_by_its_beginning() {
+        let answer = |body: &str| Answer {
+            status: 503,
+            retry_after: None,
+            body: body.into(),
+        };
+        let ours =
+            answer(r#"{"error_code":"PORTOLAN.0006","error_msg":"starting","request_id":"ab"}"#);
+        assert_eq!(ours.refusal().text, "PORTOLAN.0006: starting (request ab)");
+        let other = answer(&"<".repeat(1_000)).refusal();
+        assert_eq!((other.status, other.text), (503, "<".repeat(200)));
+    }
+}

@@ -1,0 +1,214 @@
+//! The program as people start it: exit codes, streams, signals, and real sockets of this machine.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod support;
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use support::{PATIENCE, Request, Server};
+use tempfile::TempDir;
+
+/// A started agent; it does not outlive the test.
+struct Started(Option<Child>);
+
+impl Started {
+    fn with(args: &[&str]) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_portolan-agent"))
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self(Some(child))
+    }
+
+    /// An agent that reports to `server` under the id `binary-test`.
+    fn against(server: &Server, folder: &Folder) -> Self {
+        Self::with(&[
+            "--server",
+            &server.url(),
+            "--token-file",
+            &folder.token(),
+            "--project",
+            "p1",
+            "--state-dir",
+            &folder.state(),
+            "--host-id",
+            "binary-test",
+        ])
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = self.0.as_ref().unwrap().id();
+        let pid = Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for its end.
+    fn output(mut self) -> Output {
+        let mut child = self.0.take().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while child.try_wait().unwrap().is_none() {
+            if Instant::now() > deadline {
+                child.kill().unwrap();
+                panic!("it did not end: {:?}", child.wait_with_output());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        child.wait_with_output().unwrap()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
+
+/// A folder with a token file and room for the state.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        std::fs::write(folder.0.path().join("token"), "t".repeat(32)).unwrap();
+        folder
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn token(&self) -> String {
+        self.path("token")
+    }
+
+    fn state(&self) -> String {
+        self.path("state")
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn bad_usage_exits_2_and_tells_all_mistakes_on_stderr() {
+    let output =
+        Started::with(&["--server", "h", "--token-file", "/none", "--host-id", ""]).output();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(text(&output.stdout), "");
+    let told = text(&output.stderr);
+    assert!(
+        told.starts_with("portolan-agent: 4 mistakes in the configuration:\n"),
+        "{told}"
+    );
+    for flag in ["--server", "--token-file", "--project", "--host-id"] {
+        assert!(told.contains(&format!("\n  {flag}: ")), "{flag} in {told}");
+    }
+    assert_eq!(Started::with(&["--sever"]).output().status.code(), Some(2));
+    assert_eq!(Started::with(&["--help"]).output().status.code(), Some(0));
+}
+
+#[test]
+fn a_state_folder_that_cannot_be_made_exits_1_and_is_named() {
+    let folder = Folder::new();
+    let state = format!("{}/state", folder.token());
+    let output = Started::with(&[
+        "--server",
+        "http://127.0.0.1:1",
+        "--token-file",
+        &folder.token(),
+        "--project",
+        "p1",
+        "--state-dir",
+        &state,
+    ])
+    .output();
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(
+        told.contains(&state) && told.contains("--state-dir"),
+        "{told}"
+    );
+    assert_eq!(text(&output.stdout), "");
+}
+
+/// By generation: a last message of the start before may come late.
+fn first_report_of_a_start_not_in(starts: &[Request], server: &Server) -> Request {
+    let is_new = |request: &&Request| {
+        let known = starts
+            .iter()
+            .any(|start| start.pair().0 == request.pair().0);
+        request.is_report() && !known
+    };
+    let requests = server.wait("a report", |requests| requests.iter().any(|r| is_new(&r)));
+    requests.iter().find(is_new).unwrap().clone()
+}
+
+#[test]
+fn it_reports_a_listener_of_this_machine_and_ends_on_a_signal_with_0() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = u64::from(listener.local_addr().unwrap().port());
+    let server = Server::fine();
+    let folder = Folder::new();
+    let mut starts = Vec::new();
+    for signal in [Signal::TERM, Signal::INT] {
+        let agent = Started::against(&server, &folder);
+        let report = first_report_of_a_start_not_in(&starts, &server);
+        agent.signal(signal);
+        let output = agent.output();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert_eq!(
+            text(&output.stdout),
+            "",
+            "data goes to stdout, talk to stderr"
+        );
+        assert!(
+            report.ports().contains(&port),
+            "{port} in {:?}",
+            report.ports()
+        );
+        starts.push(report);
+    }
+    let host = |index: usize| starts[index].item()["host"].clone();
+    assert_eq!(host(0)["host_id"], "binary-test");
+    assert_eq!(
+        host(0)["agent_id"],
+        host(1)["agent_id"],
+        "kept in the state folder"
+    );
+    assert_eq!(host(0)["os_type"], "Linux");
+    assert!(
+        starts[1].pair().0 > starts[0].pair().0,
+        "the generation rises with each start"
+    );
+}
+
+#[test]
+fn two_agents_on_one_state_folder_refuse() {
+    let server = Server::fine();
+    let folder = Folder::new();
+    let _first = Started::against(&server, &folder);
+    server.wait("the first agent", |requests| !requests.is_empty());
+    let output = Started::against(&server, &folder).output();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("in use by another agent"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert!(Path::new(&folder.state()).join("agent.json").exists());
+}

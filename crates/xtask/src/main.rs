@@ -1,0 +1,115 @@
+//! The project's own commands: `cargo xtask test`, `bench`, `long`.
+//!
+//! A program instead of scripts, so that one toolchain is all that a new machine needs.
+#![forbid(unsafe_code)]
+
+mod packages;
+mod run;
+
+use std::process::ExitCode;
+
+use crate::run::{Step, cargo};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+  test             install what the tests need, then fmt, clippy, doc and all tests
+  bench [HOSTS]    load a generated fleet (100000 hosts) into a release server and measure it
+  long             what takes too long for every change: bench with one report a request and in
+                   batches of 100, and 1,000,000 hosts";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["test"] => test(),
+        ["bench"] => bench("100000", "1"),
+        ["bench", hosts] => bench(hosts, "1"),
+        ["long"] => long(),
+        _ => {
+            run::say(USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            run::say(&format!("xtask: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn test() -> anyhow::Result<()> {
+    packages::install()?;
+    run::all(&[
+        cargo("formatted", &["fmt", "--all", "--check"]),
+        cargo(
+            "lints",
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        ),
+        cargo(
+            "docs",
+            &[
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--document-private-items",
+                "--locked",
+            ],
+        )
+        .with("RUSTDOCFLAGS", "-D warnings"),
+        // The binaries first: the end-to-end tests start them.
+        cargo("binaries", &["build", "--workspace", "--bins", "--locked"]),
+        cargo("tests", &["test", "--workspace", "--locked"]),
+    ])
+}
+
+fn bench(hosts: &str, batch: &str) -> anyhow::Result<()> {
+    run::all(&[release(), measure(hosts, batch)])
+}
+
+fn long() -> anyhow::Result<()> {
+    run::all(&[
+        release(),
+        measure("100000", "1"),
+        measure("100000", "100"),
+        measure("1000000", "100"),
+    ])
+}
+
+fn release() -> Step {
+    cargo(
+        "release build",
+        &[
+            "build",
+            "--release",
+            "--locked",
+            "-p",
+            "portolan",
+            "-p",
+            "portolan-sim",
+        ],
+    )
+}
+
+fn measure(hosts: &str, batch: &str) -> Step {
+    let program = "target/release/fleet-bench";
+    let arguments = [
+        "run",
+        "--portolan",
+        "target/release/portolan",
+        "--hosts",
+        hosts,
+        "--batch",
+        batch,
+    ];
+    Step::new("bench", program, &arguments)
+}
