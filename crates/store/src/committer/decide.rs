@@ -1,0 +1,138 @@
+//! What becomes of one report: accepted, stale, in conflict, or not allowed.
+//!
+//! Only the pair (generation, sequence) orders the reports of a host. Clocks order nothing; they
+//! only say how long ago another agent spoke.
+
+use std::cmp::Ordering;
+
+use portolan_census::{Cells, Counted, Host, Pair, Selection};
+use portolan_wire::caps;
+use portolan_wire::digest::Digest;
+use portolan_wire::ids::{EnterpriseProjectId, HostId, HostKey, ProjectId};
+use portolan_wire::report::Report;
+use portolan_wire::time::UnixMicros;
+
+use crate::snapshot;
+
+/// A report that has been read and checked, with all that needs no order done already.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub(super) key: HostKey,
+    pub(super) enterprise_project: EnterpriseProjectId,
+    pub(super) pair: Pair,
+    pub(super) digest: Digest,
+    pub(super) agent: u64,
+    pub(super) heartbeat_interval_s: u32,
+    pub(super) open_ports: u32,
+    pub(super) cells: Cells,
+    pub(super) body: Vec<u8>,
+    /// The enterprise projects that the credential may speak for.
+    pub(super) granted: Selection,
+}
+
+impl Prepared {
+    /// Prepares a canonical report of a project.
+    ///
+    /// # Errors
+    /// It does not encode, which no report within its limits does.
+    pub fn new(
+        project: ProjectId,
+        report: &Report,
+        granted: Selection,
+    ) -> Result<Self, snapshot::SnapshotError> {
+        Ok(Self {
+            key: HostKey {
+                project,
+                host: HostId::from(report.host.host_id.as_str()),
+            },
+            enterprise_project: report.host.enterprise_project_id.as_str().into(),
+            pair: Pair {
+                generation: report.generation,
+                sequence: report.sequence,
+            },
+            digest: Digest::of(&report.open_ports),
+            agent: snapshot::agent_hash(report.host.agent_id.as_deref()),
+            heartbeat_interval_s: report
+                .heartbeat_interval_s
+                .unwrap_or(caps::HEARTBEAT_INTERVAL_S_DEFAULT),
+            open_ports: u32::try_from(report.open_ports.len()).unwrap_or(u32::MAX),
+            cells: Cells::of(report.open_ports.iter().map(Counted::from)),
+            body: snapshot::encode_body(report)?,
+            granted,
+        })
+    }
+
+    /// The host.
+    pub fn key(&self) -> &HostKey {
+        &self.key
+    }
+
+    /// The digest of its set.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// How often the host will be heard, in seconds.
+    pub fn heartbeat_interval_s(&self) -> u32 {
+        self.heartbeat_interval_s
+    }
+
+    /// About how much memory it holds while it waits, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.body.len() + self.open_ports as usize * 8
+    }
+}
+
+/// What became of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Durable and visible; `fresh` is false for the repetition of one that already was.
+    Accepted {
+        /// Whether this report made a new version of the host.
+        fresh: bool,
+    },
+    /// Older than what is held.
+    Stale,
+    /// Two agents speak for the host.
+    Conflict,
+    /// The enterprise project that the host is in, or would come to, is not granted.
+    NotGranted,
+}
+
+/// Decides a report against the host as it is held, the batch's earlier reports included.
+pub(super) fn decide(held: Option<&Host>, report: &Prepared, now: UnixMicros) -> Decision {
+    if !report.granted.holds(&report.enterprise_project) {
+        return Decision::NotGranted;
+    }
+    let Some(held) = held else {
+        return Decision::Accepted { fresh: true };
+    };
+    if !report.granted.holds(&held.facts.enterprise_project) {
+        return Decision::NotGranted;
+    }
+    match report.pair.cmp(&held.facts.pair) {
+        Ordering::Greater if alternates(held, report, now) => Decision::Conflict,
+        Ordering::Greater => Decision::Accepted { fresh: true },
+        Ordering::Equal if report.digest == held.facts.digest => {
+            Decision::Accepted { fresh: false }
+        }
+        Ordering::Equal => Decision::Conflict,
+        Ordering::Less => Decision::Stale,
+    }
+}
+
+/// Whether the agent that another one took over from is back while that other one still speaks: a
+/// take-over goes one way, so two that alternate are two machines with one id.
+fn alternates(held: &Host, report: &Prepared, now: UnixMicros) -> bool {
+    let agents = held.facts.agents;
+    if report.agent == 0 || report.agent == agents.current || report.agent != agents.previous {
+        return false;
+    }
+    let (_, heard_s) = held.freshness();
+    let spoke_s = agents.switched_at.seconds().max(i64::from(heard_s));
+    let patience_s = held
+        .facts
+        .heartbeat_interval_s
+        .saturating_mul(caps::FRESH_INTERVALS);
+    now.seconds() <= spoke_s.saturating_add(i64::from(patience_s))
+}

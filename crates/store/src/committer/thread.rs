@@ -1,0 +1,99 @@
+//! The committer's thread: takes what waits, commits it, answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+
+use portolan_wire::caps;
+
+use crate::StoreError;
+use crate::committer::{Committer, Queue, Submission};
+
+/// The running committer. It ends when every [`Queue`] is dropped, after all that waits.
+pub struct Handle {
+    thread: JoinHandle<()>,
+}
+
+impl Handle {
+    /// Waits until it has ended.
+    pub fn join(self) {
+        if self.thread.join().is_err() {
+            tracing::error!("the committer's thread panicked");
+        }
+    }
+}
+
+/// Starts the thread. `on_fatal` is called once, after the waiting requests were answered, when a
+/// write or a sync failed: the process must end then, and the thread takes no more.
+///
+/// # Errors
+/// The thread cannot be started.
+pub fn start(
+    committer: Committer,
+    on_fatal: impl FnOnce(Arc<StoreError>) + Send + 'static,
+) -> std::io::Result<(Queue, Handle)> {
+    let (sender, receiver) = sync_channel(caps::COMMIT_QUEUE_MAX);
+    let bytes = Arc::new(AtomicUsize::new(0));
+    let waiting = Arc::clone(&bytes);
+    let thread = std::thread::Builder::new()
+        .name("committer".into())
+        .spawn(move || run(committer, &receiver, &waiting, on_fatal))?;
+    Ok((Queue { sender, bytes }, Handle { thread }))
+}
+
+fn run(
+    mut committer: Committer,
+    receiver: &Receiver<Submission>,
+    waiting: &AtomicUsize,
+    on_fatal: impl FnOnce(Arc<StoreError>),
+) {
+    while let Ok(first) = receiver.recv() {
+        let submissions = take_what_waits(first, receiver);
+        let bytes = submissions.iter().map(|submission| submission.bytes).sum();
+        let outcome = commit(&mut committer, submissions);
+        waiting.fetch_sub(bytes, Ordering::AcqRel);
+        if let Err(error) = outcome
+            && error.is_fatal()
+        {
+            on_fatal(error);
+            return;
+        }
+    }
+}
+
+fn take_what_waits(first: Submission, receiver: &Receiver<Submission>) -> Vec<Submission> {
+    let mut reports = first.reports.len();
+    let mut submissions = vec![first];
+    while reports < caps::COMMIT_BATCH_MAX {
+        let Ok(next) = receiver.try_recv() else { break };
+        reports += next.reports.len();
+        submissions.push(next);
+    }
+    submissions
+}
+
+fn commit(committer: &mut Committer, submissions: Vec<Submission>) -> Result<(), Arc<StoreError>> {
+    let mut reports = Vec::new();
+    let mut replies = Vec::with_capacity(submissions.len());
+    for submission in submissions {
+        replies.push((submission.reports.len(), submission.reply));
+        reports.extend(submission.reports);
+    }
+    match committer.commit(reports) {
+        Ok(decisions) => {
+            let mut decisions = decisions.into_iter();
+            for (count, reply) in replies {
+                reply(Ok(decisions.by_ref().take(count).collect()));
+            }
+            Ok(())
+        }
+        Err(error) => {
+            let error = Arc::new(error);
+            for (_, reply) in replies {
+                reply(Err(Arc::clone(&error)));
+            }
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What has been counted since the start, for `/metrics`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::Decision;
+
+/// Counters of the write path. They only rise.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Durable writes.
+    pub commits: AtomicU64,
+    /// Reports that made a new version of their host.
+    pub reports_accepted: AtomicU64,
+    /// Reports that repeated an accepted one.
+    pub reports_repeated: AtomicU64,
+    /// Reports older than what was held.
+    pub reports_stale: AtomicU64,
+    /// Reports of a second agent of a host.
+    pub reports_in_conflict: AtomicU64,
+    /// Reports whose enterprise project was not granted.
+    pub reports_not_granted: AtomicU64,
+}
+
+impl Counters {
+    /// Raises a counter.
+    pub fn add(counter: &AtomicU64, by: u64) {
+        counter.fetch_add(by, Ordering::Relaxed);
+    }
+
+    pub(crate) fn decided(&self, decision: &Decision) {
+        let counter = match decision {
+            Decision::Accepted { fresh: true } => &self.reports_accepted,
+            Decision::Accepted { fresh: false } => &self.reports_repeated,
+            Decision::Stale => &self.reports_stale,
+            Decision::Conflict => &self.reports_in_conflict,
+            Decision::NotGranted => &self.reports_not_granted,
+        };
+        Self::add(counter, 1);
+    }
+}

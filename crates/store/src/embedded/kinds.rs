@@ -1,0 +1,248 @@
+//! The records of the database: every key and value of it is made and read here.
+//!
+//! All kinds share one keyspace. A journal is freed only when every keyspace it touches has been
+//! flushed, and one with a few bytes a commit would hold journals back until there are hundreds of
+//! megabytes of them to replay.
+//!
+//! Holds: the first byte of a key is its kind, the first byte of a value its version; numbers are
+//! big-endian. Limits: a key of 65,535 bytes, so a project id of 65,535 bytes less the host id.
+
+use portolan_wire::ids::HostKey;
+use portolan_wire::time::UnixMicros;
+
+use super::fields::Fields;
+use super::identity::StoreId;
+use super::totals::Totals;
+use crate::SeenAt;
+
+/// What a record is. The numbers stand on disk: never change or reuse one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// One a host; replaced by each changed report, removed with the host.
+    ///
+    /// Key: kind, length of the project id in bytes (u16), project id, host id.
+    /// Value: version 1, then the bytes that the store was given.
+    Host = 1,
+    /// One in all; replaced by each commit, in the same batch as its hosts. Never absent.
+    ///
+    /// Key: kind.
+    /// Value: version 1, store id (u128), number (u64), moment (i64, microseconds), hosts (u64), sum of record
+    /// hashes (u128).
+    Commit = 2,
+    /// One for each 65,536 hosts; all are replaced about once a minute, surplus ones removed.
+    ///
+    /// Key: kind, number of the chunk from 0 (u32).
+    /// Value: version 1, then for each host its hash (u64) and the second it was heard (u32).
+    Seen = 3,
+}
+
+const VERSION: u8 = 1;
+
+/// Hosts in one [`Kind::Seen`] record: 786 kB, so that a million hosts take 16.
+pub(crate) const SEEN_PER_CHUNK: usize = 65_536;
+
+/// The key of a host; `None` if its project id is too long for a key.
+pub(crate) fn host_key(key: &HostKey) -> Option<Vec<u8>> {
+    let (project, host) = (
+        key.project.as_str().as_bytes(),
+        key.host.as_str().as_bytes(),
+    );
+    let project_len = u16::try_from(project.len()).ok()?;
+    let mut bytes = Vec::with_capacity(3 + project.len() + host.len());
+    bytes.push(Kind::Host as u8);
+    bytes.extend(project_len.to_be_bytes());
+    bytes.extend(project);
+    bytes.extend(host);
+    (bytes.len() <= usize::from(u16::MAX)).then_some(bytes)
+}
+
+/// Reads a key of [`host_key`].
+pub(crate) fn parse_host_key(bytes: &[u8]) -> Option<HostKey> {
+    let mut fields = Fields(bytes);
+    let kind = fields.u8()?;
+    let project_len = fields.u16()?;
+    let project = std::str::from_utf8(fields.bytes(project_len.into())?).ok()?;
+    let host = std::str::from_utf8(fields.0).ok()?;
+    (kind == Kind::Host as u8).then(|| HostKey {
+        project: project.into(),
+        host: host.into(),
+    })
+}
+
+/// The value of a host.
+pub(crate) fn host_value(value: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1 + value.len());
+    bytes.push(VERSION);
+    bytes.extend(value);
+    bytes
+}
+
+/// Reads a value of [`host_value`].
+pub(crate) fn parse_host_value(bytes: &[u8]) -> Option<&[u8]> {
+    bytes
+        .split_first()
+        .filter(|(version, _)| **version == VERSION)
+        .map(|(_, value)| value)
+}
+
+/// Where the log stands: what each batch leaves beside its hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CommitRecord {
+    /// Whose it is.
+    pub(crate) store: StoreId,
+    /// The commit's number; 0 in a new store.
+    pub(crate) number: u64,
+    /// The newest moment in it.
+    pub(crate) at: UnixMicros,
+    /// What all host records together must come to.
+    pub(crate) totals: Totals,
+}
+
+impl CommitRecord {
+    pub(crate) const KEY: [u8; 1] = [Kind::Commit as u8];
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![VERSION];
+        bytes.extend(self.store.0.to_be_bytes());
+        bytes.extend(self.number.to_be_bytes());
+        bytes.extend(self.at.0.to_be_bytes());
+        bytes.extend(self.totals.hosts.to_be_bytes());
+        bytes.extend(self.totals.sum.to_be_bytes());
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields(bytes);
+        let version = fields.u8()?;
+        let record = Self {
+            store: StoreId(fields.u128()?),
+            number: fields.u64()?,
+            at: UnixMicros(fields.i64()?),
+            totals: Totals {
+                hosts: fields.u64()?,
+                sum: fields.u128()?,
+            },
+        };
+        (version == VERSION && fields.0.is_empty()).then_some(record)
+    }
+}
+
+/// The key of one chunk of moments.
+pub(crate) fn seen_key(chunk: u32) -> [u8; 5] {
+    let [a, b, c, d] = chunk.to_be_bytes();
+    [Kind::Seen as u8, a, b, c, d]
+}
+
+/// The value of one chunk of moments.
+pub(crate) fn seen_value(seen: &[SeenAt]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1 + seen.len() * 12);
+    bytes.push(VERSION);
+    for SeenAt { host, second } in seen {
+        bytes.extend(host.to_be_bytes());
+        bytes.extend(second.to_be_bytes());
+    }
+    bytes
+}
+
+/// Reads a value of [`seen_value`], adding to `seen`; `None` if it is none.
+pub(crate) fn parse_seen_value(bytes: &[u8], seen: &mut Vec<SeenAt>) -> Option<()> {
+    let mut fields = Fields(bytes);
+    if fields.u8()? != VERSION {
+        return None;
+    }
+    while !fields.0.is_empty() {
+        seen.push(SeenAt {
+            host: fields.u64()?,
+            second: fields.u32()?,
+        });
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_host_key_reads_back_whatever_the_project_id_holds(
+            project in "\\PC{0,256}|[\u{0}-\u{10FFFF}]{0,256}",
+            host in "[A-Za-z0-9._:-]{1,64}",
+        ) {
+            let key = HostKey { project: project.as_str().into(), host: host.as_str().into() };
+            let bytes = host_key(&key).unwrap();
+            prop_assert_eq!(parse_host_key(&bytes), Some(key));
+        }
+
+        #[test]
+        fn two_hosts_never_share_a_key(
+            a in ("[a\u{0}:]{0,3}", "[a:]{1,3}"),
+            b in ("[a\u{0}:]{0,3}", "[a:]{1,3}"),
+        ) {
+            let key = |(project, host): &(String, String)| {
+                host_key(&HostKey { project: project.as_str().into(), host: host.as_str().into() })
+            };
+            prop_assert_eq!(key(&a) == key(&b), a == b);
+        }
+
+        #[test]
+        fn a_host_value_reads_back_and_another_version_does_not(value: Vec<u8>) {
+            let mut bytes = host_value(&value);
+            prop_assert_eq!(parse_host_value(&bytes), Some(value.as_slice()));
+            bytes[0] = 2;
+            prop_assert_eq!(parse_host_value(&bytes), None);
+        }
+
+        #[test]
+        fn a_commit_record_reads_back_and_none_of_another_length_does(
+            store: u128, number: u64, at: i64, hosts: u64, sum: u128,
+        ) {
+            let totals = Totals { hosts, sum };
+            let record =
+                CommitRecord { store: StoreId(store), number, at: UnixMicros(at), totals };
+            let mut bytes = record.encode();
+            prop_assert_eq!(CommitRecord::decode(&bytes), Some(record));
+            prop_assert_eq!(CommitRecord::decode(&bytes[..bytes.len() - 1]), None);
+            bytes.push(0);
+            prop_assert_eq!(CommitRecord::decode(&bytes), None);
+        }
+
+        #[test]
+        fn a_chunk_of_moments_reads_back_and_none_of_a_broken_length_does(
+            pairs: Vec<(u64, u32)>,
+        ) {
+            let seen: Vec<SeenAt> =
+                pairs.iter().map(|&(host, second)| SeenAt { host, second }).collect();
+            let bytes = seen_value(&seen);
+            let mut back = Vec::new();
+            prop_assert_eq!(parse_seen_value(&bytes, &mut back), Some(()));
+            prop_assert_eq!(&back, &seen);
+            if !seen.is_empty() {
+                prop_assert_eq!(parse_seen_value(&bytes[..bytes.len() - 1], &mut back), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_project_id_that_no_key_can_hold_is_refused() {
+        let key = |len| HostKey {
+            project: "p".repeat(len).into(),
+            host: "h".into(),
+        };
+        assert!(host_key(&key(65_531)).is_some());
+        assert!(host_key(&key(65_532)).is_none());
+        assert!(host_key(&key(65_536)).is_none());
+    }
+
+    #[test]
+    fn the_numbers_of_the_kinds_are_the_ones_on_disk() {
+        assert_eq!(
+            [Kind::Host as u8, Kind::Commit as u8, Kind::Seen as u8],
+            [1, 2, 3]
+        );
+        assert_eq!(seen_key(0x0102_0304), [3, 1, 2, 3, 4]);
+    }
+}

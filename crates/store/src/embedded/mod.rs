@@ -1,0 +1,218 @@
+//! The embedded store: everything in one folder of this machine, on fjall.
+//!
+//! fjall is fast and young: it cuts a damaged journal and opens, and takes missing files for new
+//! ones. So a store is opened twice. First without workers, to compare what is there with what was
+//! acknowledged (`looking`); only when all agrees, for use (`serving`). The second open costs one
+//! more replay of the journals, at most some hundred milliseconds, and nothing after a clean close.
+//!
+//! Holds: what was acknowledged is loaded again, or the start is refused with the part that is
+//! damaged, and refused again the next time. Nothing but a repair accepts a loss.
+//! Limits: one server a folder; a damaged end of the journal that stems from the last second before
+//! a power loss is taken for what the power loss tore (see `mark`); a panic of fjall while it holds
+//! its own locks, which only damage that the checks before did not see could cause, ends the
+//! process.
+//!
+//! In the data folder: `store.json`, `commit.mark`, `lock`, `fjall/`; for a time `creating` and
+//! `journal-copies/`; after a repair `damaged-<n>/`. All other names belong to others.
+
+mod attempt;
+mod create;
+mod engine;
+mod fields;
+mod identity;
+mod journals;
+mod kinds;
+mod layout;
+mod lock;
+mod looking;
+mod mark;
+mod parts;
+mod repair;
+mod salvage;
+mod scan;
+mod seen;
+mod serving;
+mod totals;
+mod verify;
+
+pub use repair::{RepairReport, repair};
+pub use verify::{Report, verify};
+
+use std::path::Path;
+
+use parking_lot::RwLock;
+use portolan_wire::ids::HostKey;
+
+use crate::{Batch, EachHost, Loaded, SeenAt, Store, StoreError};
+use engine::{Engine, Trouble};
+use kinds::{host_key, parse_host_value};
+use layout::{DataDir, cannot_write, make_folder};
+use lock::DirLock;
+use looking::Looking;
+use serving::{Serving, not_written};
+
+/// How much memory an embedded store takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmbeddedOptions {
+    /// Bytes for blocks read from tables; default 64 MiB. All hosts are read once at the start and
+    /// then a few at a time, so more helps little.
+    pub cache_bytes: u64,
+    /// Bytes of changes kept in memory before they become a table; default 32 MiB, at most five
+    /// times that while the disk is behind. Also what a start after a crash has to replay. It is
+    /// fixed when the store is made.
+    pub memtable_bytes: u64,
+}
+
+impl Default for EmbeddedOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 64 << 20,
+            memtable_bytes: 32 << 20,
+        }
+    }
+}
+
+/// A store in a folder of this machine.
+///
+/// [`Store::load`] comes first: it decides whether the store can be trusted. Dropping it without
+/// [`Store::close`] loses nothing that was acknowledged; the next start checks as after a crash.
+pub struct EmbeddedStore {
+    dir: DataDir,
+    options: EmbeddedOptions,
+    phase: RwLock<Phase>,
+    /// Last, so that it is given back after the database is closed.
+    _lock: DirLock,
+}
+
+enum Phase {
+    /// Open for comparing; not loaded yet.
+    Looking(Looking),
+    /// Loaded and in use.
+    Serving(Serving),
+    /// Closed, or refused by [`Store::load`].
+    Closed,
+}
+
+impl EmbeddedStore {
+    /// Opens the store in `data_dir`, making one if the folder is missing or holds no part of one.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`]: another server uses the folder. [`StoreError::Format`]: another
+    /// version of the program wrote it. [`StoreError::Damaged`]: a part is missing or altered, or
+    /// acknowledged commits are gone; nothing was changed, and the next open refuses as well.
+    pub fn open(data_dir: &Path, options: EmbeddedOptions) -> Result<Self, StoreError> {
+        let dir = DataDir::new(data_dir);
+        make_folder(data_dir).map_err(cannot_write(data_dir))?;
+        let lock = DirLock::take(&dir)?;
+        let identity = create::open_or_create(&dir, &options)?;
+        let looking = Looking::open(&dir, &identity, &options)?;
+        Ok(Self {
+            dir,
+            options,
+            phase: RwLock::new(Phase::Looking(looking)),
+            _lock: lock,
+        })
+    }
+
+    /// Runs `read` on the open database.
+    fn reading<T>(
+        &self,
+        read: impl FnOnce(&Engine) -> Result<T, Trouble>,
+    ) -> Result<T, StoreError> {
+        let phase = self.phase.read();
+        let engine = match &*phase {
+            Phase::Looking(looking) => looking.engine(),
+            Phase::Serving(serving) => Some(serving.engine()),
+            Phase::Closed => None,
+        };
+        let Some(engine) = engine else {
+            return Err(StoreError::Read {
+                what: "the store is closed".into(),
+            });
+        };
+        read(engine).map_err(|trouble| match trouble {
+            Trouble::Damaged(what) => self.dir.damaged(what),
+            Trouble::Failed(what) => StoreError::Read { what },
+        })
+    }
+
+    /// Runs `write` on the store in use.
+    fn writing<T>(
+        &self,
+        write: impl FnOnce(&Serving) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match &*self.phase.read() {
+            Phase::Serving(serving) => write(serving),
+            Phase::Looking(_) => Err(not_written("the store is not loaded yet")),
+            Phase::Closed => Err(not_written("the store is closed")),
+        }
+    }
+}
+
+impl Store for EmbeddedStore {
+    fn load(&self, each: EachHost<'_>) -> Result<Loaded, StoreError> {
+        let before = std::mem::replace(&mut *self.phase.write(), Phase::Closed);
+        let mut looking = match before {
+            Phase::Looking(looking) => looking,
+            other => {
+                *self.phase.write() = other;
+                return Err(StoreError::Read {
+                    what: "the store can be loaded only once".into(),
+                });
+            }
+        };
+        looking.scan(each)?;
+        let head = looking.succeed();
+        let serving = Serving::start(&self.dir, head, &self.options)?;
+        journals::discard_all_copies(&self.dir)?;
+        *self.phase.write() = Phase::Serving(serving);
+        Ok(Loaded {
+            commit: head.number,
+            at: head.at,
+            hosts: head.totals.hosts,
+        })
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.writing(|serving| serving.commit(batch))
+    }
+
+    fn host(&self, key: &HostKey) -> Result<Option<Vec<u8>>, StoreError> {
+        // A key that cannot be made was never stored.
+        let Some(bytes) = host_key(key) else {
+            return Ok(None);
+        };
+        let altered = || {
+            let HostKey { project, host } = key;
+            Trouble::Damaged(format!(
+                "the record of host {host} of project {project} is altered"
+            ))
+        };
+        self.reading(|engine| {
+            let Some(value) = engine.get(&bytes)? else {
+                return Ok(None);
+            };
+            parse_host_value(&value)
+                .map(|value| Some(value.to_vec()))
+                .ok_or_else(altered)
+        })
+    }
+
+    fn save_seen(&self, seen: &[SeenAt]) -> Result<(), StoreError> {
+        self.writing(|serving| {
+            seen::save(serving.engine(), seen).map_err(|trouble| not_written(trouble.into_text()))
+        })
+    }
+
+    fn load_seen(&self) -> Result<Vec<SeenAt>, StoreError> {
+        self.reading(seen::load)
+    }
+
+    fn close(&self) -> Result<(), StoreError> {
+        match std::mem::replace(&mut *self.phase.write(), Phase::Closed) {
+            Phase::Serving(serving) => serving.close(&self.dir),
+            // Dropping the attempt leaves all as it was.
+            Phase::Looking(_) | Phase::Closed => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Accepts a loss: makes a store of what can still be read of a damaged one.
+//!
+//! What is readable is written into a new database beside the old one, and then takes its place. The
+//! old one moves to `damaged-<n>` as it was found. Repairing in place would have to trust the
+//! files that were found to be damaged, and a damaged block in a table can only be got rid of by
+//! writing the others anew.
+//!
+//! Holds: an interrupted repair has changed nothing or is ended by the next one; the new commit number is
+//! higher than any that the old store told. A store in which all agrees is left alone.
+//! Limit: needs room for both databases.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use portolan_wire::ids::HostKey;
+
+use super::EmbeddedOptions;
+use super::create::{new_engine, remove_marker};
+use super::engine::{Change, Durability, Engine, Trouble};
+use super::identity::{Identity, StoreId};
+use super::journals;
+use super::kinds::{CommitRecord, host_key, host_value};
+use super::layout::{DataDir, cannot_write, remove_folder, sync_folder, sync_folders_below};
+use super::mark::Mark;
+use super::parts;
+use super::salvage::Salvage;
+use super::seen;
+use super::totals::Totals;
+use super::verify::{look, no_store, take_existing};
+use crate::{StoreError, record_hash};
+
+/// Records written to the new database at once.
+const BATCH: usize = 1000;
+
+/// What a repair did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepairReport {
+    /// What was damaged; `None` if nothing was, and nothing was changed.
+    pub damage: Option<String>,
+    /// Hosts in the store now. The agents of the others send their reports again.
+    pub hosts: u64,
+    /// The number of the last commit now.
+    pub commit: u64,
+    /// Where the damaged database is; it can be removed when nobody wants to look at it.
+    pub set_aside: Option<PathBuf>,
+}
+
+/// Makes a store of what can still be read of a damaged one; see the module for how.
+///
+/// # Errors
+/// [`StoreError::Locked`], [`StoreError::Format`]; [`StoreError::Read`] where there is no store or the
+/// disk fails; [`StoreError::Write`].
+pub fn repair(data_dir: &Path) -> Result<RepairReport, StoreError> {
+    let dir = DataDir::new(data_dir);
+    let _lock = take_existing(&dir)?;
+    end_interrupted(&dir)?;
+    let identity = match Identity::read(&dir) {
+        Err(StoreError::Damaged { .. }) => None,
+        other => other?,
+    };
+    if identity.is_none() && ![dir.engine(), dir.mark()].iter().any(|path| path.exists()) {
+        return Err(no_store(&dir));
+    }
+    let damage = match identity.as_ref().map(|identity| look(&dir, identity)) {
+        None => "store.json is missing or not readable".to_owned(),
+        Some(Err(StoreError::Damaged { what, .. })) => what,
+        Some(found) => {
+            let found = found?;
+            return Ok(RepairReport {
+                damage: None,
+                hosts: found.hosts,
+                commit: found.commit,
+                set_aside: None,
+            });
+        }
+    };
+    replace(&dir, identity, damage)
+}
+
+/// A repair that ended between its two renames leaves a whole new database and no other.
+fn end_interrupted(dir: &DataDir) -> Result<(), StoreError> {
+    if dir.engine().exists() || !dir.repaired().exists() {
+        return Ok(());
+    }
+    fs::rename(dir.repaired(), dir.engine())
+        .and_then(|()| sync_folder(dir.path()))
+        .map_err(cannot_write(&dir.engine()))
+}
+
+fn replace(
+    dir: &DataDir,
+    identity: Option<Identity>,
+    damage: String,
+) -> Result<RepairReport, StoreError> {
+    let mark = Mark::read(dir).ok();
+    let marked = mark.map_or(0, |mark| mark.commit);
+    let salvage = match Salvage::open(dir, marked) {
+        Err(StoreError::Damaged { .. }) => None,
+        other => Some(other?),
+    };
+    let before = salvage.as_ref().and_then(Salvage::head);
+    let store = match (identity, mark) {
+        (Some(identity), _) => identity.store,
+        (None, Some(mark)) => mark.store,
+        (None, None) => StoreId::random()?,
+    };
+    let number = marked
+        .max(before.map_or(0, |head| head.number))
+        .saturating_add(1);
+    let at = before.map(|head| head.at).unwrap_or_default();
+    let mut head = CommitRecord {
+        store,
+        number,
+        at,
+        totals: Totals::default(),
+    };
+    let parts = fill(dir, salvage.as_ref(), &mut head)?;
+    // Closes the old database and puts its journals back.
+    drop(salvage);
+    let set_aside = swap(dir)?;
+    let closed_with = Some(journals::present(dir)?);
+    Mark {
+        store,
+        commit: number,
+        closed_with,
+    }
+    .write(dir)?;
+    let identity = Identity { store, parts };
+    identity.write(dir)?;
+    remove_marker(dir)?;
+    let found = look(dir, &identity)?;
+    Ok(RepairReport {
+        damage: Some(damage),
+        hosts: found.hosts,
+        commit: found.commit,
+        set_aside,
+    })
+}
+
+/// Makes the new database, durable. Returns the parts of a store with it.
+fn fill(
+    dir: &DataDir,
+    salvage: Option<&Salvage>,
+    head: &mut CommitRecord,
+) -> Result<Vec<String>, StoreError> {
+    let folder = dir.repaired();
+    remove_folder(&folder).map_err(cannot_write(&folder))?;
+    let engine = new_engine(folder.clone(), &EmbeddedOptions::default())?;
+    let not_written = |trouble: Trouble| StoreError::Write {
+        what: trouble.into_text(),
+    };
+    if let Some(salvage) = salvage {
+        let mut copier = Copier {
+            engine: &engine,
+            pending: Vec::new(),
+            totals: head.totals,
+        };
+        salvage.hosts(&mut |key, value| copier.copy(&key, value))?;
+        head.totals = copier.finish()?;
+        seen::save(&engine, &salvage.seen()).map_err(not_written)?;
+    }
+    let change = Change::Put(CommitRecord::KEY.to_vec(), head.encode());
+    engine
+        .write(vec![change], Durability::Synced)
+        .map_err(not_written)?;
+    engine.settle().map_err(not_written)?;
+    let parts = parts::of_store(engine.records_folder());
+    drop(engine);
+    sync_folders_below(&folder)
+        .and_then(|()| sync_folder(dir.path()))
+        .map_err(cannot_write(&folder))?;
+    Ok(parts)
+}
+
+/// Copies hosts into a database, some at a time.
+struct Copier<'a> {
+    engine: &'a Engine,
+    pending: Vec<Change>,
+    totals: Totals,
+}
+
+impl Copier<'_> {
+    fn copy(&mut self, key: &HostKey, value: &[u8]) -> Result<(), StoreError> {
+        if let Some(bytes) = host_key(key) {
+            self.totals.add(record_hash(key, value));
+            self.pending.push(Change::Put(bytes, host_value(value)));
+        }
+        if self.pending.len() < BATCH {
+            Ok(())
+        } else {
+            self.write()
+        }
+    }
+
+    fn write(&mut self) -> Result<(), StoreError> {
+        self.engine
+            .write(std::mem::take(&mut self.pending), Durability::Buffered)
+            .map_err(|trouble| StoreError::Write {
+                what: trouble.into_text(),
+            })
+    }
+
+    fn finish(mut self) -> Result<Totals, StoreError> {
+        self.write()?;
+        Ok(self.totals)
+    }
+}
+
+/// Puts the new database in the place of the old one. Returns where the old one is, if there was one,
+/// with the copies of its journals.
+fn swap(dir: &DataDir) -> Result<Option<PathBuf>, StoreError> {
+    let aside = dir.engine().exists().then(|| dir.unused_damaged());
+    let swapped = || {
+        if let Some(aside) = &aside {
+            fs::rename(dir.engine(), aside)?;
+        }
+        fs::rename(dir.repaired(), dir.engine())?;
+        if let (Some(aside), true) = (&aside, dir.journal_copies().exists()) {
+            fs::rename(dir.journal_copies(), aside.join("journal-copies"))?;
+        }
+        sync_folder(dir.path())
+    };
+    swapped().map_err(cannot_write(&dir.engine()))?;
+    Ok(aside)
+}

@@ -1,0 +1,123 @@
+//! Reads what can be read from a damaged database.
+//!
+//! Journals are cut behind their intact front, which is more than the database itself would keep of
+//! one whose last batch is broken. Tables are read from the first key up until a block that is
+//! damaged, and from the last key down until one: with one damaged block only its neighbourhood is
+//! lost, with several also what lies between the first and the last.
+//!
+//! Holds: the damaged database is left as it was found.
+//! Limit: a host in a lost stretch of a newer table may come back with an older value; its agent
+//! sends again what differs.
+
+use std::path::Path;
+
+use super::EmbeddedOptions;
+use super::attempt::Attempt;
+use super::engine::{Engine, Order, Trouble};
+use super::journals::Cut;
+use super::kinds::{CommitRecord, Kind};
+use super::layout::DataDir;
+use super::looking::parse_host;
+use super::parts;
+use super::scan::{self, Rest};
+use super::seen;
+use crate::{EachHost, SeenAt, StoreError};
+
+/// A damaged database, open for reading what is left of it.
+pub(crate) struct Salvage {
+    attempt: Attempt,
+}
+
+impl Salvage {
+    /// Opens a damaged database. `commit` names the copy of its journals.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`]: it cannot be opened at all.
+    pub(crate) fn open(dir: &DataDir, commit: u64) -> Result<Self, StoreError> {
+        // The keyspace made first has the number 1, and there is no other.
+        parts::check(dir, &parts::of_engine(Path::new("1")))?;
+        let broken = scan::fronts(dir)?
+            .into_iter()
+            .filter(|(_, front)| front.rest != Rest::Empty);
+        let cuts: Vec<Cut> = broken
+            .map(|(journal, front)| Cut {
+                journal,
+                len: front.len,
+            })
+            .collect();
+        let attempt = Attempt::open(dir, commit, false, &cuts, &EmbeddedOptions::default())?;
+        Ok(Self { attempt })
+    }
+
+    /// The commit record, if it can be read.
+    pub(crate) fn head(&self) -> Option<CommitRecord> {
+        let bytes = self.engine()?.get(&CommitRecord::KEY).ok()??;
+        CommitRecord::decode(&bytes)
+    }
+
+    /// When hosts were last heard, as far as it can be read.
+    pub(crate) fn seen(&self) -> Vec<SeenAt> {
+        self.engine()
+            .and_then(|engine| seen::load(engine).ok())
+            .unwrap_or_default()
+    }
+
+    /// Hands out each host that can be read, once.
+    pub(crate) fn hosts(&self, each: EachHost<'_>) -> Result<(), StoreError> {
+        let Some(engine) = self.engine() else {
+            return Ok(());
+        };
+        let mut reached = Vec::new();
+        let result = engine.scan(&[Kind::Host as u8], Order::Ascending, |key, value| {
+            reached.clear();
+            reached.extend(key);
+            hand_out(key, value, each)
+        });
+        if !ended_at_damage(result)? {
+            return Ok(());
+        }
+        let result = engine.scan(&[Kind::Host as u8], Order::Descending, |key, value| {
+            if key <= reached.as_slice() {
+                return Err(End::Damage);
+            }
+            hand_out(key, value, each)
+        });
+        ended_at_damage(result).map(|_| ())
+    }
+
+    fn engine(&self) -> Option<&Engine> {
+        self.attempt.engine()
+    }
+}
+
+/// Why a scan ended early.
+enum End {
+    /// Here is damage, or the other scan has been.
+    Damage,
+    Failed(StoreError),
+}
+
+impl From<Trouble> for End {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Damaged(_) => Self::Damage,
+            Trouble::Failed(what) => Self::Failed(StoreError::Read { what }),
+        }
+    }
+}
+
+fn ended_at_damage(result: Result<(), End>) -> Result<bool, StoreError> {
+    match result {
+        Ok(()) => Ok(false),
+        Err(End::Damage) => Ok(true),
+        Err(End::Failed(error)) => Err(error),
+    }
+}
+
+/// Hands out one host; a record that is no host is left out.
+fn hand_out(key: &[u8], value: &[u8], each: EachHost<'_>) -> Result<(), End> {
+    match parse_host(key, value) {
+        Ok((key, value)) => each(key, value).map_err(End::Failed),
+        Err(_) => Ok(()),
+    }
+}

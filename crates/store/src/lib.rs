@@ -1,0 +1,28 @@
+//! The durable, ordered truth: the `Store` trait, its embedded implementation, and the committer.
+//!
+//! Holds: nothing is acknowledged before it is durable; the census equals a replay of the store.
+//! Knows no HTTP, and nothing of how open ports are found.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod committer;
+mod counters;
+pub mod embedded;
+mod error;
+mod rebuild;
+mod record;
+mod recount;
+mod snapshot;
+mod store;
+
+pub use clock::{Clock, SystemClock};
+pub use committer::{
+    Committer, Decision, Handle, Prepared, Published, Queue, QueueFull, Submission, start,
+};
+pub use counters::Counters;
+pub use error::StoreError;
+pub use rebuild::{rebuild, restore_liveness, seen, snapshot_of};
+pub use record::record_hash;
+pub use recount::recount;
+pub use snapshot::{Snapshot, SnapshotError};
+pub use store::{Batch, EachHost, HostWrite, Loaded, SeenAt, Store};

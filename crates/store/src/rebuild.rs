@@ -1,0 +1,105 @@
+//! From the store to the census, at start; and what is kept of who was heard when.
+
+use std::collections::HashMap;
+
+use portolan_census::{Commit, HostCommit, Liveness, State};
+use portolan_wire::ids::{HostId, HostKey, ProjectId};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::store::{Loaded, SeenAt, Store};
+use crate::{Snapshot, StoreError, record_hash, snapshot};
+
+/// Replays the store into a new census. `progress` is told the hosts so far, now and then.
+///
+/// # Errors
+/// The store refuses, or a value does not decode.
+pub fn rebuild(
+    store: &dyn Store,
+    mut progress: impl FnMut(u64),
+) -> Result<(State, Loaded), StoreError> {
+    const TOLD_EVERY: u64 = 50_000;
+    let mut state = State::default();
+    let mut hosts = 0;
+    let loaded = store.load(&mut |key: HostKey, value: &[u8]| {
+        let hash = record_hash(&key, value);
+        let facts = snapshot::facts(key.host, value, hash).map_err(|error| StoreError::Read {
+            what: error.to_string(),
+        })?;
+        state.apply(Commit::Put(HostCommit {
+            project: key.project,
+            facts,
+        }));
+        hosts += 1;
+        if hosts % TOLD_EVERY == 0 {
+            progress(hosts);
+        }
+        Ok(())
+    })?;
+    Ok((state, loaded))
+}
+
+/// Enters every host of a rebuilt census into `liveness`, as last heard when the store says.
+///
+/// # Errors
+/// What the store kept cannot be read.
+pub fn restore_liveness(
+    store: &dyn Store,
+    state: &State,
+    liveness: &Liveness,
+    now_s: u32,
+) -> Result<(), StoreError> {
+    let mut heard = HashMap::<u64, u32>::new();
+    for seen in store.load_seen()? {
+        let second = heard.entry(seen.host).or_default();
+        *second = seen.second.max(*second);
+    }
+    for (project_id, project) in state.projects() {
+        for host in project.hosts_after(None) {
+            let committed_s = u32::try_from(host.facts.at.seconds()).unwrap_or(0);
+            let kept_s = heard
+                .get(&seen_hash(project_id, &host.facts.id))
+                .copied()
+                .unwrap_or(0);
+            liveness.heard(project, host, kept_s.max(committed_s), now_s);
+        }
+    }
+    Ok(())
+}
+
+/// When each host was last heard, for [`Store::save_seen`].
+pub fn seen(state: &State) -> Vec<SeenAt> {
+    let hosts = state.projects().flat_map(|(project_id, project)| {
+        project
+            .hosts_after(None)
+            .map(move |host| (project_id, host))
+    });
+    hosts
+        .map(|(project_id, host)| SeenAt {
+            host: seen_hash(project_id, &host.facts.id),
+            second: host.freshness().1,
+        })
+        .collect()
+}
+
+/// The newest stored snapshot of a host.
+///
+/// # Errors
+/// The store cannot be read, or the value does not decode.
+pub fn snapshot_of(store: &dyn Store, key: &HostKey) -> Result<Option<Snapshot>, StoreError> {
+    let Some(value) = store.host(key)? else {
+        return Ok(None);
+    };
+    Snapshot::decode(key.host.as_str(), &value)
+        .map(Some)
+        .map_err(|error| StoreError::Read {
+            what: error.to_string(),
+        })
+}
+
+fn seen_hash(project: &ProjectId, host: &HostId) -> u64 {
+    let mut key = Vec::with_capacity(96);
+    key.extend_from_slice(&(project.as_str().len() as u64).to_be_bytes());
+    key.extend_from_slice(project.as_str().as_bytes());
+    key.extend_from_slice(host.as_str().as_bytes());
+    xxh3_64(&key)
+}

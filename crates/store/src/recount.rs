@@ -1,0 +1,78 @@
+//! Counting again from the stored sets, while the writer goes on.
+//!
+//! The census of one moment is checked against its hosts' cells, and each host's cells against the
+//! stored set of the same version. A host that was reported anew between the two has another record
+//! hash; it is compared again in the newest published state.
+
+use arc_swap::ArcSwap;
+use portolan_census::{Cells, Counted, Host, Recount, Selection, State};
+use portolan_wire::ids::{HostKey, ProjectId};
+
+use crate::{Snapshot, Store, StoreError, record_hash};
+
+/// How often a host that keeps changing is looked at again. A host reports at most once a second,
+/// and a look takes microseconds.
+const LOOKS_MAX: u32 = 20;
+
+/// Recounts the selected part of a project.
+///
+/// # Errors
+/// The store cannot be read, or a value does not decode.
+pub fn recount(
+    store: &dyn Store,
+    published: &ArcSwap<State>,
+    project_id: &ProjectId,
+    selection: &Selection,
+) -> Result<Recount, StoreError> {
+    let mut found = Recount::default();
+    let state = published.load_full();
+    let Some(project) = state.project(project_id.as_str()) else {
+        return Ok(found);
+    };
+    found.project(project, selection);
+    for host in project.hosts_after(None) {
+        if !selection.holds(&host.facts.enterprise_project) {
+            continue;
+        }
+        let key = HostKey {
+            project: project_id.clone(),
+            host: host.facts.id.clone(),
+        };
+        if !agrees(store, published, &key)? {
+            found.host_differs(key.project, key.host);
+        }
+        found.counts_checked += 1;
+    }
+    Ok(found)
+}
+
+/// Whether the census holds a host as the store does.
+fn agrees(
+    store: &dyn Store,
+    published: &ArcSwap<State>,
+    key: &HostKey,
+) -> Result<bool, StoreError> {
+    for _ in 0..LOOKS_MAX {
+        let stored = store.host(key)?;
+        let state = published.load();
+        match (state.host(key), stored) {
+            (None, None) => return Ok(true),
+            (Some(host), Some(value)) if host.facts.record_hash == record_hash(key, &value) => {
+                return same_set(host, key, &value);
+            }
+            // A commit is between its sync and its publication.
+            _ => std::thread::yield_now(),
+        }
+    }
+    Ok(false)
+}
+
+fn same_set(host: &Host, key: &HostKey, value: &[u8]) -> Result<bool, StoreError> {
+    let snapshot =
+        Snapshot::decode(key.host.as_str(), value).map_err(|error| StoreError::Read {
+            what: error.to_string(),
+        })?;
+    let cells = Cells::of(snapshot.open_ports.iter().map(Counted::from));
+    Ok(cells == host.facts.cells
+        && snapshot.host.enterprise_project_id == host.facts.enterprise_project.as_str())
+}

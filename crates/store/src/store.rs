@@ -1,0 +1,83 @@
+//! What a store must do. Everything above it sees only this.
+
+use portolan_wire::ids::HostKey;
+use portolan_wire::time::UnixMicros;
+
+use crate::StoreError;
+
+/// One durable, ordered log with the last value of every host.
+///
+/// A store knows no meaning: values are opaque bytes. Only the committer's thread calls
+/// [`commit`](Self::commit); reads may come from any thread at the same time.
+pub trait Store: Send + Sync {
+    /// Hands every host record to `each`, in any order, and then says where the log stands.
+    /// Called once, before the first commit. The store checks what it read against its own
+    /// records of how much there must be, and refuses when they disagree.
+    fn load(&self, each: EachHost<'_>) -> Result<Loaded, StoreError>;
+
+    /// Makes a batch durable: all of it, or nothing. When this returns `Ok` the batch survives a
+    /// power loss. After an error that [`StoreError::is_fatal`] the process must end: a disk that
+    /// failed a sync once cannot be trusted by trying again.
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
+
+    /// The stored value of one host.
+    fn host(&self, key: &HostKey) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Keeps when hosts were last heard, replacing all kept before. Not synced by itself: a loss
+    /// costs a minute of freshness and no truth.
+    fn save_seen(&self, seen: &[SeenAt]) -> Result<(), StoreError>;
+
+    /// What [`save_seen`](Self::save_seen) kept last.
+    fn load_seen(&self) -> Result<Vec<SeenAt>, StoreError>;
+
+    /// Leaves everything synced and marked as cleanly closed. No commit may follow.
+    fn close(&self) -> Result<(), StoreError>;
+}
+
+/// Takes one host record after the other while a store is loaded; its error ends the loading.
+pub type EachHost<'a> = &'a mut dyn FnMut(HostKey, &[u8]) -> Result<(), StoreError>;
+
+/// Where the log stands after loading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// The number of the last commit; 0 in a new store.
+    pub commit: u64,
+    /// When the last commit was made.
+    pub at: UnixMicros,
+    /// Hosts handed out.
+    pub hosts: u64,
+}
+
+/// One durable write.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The number of this commit: the last one's plus 1.
+    pub commit: u64,
+    /// The newest moment in it.
+    pub at: UnixMicros,
+    /// What changes; at most one write a host.
+    pub hosts: Vec<HostWrite>,
+}
+
+/// A new value of one host, or its removal.
+#[derive(Clone, Debug)]
+pub struct HostWrite {
+    /// The host.
+    pub key: HostKey,
+    /// Its new value, or `None` to remove it.
+    pub value: Option<Vec<u8>>,
+    /// The hash ([`crate::record_hash`]) of the new value; 0 on removal.
+    pub hash: u128,
+    /// The hash of the value that this replaces or removes; `None` for a new host.
+    pub replaces: Option<u128>,
+}
+
+/// When a host was last heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenAt {
+    /// The first 64 bits of xxh3 over the host's key (see [`crate::record_hash`] for the form):
+    /// at two hosts of one hash the later moment is kept, which errs by calling one fresh.
+    pub host: u64,
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub second: u32,
+}

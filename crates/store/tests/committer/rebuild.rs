@@ -1,0 +1,92 @@
+//! Invariant 2: the census equals a replay of the store, after any crash.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use arc_swap::ArcSwap;
+use portolan_census::{Liveness, Selection, State};
+use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore};
+use portolan_store::{
+    Clock, Committer, Counters, Prepared, Published, Snapshot, Store, rebuild, snapshot_of,
+};
+use portolan_wire::ids::HostKey;
+use portolan_wire::report::Report;
+use portolan_wire::testing;
+use portolan_wire::time::UnixMicros;
+use proptest::prelude::*;
+
+use crate::bench::told;
+
+struct Ticking(AtomicI64);
+
+impl Clock for Ticking {
+    fn now(&self) -> UnixMicros {
+        UnixMicros(self.0.fetch_add(1_000, std::sync::atomic::Ordering::SeqCst))
+    }
+}
+
+/// Few hosts and rising pairs, so that hosts are reported again and move.
+fn reports() -> impl Strategy<Value = Vec<Report>> {
+    let host = prop_oneof![Just("a"), Just("b"), Just("c")];
+    let enterprise_project = prop_oneof![Just("0"), Just("x")];
+    let one =
+        (testing::report(12), host, enterprise_project).prop_map(|(mut report, id, scope)| {
+            report.host.host_id = id.into();
+            report.host.enterprise_project_id = scope.into();
+            report
+        });
+    prop::collection::vec(one, 1..8).prop_map(|mut reports| {
+        for (sequence, report) in (1..).zip(&mut reports) {
+            (report.generation, report.sequence) = (1, sequence);
+        }
+        reports
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_rebuild_equals_the_live_census_after_every_prefix(reports in reports()) {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(Ticking(AtomicI64::new(1)));
+        let mut published = Arc::new(Published {
+            state: ArcSwap::from_pointee(State::default()),
+            liveness: Liveness::new(0),
+            counters: Counters::default(),
+        });
+        for (place, report) in reports.iter().enumerate() {
+            let store = Arc::new(EmbeddedStore::open(folder.path(), EmbeddedOptions::default()).unwrap());
+            let (rebuilt, loaded) = rebuild(&*store, |_| {}).unwrap();
+            prop_assert_eq!(told(&rebuilt), told(&published.state.load()));
+            prop_assert_eq!(loaded.commit, place as u64);
+            published = Arc::new(Published {
+                state: ArcSwap::from_pointee(rebuilt),
+                liveness: Liveness::new(0),
+                counters: Counters::default(),
+            });
+            let mut committer = Committer::new(
+                Arc::clone(&store) as Arc<dyn Store>,
+                Arc::clone(&clock),
+                Arc::clone(&published),
+                loaded.commit,
+            );
+            let prepared = Prepared::new("p".into(), report, Selection::Whole).unwrap();
+            committer.commit(vec![prepared]).unwrap();
+            let key = HostKey { project: "p".into(), host: report.host.host_id.as_str().into() };
+            let stored = snapshot_of(&*store, &key).unwrap().unwrap();
+            prop_assert_eq!(&stored.open_ports, &report.open_ports);
+            prop_assert_eq!(&stored.host, &report.host);
+            prop_assert_eq!((&stored.coverage, &stored.agent), (&report.coverage, &report.agent));
+            // Dropped as it is, or closed: both are ends that a store must survive.
+            if place % 2 == 0 { store.close().unwrap(); }
+        }
+    }
+}
+
+#[test]
+fn a_value_of_another_version_or_cut_short_is_an_error() {
+    for value in [&[][..], &[0], &[2, 1, 2, 3], &[1], &[1, 1]] {
+        assert!(Snapshot::decode("h", value).is_err(), "{value:?}");
+    }
+}
