@@ -6,6 +6,7 @@
 //! one walk along both.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use portolan_wire::open_port::{Category, OpenPort, Transport};
 
@@ -127,26 +128,14 @@ impl<'a> From<&'a OpenPort> for Counted<'a> {
 impl Cells {
     /// The cells of a set of open ports.
     pub fn of<'a>(ports: impl IntoIterator<Item = Counted<'a>>) -> Self {
-        // (asset, cell): the asset within the host is the container, or "" for the host itself.
-        let mut counted: Vec<(&str, Cell)> = Vec::new();
+        // Assets are numbered, so that sorting compares numbers: the host itself is 0.
+        let mut assets = Assets::default();
+        let mut counted: Vec<(u32, Cell)> = Vec::with_capacity(64);
         for port in ports {
-            let asset = port.container_asset.unwrap_or("");
+            let asset = port.container_asset.map_or(0, |asset| assets.number(asset));
             let key = RowKey::new(port.port, port.transport);
-            let category = if port.container_asset.is_some() {
-                Category::Container
-            } else {
-                Category::Host
-            };
-            counted.push((
-                asset,
-                Cell::new(
-                    ListId {
-                        category,
-                        v6: false,
-                    },
-                    key,
-                ),
-            ));
+            let category = if asset == 0 { Category::Host } else { Category::Container };
+            counted.push((asset, Cell::new(ListId { category, v6: false }, key)));
             if port.v6 {
                 counted.push((asset, Cell::new(ListId { category, v6: true }, key)));
             }
@@ -193,6 +182,26 @@ impl Cells {
                 }
             }
         }
+    }
+}
+
+/// The containers of one host, numbered from 1 in the order they are met.
+#[derive(Default)]
+struct Assets<'a> {
+    numbers: HashMap<&'a str, u32>,
+    /// A set comes ordered by namespace, so the same container is mostly asked for again.
+    last: Option<(&'a str, u32)>,
+}
+
+impl<'a> Assets<'a> {
+    fn number(&mut self, asset: &'a str) -> u32 {
+        if let Some((_, number)) = self.last.filter(|(last, _)| *last == asset) {
+            return number;
+        }
+        let next = u32::try_from(self.numbers.len() + 1).unwrap_or(u32::MAX);
+        let number = *self.numbers.entry(asset).or_insert(next);
+        self.last = Some((asset, number));
+        number
     }
 }
 

@@ -63,6 +63,11 @@ impl Project {
         self.ids.len()
     }
 
+    /// How many hosts of a selection there are.
+    pub fn hosts_in(&self, selection: &Selection) -> u64 {
+        self.selected(selection).map(|scope| scope.hosts.len()).sum()
+    }
+
     /// The enterprise projects that have hosts, in the order of their ids.
     pub fn enterprise_projects(&self) -> impl Iterator<Item = &EnterpriseProjectId> {
         self.scopes.keys()

@@ -41,6 +41,10 @@ impl Slots {
         }
     }
 
+    pub(crate) fn len(&self) -> u64 {
+        self.pieces.iter().map(|(_, bits)| bits.len()).sum()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
@@ -71,6 +75,7 @@ mod tests {
             for (insert, slot) in steps {
                 if insert { slots.insert(slot); model.insert(slot); } else { slots.remove(slot); model.remove(&slot); }
             }
+            prop_assert_eq!(slots.len(), model.len() as u64);
             prop_assert_eq!(slots.is_empty(), model.is_empty());
             prop_assert!(slots.iter().eq(model));
         }

@@ -26,6 +26,17 @@ pub const PARAMETER_CHARS_MAX: usize = 256;
 pub const BODY_SENT_BYTES_MAX: usize = 12 << 20;
 /// Largest body of a report or heartbeat request after decompression, in bytes.
 pub const BODY_UNPACKED_BYTES_MAX: usize = 64 << 20;
+/// Largest body as sent, in bytes, that needs no room among the large ones.
+pub const SMALL_BODY_SENT_BYTES_MAX: usize = 64 << 10;
+/// Largest body after decompression, in bytes, that needs no room among the large ones.
+pub const SMALL_BODY_UNPACKED_BYTES_MAX: usize = 1 << 20;
+/// Most bytes as sent of all bodies together that are not small; beyond it 429 with Retry-After.
+pub const LARGE_BODIES_SENT_BYTES_MAX: usize = 256 << 20;
+/// Most bytes after decompression of all bodies together that are not small; beyond it a body waits
+/// for its turn. The reports read from them take up to some twelve times as much.
+pub const LARGE_BODIES_UNPACKED_BYTES_MAX: usize = 128 << 20;
+/// Longest time that a body waits for its turn, in seconds; then 429 with Retry-After.
+pub const LARGE_BODY_WAIT_S_MAX: u64 = 30;
 /// Largest zstd window, as a power of two: 8 MiB.
 pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 /// Deepest nesting of a JSON body.
@@ -76,7 +87,9 @@ pub const COMMIT_BATCH_MAX: usize = 4_096;
 pub const CONNECTIONS_MAX: usize = 4_096;
 /// Most bytes of one request's head.
 pub const HEAD_BYTES_MAX: usize = 64 << 10;
-/// Longest time to send a request's head, in seconds.
-pub const HEAD_READ_S_MAX: u64 = 10;
+/// Longest time from one answer to the end of the next request's head, in seconds: how long a slow
+/// sender holds a connection, and how long an idle one is kept. Longer than the default heartbeat
+/// interval, so that agents keep theirs.
+pub const HEAD_READ_S_MAX: u64 = 40;
 /// Longest time to send a request's body, in seconds.
 pub const BODY_READ_S_MAX: u64 = 60;
