@@ -134,8 +134,21 @@ impl Cells {
         for port in ports {
             let asset = port.container_asset.map_or(0, |asset| assets.number(asset));
             let key = RowKey::new(port.port, port.transport);
-            let category = if asset == 0 { Category::Host } else { Category::Container };
-            counted.push((asset, Cell::new(ListId { category, v6: false }, key)));
+            let category = if asset == 0 {
+                Category::Host
+            } else {
+                Category::Container
+            };
+            counted.push((
+                asset,
+                Cell::new(
+                    ListId {
+                        category,
+                        v6: false,
+                    },
+                    key,
+                ),
+            ));
             if port.v6 {
                 counted.push((asset, Cell::new(ListId { category, v6: true }, key)));
             }

@@ -6,6 +6,7 @@
 //! the same answers; every count equals a recount from the hosts' cells.
 #![forbid(unsafe_code)]
 
+mod build;
 mod cells;
 mod host;
 pub mod knowledge;
@@ -19,6 +20,7 @@ mod scope;
 mod slots;
 mod state;
 
+pub use build::Builder;
 pub use cells::{Cells, Counted};
 pub use host::{Agents, Host, HostFacts, Pair};
 pub use liveness::{Freshness, HostCounts, Liveness};

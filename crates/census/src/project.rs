@@ -45,7 +45,32 @@ pub struct Project {
     postings: OrdMap<Cell, Arc<Slots>>,
 }
 
+/// What a project is made of, when it is made at once: a host's place is its slot.
+pub(crate) struct Parts {
+    pub(crate) hosts: Vec<Arc<Host>>,
+    pub(crate) scopes: Vec<(EnterpriseProjectId, Arc<Scope>)>,
+    pub(crate) whole: Arc<Scope>,
+    pub(crate) postings: Vec<(Cell, Arc<Slots>)>,
+}
+
 impl Project {
+    pub(crate) fn of_parts(parts: Parts) -> Self {
+        let slots = 0..u32::try_from(parts.hosts.len()).unwrap_or(u32::MAX);
+        Self {
+            ids: parts
+                .hosts
+                .iter()
+                .map(|host| host.facts.id.clone())
+                .zip(slots)
+                .collect(),
+            slots: parts.hosts.into_iter().map(Some).collect(),
+            free: Vector::new(),
+            scopes: parts.scopes.into_iter().collect(),
+            whole: parts.whole,
+            postings: parts.postings.into_iter().collect(),
+        }
+    }
+
     /// A host by its id.
     pub fn host(&self, id: &str) -> Option<&Arc<Host>> {
         self.ids.get(id).and_then(|&slot| self.by_slot(slot))
@@ -65,7 +90,9 @@ impl Project {
 
     /// How many hosts of a selection there are.
     pub fn hosts_in(&self, selection: &Selection) -> u64 {
-        self.selected(selection).map(|scope| scope.hosts.len()).sum()
+        self.selected(selection)
+            .map(|scope| scope.hosts.len())
+            .sum()
     }
 
     /// The enterprise projects that have hosts, in the order of their ids.

@@ -64,6 +64,21 @@ pub(crate) enum RowChange {
 }
 
 impl Rows {
+    /// The list of rows that are given in ascending order.
+    pub(crate) fn of_sorted(rows: Vec<Row>) -> Self {
+        let chunks: Vec<Chunk> = rows
+            .chunks(CHUNK_ROWS_MAX / 2)
+            .map(|rows| Chunk::of_rows(rows.to_vec()))
+            .collect();
+        let mut counts = [0; Classes::COUNT];
+        for chunk in &chunks {
+            for (sum, count) in counts.iter_mut().zip(chunk.counts) {
+                *sum += count;
+            }
+        }
+        Self { chunks, counts }
+    }
+
     /// Changes the count of a row by `by`; the row appears with the first asset and vanishes with
     /// the last.
     pub(crate) fn add(&mut self, key: RowKey, by: i32) -> RowChange {
@@ -258,6 +273,9 @@ mod tests {
             for (rows, model) in kept.into_iter().chain([(rows, model)]) {
                 let all: Vec<_> = model.iter().map(|(&key, &num)| Row { key: RowKey(key), num }).collect();
                 prop_assert_eq!(rows.iter().collect::<Vec<_>>(), all.clone());
+                let made_at_once = Rows::of_sorted(all.clone());
+                prop_assert!(made_at_once.iter().eq(rows.iter()));
+                prop_assert_eq!(made_at_once.counts, rows.counts);
                 let matching: Vec<_> = all.into_iter().filter(|row| classes.holds(knowledge::class(row.key))).collect();
                 prop_assert_eq!(rows.len(classes), matching.len());
                 for start in [0, 1, 255, 256, 511, matching.len() / 2, matching.len(), matching.len() + 9] {

@@ -6,7 +6,7 @@ use roaring::RoaringBitmap;
 
 use crate::cells::{Cell, ListId};
 use crate::liveness::HostCounts;
-use crate::rows::{RowChange, Rows};
+use crate::rows::{Row, RowChange, Rows};
 use crate::slots::Slots;
 
 /// Four row lists with the keys that are present in each, and the hosts.
@@ -25,6 +25,29 @@ pub(crate) struct List {
 }
 
 impl Scope {
+    /// A scope of those hosts whose cells, in ascending order, count so often.
+    pub(crate) fn of_counts(hosts: Slots, cells: &[(Cell, u32)]) -> Self {
+        let mut scope = Self {
+            hosts,
+            ..Self::default()
+        };
+        for of_list in cells.chunk_by(|(a, _), (b, _)| a.list() == b.list()) {
+            let Some(list) = of_list
+                .first()
+                .and_then(|(cell, _)| scope.lists.get_mut(cell.list().index()))
+            else {
+                continue;
+            };
+            let rows = of_list.iter().map(|&(cell, num)| Row {
+                key: cell.key(),
+                num,
+            });
+            list.rows = Rows::of_sorted(rows.collect());
+            list.present = Arc::new(of_list.iter().map(|(cell, _)| cell.key().0).collect());
+        }
+        scope
+    }
+
     pub(crate) fn list(&self, id: ListId) -> Option<&List> {
         self.lists.get(id.index())
     }

@@ -33,6 +33,12 @@ pub struct State {
 }
 
 impl State {
+    pub(crate) fn of_projects(projects: impl Iterator<Item = (ProjectId, Arc<Project>)>) -> Self {
+        Self {
+            projects: projects.collect(),
+        }
+    }
+
     /// Applies a commit. The caller decides which reports become commits; the census takes them in
     /// the order given.
     pub fn apply(&mut self, commit: Commit) {

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_census::{
-    Agents, Cells, Commit, Counted, Cursor, Filter, HostCommit, HostFacts, Page, PageRequest, Pair,
-    Project, Recount, Selection, Start, State, knowledge,
+    Agents, Builder, Cells, Commit, Counted, Cursor, Filter, HostCommit, HostFacts, Page,
+    PageRequest, Pair, Project, Recount, Selection, Start, State, knowledge,
 };
 use portolan_wire::digest::Digest;
 use portolan_wire::hss::port_statistics::{PortStatus, SortDir};
@@ -406,6 +406,19 @@ fn check_hosts(project: Option<&Project>, model: &Model) {
     );
 }
 
+/// The census of the model's hosts, made at once.
+fn built(model: &Model, version: u64) -> State {
+    let mut builder = Builder::default();
+    for (id, (enterprise_project, ports)) in &model.hosts {
+        let facts = facts(id, enterprise_project, ports, version);
+        builder.add(HostCommit {
+            project: "p".into(),
+            facts,
+        });
+    }
+    builder.finish()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
@@ -417,6 +430,18 @@ proptest! {
             apply(&mut state, &mut model, step, version);
         }
         check(&state, &model);
+    }
+
+    /// A census made at once answers the same, and takes commits like one that grew.
+    #[test]
+    fn a_census_made_at_once_goes_on_like_one_that_grew(steps in steps(), at in 0usize..30) {
+        let (mut state, mut model) = (State::default(), Model::default());
+        for (version, step) in (1..).zip(&steps) {
+            apply(&mut state, &mut model, step, version);
+            if version == at as u64 { state = built(&model, version); }
+        }
+        check(&state, &model);
+        check(&built(&model, 1_000), &model);
     }
 
     /// What was published stays as it was, whatever is applied later.
