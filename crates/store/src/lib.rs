@@ -9,9 +9,10 @@ mod committer;
 mod counters;
 pub mod embedded;
 mod error;
-mod rebuild;
+mod kept;
 mod record;
 mod recount;
+mod replay;
 mod snapshot;
 mod store;
 
@@ -21,8 +22,9 @@ pub use committer::{
 };
 pub use counters::Counters;
 pub use error::StoreError;
-pub use rebuild::{rebuild, restore_liveness, seen, snapshot_of};
+pub use kept::{restore_liveness, seen, snapshot_of};
 pub use record::record_hash;
 pub use recount::recount;
+pub use replay::rebuild;
 pub use snapshot::{Snapshot, SnapshotError};
 pub use store::{Batch, EachHost, HostWrite, Loaded, SeenAt, Store};

@@ -35,6 +35,15 @@ impl MemoryStore {
         self.writes.load(Ordering::SeqCst)
     }
 
+    /// Puts bytes in the place of a host's value, past the committer.
+    pub(crate) fn put_raw(&self, host: &str, value: &[u8]) {
+        let key = HostKey {
+            project: PROJECT.into(),
+            host: host.into(),
+        };
+        self.hosts.lock().unwrap().insert(key, value.to_vec());
+    }
+
     pub(crate) fn fail_next_commit(&self) {
         self.fail.store(true, Ordering::SeqCst);
     }

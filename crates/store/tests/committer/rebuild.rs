@@ -15,7 +15,7 @@ use portolan_wire::testing;
 use portolan_wire::time::UnixMicros;
 use proptest::prelude::*;
 
-use crate::bench::told;
+use crate::bench::{MemoryStore, told};
 
 struct Ticking(AtomicI64);
 
@@ -82,6 +82,18 @@ proptest! {
             if place % 2 == 0 { store.close().unwrap(); }
         }
     }
+}
+
+/// With more hosts than are ever under way: whoever waits for the threads that ended must not wait on.
+#[test]
+fn a_value_that_does_not_decode_ends_the_rebuild_with_its_cause() {
+    let store = MemoryStore::default();
+    store.put_raw("whole", &[2, 0, 0]);
+    for host in 0..20_000 {
+        store.put_raw(&format!("h{host:05}"), &[1]);
+    }
+    let error = rebuild(&store, |_| {}).unwrap_err();
+    assert!(error.to_string().contains("does not decode"), "{error}");
 }
 
 #[test]

@@ -1,42 +1,13 @@
-//! From the store to the census, at start; and what is kept of who was heard when.
+//! What the store keeps beside the census: who was heard when, and each host's newest set.
 
 use std::collections::HashMap;
 
-use portolan_census::{Commit, HostCommit, Liveness, State};
+use portolan_census::{Liveness, State};
 use portolan_wire::ids::{HostId, HostKey, ProjectId};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::store::{Loaded, SeenAt, Store};
-use crate::{Snapshot, StoreError, record_hash, snapshot};
-
-/// Replays the store into a new census. `progress` is told the hosts so far, now and then.
-///
-/// # Errors
-/// The store refuses, or a value does not decode.
-pub fn rebuild(
-    store: &dyn Store,
-    mut progress: impl FnMut(u64),
-) -> Result<(State, Loaded), StoreError> {
-    const TOLD_EVERY: u64 = 50_000;
-    let mut state = State::default();
-    let mut hosts = 0;
-    let loaded = store.load(&mut |key: HostKey, value: &[u8]| {
-        let hash = record_hash(&key, value);
-        let facts = snapshot::facts(key.host, value, hash).map_err(|error| StoreError::Read {
-            what: error.to_string(),
-        })?;
-        state.apply(Commit::Put(HostCommit {
-            project: key.project,
-            facts,
-        }));
-        hosts += 1;
-        if hosts % TOLD_EVERY == 0 {
-            progress(hosts);
-        }
-        Ok(())
-    })?;
-    Ok((state, loaded))
-}
+use crate::store::{SeenAt, Store};
+use crate::{Snapshot, StoreError};
 
 /// Enters every host of a rebuilt census into `liveness`, as last heard when the store says.
 ///
