@@ -1,0 +1,52 @@
+//! Lists the open ports of this machine: those of the host and of every other network namespace,
+//! each with its process, program, user, unit and container.
+//!
+//! Why this way: asking the kernel for its sockets (NETLINK_SOCK_DIAG) costs under a millisecond
+//! for a thousand of them; finding out whose they are (walking `/proc/PID/fd`) costs a hundred
+//! times as much. So a [`Collector`] remembers sockets by their namespace and kernel cookie, and
+//! walks only for those that are new or have lost their owner.
+//!
+//! What always holds:
+//! * The kernel's list decides what is open; a socket whose owner cannot be told is listed without
+//!   one and counted in the coverage, never left out.
+//! * What could not be seen is said, as numbers and as sentences that name the capability needed.
+//! * The caller's thread never changes its network namespace.
+//! * Nothing that another program or container can influence makes a scan panic.
+//!
+//! Limits: Linux. TCP in LISTEN and bound, unconnected UDP; UDP-Lite, SCTP, MPTCP listeners and raw
+//! sockets are out of scope. Memory grows with the number of sockets and processes, by about
+//! 500 bytes each.
+//!
+//! ```no_run
+//! let mut collector = portolan_sockets::Collector::new(portolan_sockets::Options::default());
+//! for socket in collector.scan()?.sockets {
+//!     println!("{} {}:{}", socket.port.transport.as_str(), socket.port.laddr, socket.port.port);
+//! }
+//! # Ok::<(), portolan_sockets::ScanError>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod cgroup;
+mod clock;
+mod collector;
+mod diag;
+#[cfg(test)]
+mod fake_proc;
+mod kernel_socket;
+mod namespaces;
+mod options;
+mod owners;
+mod proc_net;
+mod processes;
+mod scan;
+mod users;
+
+pub use collector::Collector;
+pub use options::Options;
+pub use scan::{Scan, ScanError, Socket, Statistics};
+
+/// An agent moves its collector to the thread that scans.
+const _: fn() = || {
+    fn must_be_send<T: Send>() {}
+    must_be_send::<Collector>();
+};

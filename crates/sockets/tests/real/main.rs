@@ -1,0 +1,18 @@
+//! The collector on real sockets, processes and network namespaces.
+//!
+//! Each test runs in a pid, network and mount namespace of its own (see [`scene`]), so that it
+//! sees nothing but what it made, and disturbs nobody. Needs root, iproute2, util-linux, python3.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed"
+)]
+
+mod against_ss;
+mod containers;
+mod incremental;
+mod kinds;
+mod namespaces;
+mod owners;
+mod privilege;
+mod scene;
