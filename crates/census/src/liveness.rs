@@ -59,6 +59,8 @@ struct LiveState {
     heard_s: u32,
     interval_s: u32,
     fresh: bool,
+    /// The second of its entry in the wheel; an entry of another second is an old one.
+    entered_s: u32,
     /// Until when the host is shown as spoken for by two agents.
     conflict_until_s: u32,
     /// The counts it is in: of its enterprise project, and of the whole project.
@@ -121,9 +123,13 @@ impl Liveness {
         }
         state.heard_s = state.heard_s.max(heard_s);
         state.interval_s = host.facts.heartbeat_interval_s;
-        if !state.fresh && state.due_s(self.started_s) > now_s {
-            state.set_fresh(true);
-            self.enter(state.due_s(self.started_s), Arc::clone(&host.live));
+        let due_s = state.due_s(self.started_s);
+        // A host whose interval has become shorter comes due before its entry does.
+        if due_s > now_s && (!state.fresh || due_s < state.entered_s) {
+            if !state.fresh {
+                state.set_fresh(true);
+            }
+            self.enter(due_s, &mut state, &host.live);
         }
     }
 
@@ -150,22 +156,29 @@ impl Liveness {
             let later = due.split_off(&now_s.saturating_add(1));
             std::mem::replace(&mut *due, later)
         };
-        for live in later.into_values().flatten() {
-            let mut state = live.0.lock();
-            let due_s = state.due_s(self.started_s);
-            if !state.fresh {
-                continue;
-            }
-            if due_s > now_s {
-                self.enter(due_s, Arc::clone(&live));
-            } else {
-                state.set_fresh(false);
+        for (entered_s, lives) in later {
+            for live in lives {
+                let mut state = live.0.lock();
+                let due_s = state.due_s(self.started_s);
+                if !state.fresh || state.entered_s != entered_s {
+                    continue;
+                }
+                if due_s > now_s {
+                    self.enter(due_s, &mut state, &live);
+                } else {
+                    state.set_fresh(false);
+                }
             }
         }
     }
 
-    fn enter(&self, due_s: u32, live: Arc<Live>) {
-        self.due.lock().entry(due_s).or_default().push(live);
+    fn enter(&self, due_s: u32, state: &mut LiveState, live: &Arc<Live>) {
+        state.entered_s = due_s;
+        self.due
+            .lock()
+            .entry(due_s)
+            .or_default()
+            .push(Arc::clone(live));
     }
 }
 

@@ -58,6 +58,25 @@ fn a_host_is_fresh_for_three_of_its_intervals_and_not_a_second_longer() {
 }
 
 #[test]
+fn a_host_that_shortens_its_interval_is_stale_three_of_the_new_ones_later() {
+    let (mut state, liveness) = (State::default(), Liveness::new(0));
+    put(&mut state, "a", "0", 1_000);
+    heard(&state, &liveness, "a", 100, 100);
+    put(&mut state, "a", "0", 10);
+    heard(&state, &liveness, "a", 200, 200);
+    liveness.roll(230);
+    assert_eq!(counts(&state, &["0"]), (1, 0));
+    liveness.roll(231);
+    assert_eq!(counts(&state, &["0"]), (0, 1));
+    // The entry of the long interval, which is still in the wheel, changes nothing.
+    heard(&state, &liveness, "a", 3_095, 3_095);
+    liveness.roll(3_101);
+    assert_eq!(counts(&state, &["0"]), (1, 0));
+    liveness.roll(3_126);
+    assert_eq!(counts(&state, &["0"]), (0, 1));
+}
+
+#[test]
 fn after_a_restart_a_host_is_fresh_until_three_intervals_after_the_start() {
     let (mut state, liveness) = (State::default(), Liveness::new(1_000));
     put(&mut state, "a", "0", 10);
