@@ -9,6 +9,8 @@ use crate::Decision;
 pub struct Counters {
     /// Durable writes.
     pub commits: AtomicU64,
+    /// Durable writes that were not begun, since too little space was left.
+    pub commits_without_space: AtomicU64,
     /// Reports that made a new version of their host.
     pub reports_accepted: AtomicU64,
     /// Reports that repeated an accepted one.
@@ -19,6 +21,10 @@ pub struct Counters {
     pub reports_in_conflict: AtomicU64,
     /// Reports whose enterprise project was not granted.
     pub reports_not_granted: AtomicU64,
+    /// Hosts that an operator removed.
+    pub hosts_retired: AtomicU64,
+    /// Changes of records beside the hosts.
+    pub records_changed: AtomicU64,
 }
 
 impl Counters {

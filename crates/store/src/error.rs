@@ -11,6 +11,17 @@ pub enum StoreError {
         /// The data folder.
         path: PathBuf,
     },
+    /// The data folder can only be read.
+    #[error(
+        "the data folder {} cannot be written ({cause}): mount its file system read-write (after an error of the disk Linux mounts it read-only: see the kernel's log), give the user that runs the server the folder, or give --data-dir another one",
+        path.display()
+    )]
+    NotWritable {
+        /// The data folder.
+        path: PathBuf,
+        /// What the system says.
+        cause: String,
+    },
     /// What is on disk is not what was acknowledged, or cannot be read.
     #[error(
         "the store in {} is damaged: {what}. Nothing was changed, and nothing of it is served. Put a copy of the folder back, or look with `portolan store verify --data-dir DIR` and accept the loss with `portolan store repair --data-dir DIR`: agents then send again what is missing",
@@ -35,6 +46,28 @@ pub enum StoreError {
         /// The format this program reads.
         supported: u32,
     },
+    /// A restore into the folder did not come to its end.
+    #[error(
+        "a restore into {} was interrupted: run `portolan restore FILE --data-dir DIR` again, or empty the folder to begin with a new store",
+        path.display()
+    )]
+    RestoreInterrupted {
+        /// The data folder.
+        path: PathBuf,
+    },
+    /// Too little space is left to write safely. Nothing was written; it goes on by itself.
+    #[error(
+        "too little space: the file system of {} has {} MiB left, and the store writes only while it has {}. Nothing was written; make room, and it goes on by itself",
+        path.display(), free >> 20, needed >> 20
+    )]
+    NoSpace {
+        /// The data folder.
+        path: PathBuf,
+        /// Bytes left for the user that runs the server.
+        free: u64,
+        /// Bytes that must be left.
+        needed: u64,
+    },
     /// A write or a sync failed. The process must end.
     #[error("a durable write failed: {what}")]
     Write {
@@ -47,6 +80,12 @@ pub enum StoreError {
         /// The cause, with its place.
         what: String,
     },
+    /// Who receives a copy of the store takes no more of it.
+    #[error("a copy of the store could not be handed on: {what}")]
+    Copy {
+        /// The cause.
+        what: String,
+    },
 }
 
 impl StoreError {
@@ -54,7 +93,13 @@ impl StoreError {
     pub const fn is_fatal(&self) -> bool {
         match self {
             Self::Write { .. } | Self::Damaged { .. } => true,
-            Self::Locked { .. } | Self::Format { .. } | Self::Read { .. } => false,
+            Self::Locked { .. }
+            | Self::NotWritable { .. }
+            | Self::Format { .. }
+            | Self::RestoreInterrupted { .. }
+            | Self::NoSpace { .. }
+            | Self::Read { .. }
+            | Self::Copy { .. } => false,
         }
     }
 }

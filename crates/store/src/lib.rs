@@ -4,6 +4,8 @@
 //! Knows no HTTP, and nothing of how open ports are found.
 #![forbid(unsafe_code)]
 
+pub mod backup;
+mod bytes;
 mod clock;
 mod committer;
 mod counters;
@@ -18,13 +20,16 @@ mod store;
 
 pub use clock::{Clock, SystemClock};
 pub use committer::{
-    Committer, Decision, Handle, Prepared, Published, Queue, QueueFull, Submission, start,
+    Committer, Decision, Handle, Prepared, Published, Queue, QueueFull, Retirement, Submission,
+    start,
 };
 pub use counters::Counters;
 pub use error::StoreError;
 pub use kept::{restore_liveness, seen, snapshot_of};
-pub use record::record_hash;
+pub use record::{RecordChange, RecordKey, RecordKind, RecordTooLarge, record_hash};
 pub use recount::recount;
-pub use replay::rebuild;
+pub use replay::{Rebuilt, rebuild, rebuild_all};
 pub use snapshot::{Snapshot, SnapshotError};
-pub use store::{Batch, EachHost, HostWrite, Loaded, SeenAt, Store};
+pub use store::{
+    Batch, CopyOut, EachEntry, Entry, HostWrite, Loaded, RecordWrite, SeenAt, Store, Write,
+};

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex};
 use portolan_census::{Builder, HostCommit, State};
 use portolan_wire::ids::HostKey;
 
-use crate::store::{Loaded, Store};
+use crate::record::RecordKey;
+use crate::store::{Entry, Loaded, Store};
 use crate::{StoreError, record_hash, snapshot};
 
 /// Hosts of one message: large enough that passing it on costs nothing beside decoding it.
@@ -22,16 +23,37 @@ const CHUNKS_MAX: usize = 8;
 const TOLD_EVERY: u64 = 50_000;
 
 type Values = Vec<(HostKey, Vec<u8>)>;
+type Records = Vec<(RecordKey, Vec<u8>)>;
 type Decoded = Result<Vec<HostCommit>, StoreError>;
 
-/// Replays the store into a new census. `progress` is told the hosts so far, now and then.
+/// What a store holds, in memory.
+#[derive(Debug, Default)]
+pub struct Rebuilt {
+    /// The census of all hosts.
+    pub state: State,
+    /// All records beside the hosts, by ascending key.
+    pub records: Vec<(RecordKey, Vec<u8>)>,
+    /// Where the log stands.
+    pub loaded: Loaded,
+}
+
+/// As [`rebuild_all`], for those who look at hosts only.
 ///
 /// # Errors
-/// The store refuses, or a value does not decode.
+/// Those of [`rebuild_all`].
 pub fn rebuild(
     store: &dyn Store,
     progress: impl FnMut(u64),
 ) -> Result<(State, Loaded), StoreError> {
+    rebuild_all(store, progress).map(|rebuilt| (rebuilt.state, rebuilt.loaded))
+}
+
+/// Replays the store into a new census, and hands out the records beside the hosts. `progress` is
+/// told the hosts so far, now and then.
+///
+/// # Errors
+/// The store refuses, or a value does not decode.
+pub fn rebuild_all(store: &dyn Store, progress: impl FnMut(u64)) -> Result<Rebuilt, StoreError> {
     let (to_decode, values) = sync_channel(CHUNKS_MAX);
     let (to_build, decoded) = sync_channel(CHUNKS_MAX);
     let values = Arc::new(Mutex::new(values));
@@ -44,11 +66,15 @@ pub fn rebuild(
         }
         // Only the threads hold their ends: when they have ended, so does who waits for them.
         drop((values, to_build));
-        let loaded = read(store, to_decode, progress);
+        let read = read(store, to_decode, progress);
         match builder.join() {
             // A value that does not decode also ends the reading: the first cause is told.
             Ok(Err(error)) => Err(error),
-            Ok(Ok(state)) => Ok((state, loaded?)),
+            Ok(Ok(state)) => read.map(|(records, loaded)| Rebuilt {
+                state,
+                records,
+                loaded,
+            }),
             Err(_) => Err(StoreError::Read {
                 what: "the thread that builds the census panicked".into(),
             }),
@@ -60,14 +86,21 @@ fn read(
     store: &dyn Store,
     to_decode: SyncSender<Values>,
     mut progress: impl FnMut(u64),
-) -> Result<Loaded, StoreError> {
+) -> Result<(Records, Loaded), StoreError> {
     let mut chunk = Vec::with_capacity(CHUNK_HOSTS);
+    let mut records = Vec::new();
     let mut hosts = 0;
     let ended = |_| StoreError::Read {
         what: "decoding has ended".into(),
     };
-    let loaded = store.load(&mut |key, value| {
-        chunk.push((key, value.to_vec()));
+    let loaded = store.load(&mut |entry| {
+        match entry {
+            Entry::Host(key, value) => chunk.push((key, value.to_vec())),
+            Entry::Record(key, value) => {
+                records.push((key, value.to_vec()));
+                return Ok(());
+            }
+        }
         if chunk.len() == CHUNK_HOSTS {
             let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_HOSTS));
             to_decode.send(full).map_err(ended)?;
@@ -79,7 +112,8 @@ fn read(
         Ok(())
     })?;
     to_decode.send(chunk).map_err(ended)?;
-    Ok(loaded)
+    records.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    Ok((records, loaded))
 }
 
 fn decode(values: &Mutex<Receiver<Values>>, to_build: &SyncSender<Decoded>) {

@@ -3,25 +3,34 @@
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
 
-use crate::StoreError;
+use crate::record::RecordKey;
+use crate::{StoreError, record_hash};
 
-/// One durable, ordered log with the last value of every host.
+/// One durable, ordered log with the last value of every host and of every record beside them.
 ///
 /// A store knows no meaning: values are opaque bytes. Only the committer's thread calls
 /// [`commit`](Self::commit); reads may come from any thread at the same time.
 pub trait Store: Send + Sync {
-    /// Hands every host record to `each`, in any order, and then says where the log stands.
-    /// Called once, before the first commit. The store checks what it read against its own
+    /// Hands every host and every record to `each`, in any order, and then says where the log
+    /// stands. Called once, before the first commit. The store checks what it read against its own
     /// records of how much there must be, and refuses when they disagree.
-    fn load(&self, each: EachHost<'_>) -> Result<Loaded, StoreError>;
+    fn load(&self, each: EachEntry<'_>) -> Result<Loaded, StoreError>;
 
     /// Makes a batch durable: all of it, or nothing. When this returns `Ok` the batch survives a
     /// power loss. After an error that [`StoreError::is_fatal`] the process must end: a disk that
-    /// failed a sync once cannot be trusted by trying again.
+    /// failed a sync once cannot be trusted by trying again. After any other error nothing was
+    /// written, and the same commit may be tried again.
     fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
 
     /// The stored value of one host.
     fn host(&self, key: &HostKey) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The stored value of one record.
+    fn record(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Hands out everything as it is at one moment, while commits go on: for a backup. Called from
+    /// any thread, and for as long as the receiver takes.
+    fn copy_out(&self, to: &mut dyn CopyOut) -> Result<(), StoreError>;
 
     /// Keeps when hosts were last heard, replacing all kept before. Not synced by itself: a loss
     /// costs a minute of freshness and no truth.
@@ -34,8 +43,37 @@ pub trait Store: Send + Sync {
     fn close(&self) -> Result<(), StoreError>;
 }
 
-/// Takes one host record after the other while a store is loaded; its error ends the loading.
-pub type EachHost<'a> = &'a mut dyn FnMut(HostKey, &[u8]) -> Result<(), StoreError>;
+/// One stored value with its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry<'a> {
+    /// A host.
+    Host(HostKey, &'a [u8]),
+    /// A record beside the hosts.
+    Record(RecordKey, &'a [u8]),
+}
+
+impl Entry<'_> {
+    /// What it adds to the sum of all hashes.
+    pub fn hash(&self) -> u128 {
+        match self {
+            Self::Host(key, value) => record_hash(key, value),
+            Self::Record(key, value) => key.hash_with(value),
+        }
+    }
+}
+
+/// Takes one entry after the other while a store is loaded; its error ends the loading.
+pub type EachEntry<'a> = &'a mut dyn FnMut(Entry<'_>) -> Result<(), StoreError>;
+
+/// Takes a copy of a store.
+pub trait CopyOut {
+    /// First: which store it is, and where its log stood at the moment of the copy. The counts are
+    /// those of the entries that follow.
+    fn begin(&mut self, store_id: u128, at: &Loaded) -> Result<(), StoreError>;
+
+    /// Then: one entry after the other, in any order.
+    fn entry(&mut self, entry: Entry<'_>) -> Result<(), StoreError>;
+}
 
 /// Where the log stands after loading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +84,8 @@ pub struct Loaded {
     pub at: UnixMicros,
     /// Hosts handed out.
     pub hosts: u64,
+    /// Records handed out.
+    pub records: u64,
 }
 
 /// One durable write.
@@ -57,20 +97,28 @@ pub struct Batch {
     pub at: UnixMicros,
     /// What changes; at most one write a host.
     pub hosts: Vec<HostWrite>,
+    /// What changes beside the hosts; at most one write a record.
+    pub records: Vec<RecordWrite>,
+}
+
+/// A new value of something, or its removal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write<K> {
+    /// What is written.
+    pub key: K,
+    /// Its new value, or `None` to remove it.
+    pub value: Option<Vec<u8>>,
+    /// The hash of the new value ([`record_hash`], [`RecordKey::hash_with`]); 0 on removal.
+    pub hash: u128,
+    /// The hash of the value that this replaces or removes; `None` where there was none.
+    pub replaces: Option<u128>,
 }
 
 /// A new value of one host, or its removal.
-#[derive(Clone, Debug)]
-pub struct HostWrite {
-    /// The host.
-    pub key: HostKey,
-    /// Its new value, or `None` to remove it.
-    pub value: Option<Vec<u8>>,
-    /// The hash ([`crate::record_hash`]) of the new value; 0 on removal.
-    pub hash: u128,
-    /// The hash of the value that this replaces or removes; `None` for a new host.
-    pub replaces: Option<u128>,
-}
+pub type HostWrite = Write<HostKey>;
+
+/// A new value of one record, or its removal.
+pub type RecordWrite = Write<RecordKey>;
 
 /// When a host was last heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -83,6 +83,26 @@ pub const COMMIT_QUEUE_MAX: usize = 16_384;
 pub const COMMIT_QUEUE_BYTES_MAX: usize = 256 << 20;
 /// Most reports of one durable write.
 pub const COMMIT_BATCH_MAX: usize = 4_096;
+/// Longest id of a record beside the hosts (a credential, a user), in bytes.
+pub const RECORD_ID_BYTES_MAX: usize = 1_024;
+/// Longest value of a record beside the hosts, in bytes.
+pub const RECORD_VALUE_BYTES_MAX: usize = 1 << 20;
+/// What the embedded store leaves free on its file system beside what it writes, in bytes: a new
+/// journal (64 MiB) and all five memtables on their way into tables (32 MiB each), so that neither
+/// fails half-way, and as much again as one memtable for what others write meanwhile. It is also
+/// what the next start needs, which copies the journals (64 to 200 MiB) before it looks at them.
+/// Below it 503 with Retry-After, and nothing is written.
+pub const STORE_FREE_BYTES_MIN: u64 = 256 << 20;
+/// What it leaves free besides for merging tables, in bytes, or the size of all its tables if that
+/// is less: the first merge takes up to eight tables of 32 MiB and a level of some 256 MiB, and
+/// removes them only when the new ones are written. Twice the level, as one may be over its target.
+pub const STORE_MERGE_BYTES_MAX: u64 = 768 << 20;
+/// Longest key or value in a backup, in bytes: no host's snapshot comes near it, since the body it
+/// came in has at most 64 MiB.
+pub const BACKUP_VALUE_BYTES_MAX: usize = 128 << 20;
+/// Longest time that the receiver of a backup may take for the next 64 KiB, in seconds: the store
+/// keeps what it has replaced for as long as a backup is under way.
+pub const BACKUP_STALL_S_MAX: u64 = 60;
 /// Most connections the server holds open.
 pub const CONNECTIONS_MAX: usize = 4_096;
 /// Most bytes of one request's head.

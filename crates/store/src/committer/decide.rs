@@ -99,6 +99,15 @@ pub enum Decision {
     NotGranted,
 }
 
+/// What became of an operator's wish to remove a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retirement {
+    /// The host is gone, durably.
+    Retired,
+    /// There is no such host, or its enterprise project is not granted.
+    Unknown,
+}
+
 /// Decides a report against the host as it is held, the batch's earlier reports included.
 pub(super) fn decide(held: Option<&Host>, report: &Prepared, now: UnixMicros) -> Decision {
     if !report.granted.holds(&report.enterprise_project) {
@@ -128,8 +137,10 @@ fn alternates(held: &Host, report: &Prepared, now: UnixMicros) -> bool {
     if report.agent == 0 || report.agent == agents.current || report.agent != agents.previous {
         return false;
     }
+    // Its last report counts beside what was heard: hearing follows a batch, and that report may
+    // stand in this very one.
     let (_, heard_s) = held.freshness();
-    let spoke_s = agents.switched_at.seconds().max(i64::from(heard_s));
+    let spoke_s = held.facts.at.seconds().max(i64::from(heard_s));
     let patience_s = held
         .facts
         .heartbeat_interval_s

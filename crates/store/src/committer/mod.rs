@@ -1,29 +1,31 @@
-//! The one writer: decides each report, makes a batch durable by one sync, publishes, answers.
+//! The one writer: decides what was submitted, makes a batch durable by one sync, publishes, answers.
 //!
 //! One fsync a report would cap the server at a few thousand a second; the committer takes all that
-//! waits (while one sync runs, the next batch gathers) and makes it one durable write.
-//! Holds: nothing is answered before it is durable and visible; reports are decided against
-//! everything before them, in the same batch too; an older report never wins.
+//! waits (while one sync runs, the next batch gathers) and makes it one durable write. Reports,
+//! removals of hosts and records beside them share it, so one log orders them all.
+//! Holds: nothing is answered before it is durable and visible; everything is decided against
+//! everything before it, in the same batch too; an older report never wins.
 //! Limits: `caps::COMMIT_QUEUE_MAX` submissions and `caps::COMMIT_QUEUE_BYTES_MAX` bytes wait,
 //! `caps::COMMIT_BATCH_MAX` reports make a batch.
 
 mod batch;
 mod decide;
 mod queue;
+mod round;
 mod thread;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use portolan_census::{Commit, HostCommit, Liveness, State};
+use portolan_census::{Liveness, Selection, State};
 use portolan_wire::ids::HostKey;
-use portolan_wire::time::UnixMicros;
 
-pub use decide::{Decision, Prepared};
+pub use decide::{Decision, Prepared, Retirement};
 pub use queue::{Queue, QueueFull, Submission};
 pub use thread::{Handle, start};
 
-use crate::committer::batch::Gathered;
+use crate::committer::round::Round;
+use crate::record::RecordChange;
 use crate::{Clock, Counters, Store, StoreError};
 
 /// What the committer shares with readers: the published view, and who was heard when.
@@ -69,79 +71,78 @@ impl Committer {
     /// # Errors
     /// The store failed: none of the reports was acknowledged, the published view is as before.
     pub fn commit(&mut self, reports: Vec<Prepared>) -> Result<Vec<Decision>, StoreError> {
+        self.in_one_write(|round| round.reports(reports))
+    }
+
+    /// Makes changes of records durable by one write, all or none. Of several changes of one record
+    /// the last counts.
+    ///
+    /// # Errors
+    /// The store failed: nothing was changed.
+    pub fn change_records(&mut self, changes: Vec<RecordChange>) -> Result<(), StoreError> {
+        self.in_one_write(|round| round.records(changes))
+    }
+
+    /// Removes a host that is in an enterprise project of `granted`, for good: by one recorded
+    /// commit its ports leave the counts. A later report makes it a new host.
+    ///
+    /// # Errors
+    /// The store failed: the host is still there.
+    pub fn retire(&mut self, host: HostKey, granted: &Selection) -> Result<Retirement, StoreError> {
+        self.in_one_write(|round| Ok(round.retire(host, granted)))
+    }
+
+    /// Makes all submissions durable by one write. Every one is answered, whatever becomes of it.
+    ///
+    /// # Errors
+    /// The store failed, as every submission was told: nothing was changed.
+    pub fn serve(&mut self, submissions: Vec<Submission>) -> Result<(), Arc<StoreError>> {
+        let mut answers = Vec::with_capacity(submissions.len());
+        let made = self.in_one_write(|round| {
+            let mut all = Ok(());
+            for submission in submissions {
+                let (answer, decided) = submission.decide(round);
+                answers.push(answer);
+                all = all.and(decided);
+            }
+            all
+        });
+        let made = made.map_err(Arc::new);
+        for answer in answers {
+            answer(made.clone());
+        }
+        made
+    }
+
+    /// Lets `decide` gather a batch, makes it durable by one write, and publishes.
+    fn in_one_write<T>(
+        &mut self,
+        decide: impl FnOnce(&mut Round<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let now = self.clock.now();
-        let mut gathered = Gathered::default();
-        let decided = reports
-            .into_iter()
-            .map(|r| self.decide(r, now, &mut gathered))
-            .collect();
-        let decided: Result<Vec<_>, _> = decided;
-        let made = decided.and_then(|decided| self.make_durable(gathered).map(|()| decided));
-        match made {
-            Ok(decided) => {
+        let mut round = Round::new(&*self.store, &mut self.working, now);
+        let decided = decide(&mut round);
+        let (gathered, outcome) = round.end();
+        let made = decided.and_then(|decided| {
+            if let Some(batch) = gathered.into_batch(self.last_commit + 1) {
+                self.store.commit(&batch)?;
+                self.last_commit = batch.commit;
+                Counters::add(&self.published.counters.commits, 1);
+            }
+            Ok(decided)
+        });
+        match &made {
+            Ok(_) => {
                 self.published.state.store(Arc::new(self.working.clone()));
-                self.hear(&decided);
-                Ok(decided.into_iter().map(|(_, decision)| decision).collect())
+                outcome.tell(&self.published, &self.working, self.clock.now_s());
             }
             Err(error) => {
-                self.working = State::clone(&self.published.state.load());
-                Err(error)
-            }
-        }
-    }
-
-    fn decide(
-        &mut self,
-        report: Prepared,
-        now: UnixMicros,
-        gathered: &mut Gathered,
-    ) -> Result<(HostKey, Decision), StoreError> {
-        let key = report.key.clone();
-        let held = self.working.host(&key);
-        let decision = decide::decide(held.map(|host| &**host), &report, now);
-        if let Decision::Accepted { fresh: true } = decision {
-            let replaces = held.map(|host| host.facts.record_hash);
-            let (facts, write) =
-                batch::version(report, held.map(|host| &host.facts), replaces, now)?;
-            gathered.add(write, facts.at);
-            let commit = HostCommit {
-                project: key.project.clone(),
-                facts,
-            };
-            self.working.apply(Commit::Put(commit));
-        }
-        Ok((key, decision))
-    }
-
-    fn make_durable(&mut self, gathered: Gathered) -> Result<(), StoreError> {
-        let Some(batch) = gathered.into_batch(self.last_commit + 1) else {
-            return Ok(());
-        };
-        self.store.commit(&batch)?;
-        self.last_commit = batch.commit;
-        Counters::add(&self.published.counters.commits, 1);
-        Ok(())
-    }
-
-    /// Hearing comes after publishing: it is about hosts that readers can see.
-    fn hear(&self, decided: &[(HostKey, Decision)]) {
-        let now_s = self.clock.now_s();
-        for (key, decision) in decided {
-            let counters = &self.published.counters;
-            counters.decided(decision);
-            let Some(project) = self.working.project(key.project.as_str()) else {
-                continue;
-            };
-            let Some(host) = project.host(key.host.as_str()) else {
-                continue;
-            };
-            match decision {
-                Decision::Accepted { .. } => {
-                    self.published.liveness.heard(project, host, now_s, now_s);
+                if let StoreError::NoSpace { .. } = error {
+                    Counters::add(&self.published.counters.commits_without_space, 1);
                 }
-                Decision::Conflict => self.published.liveness.conflict(host, now_s),
-                Decision::Stale | Decision::NotGranted => {}
+                self.working = State::clone(&self.published.state.load());
             }
         }
+        made
     }
 }

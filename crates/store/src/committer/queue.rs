@@ -4,30 +4,100 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 
+use portolan_census::Selection;
 use portolan_wire::caps;
+use portolan_wire::ids::HostKey;
 
 use crate::StoreError;
-use crate::committer::{Decision, Prepared};
+use crate::committer::round::Round;
+use crate::committer::{Decision, Prepared, Retirement};
+use crate::record::RecordChange;
 
-/// How a submission is answered: in the order of its reports, once they are durable and visible.
-pub(super) type Reply = Box<dyn FnOnce(Result<Vec<Decision>, Arc<StoreError>>) + Send>;
+/// How a submission is answered, once what it asks for is durable and visible. The call comes from
+/// the committer's thread and must not block.
+pub(super) type Reply<T> = Box<dyn FnOnce(Result<T, Arc<StoreError>>) + Send>;
 
-/// The reports of one request.
+/// A submission's answer that waits for the write: called with what became of it.
+pub(super) type Answer = Box<dyn FnOnce(Result<(), Arc<StoreError>>)>;
+
+/// What one request wants committed, and what to call with the outcome.
 pub struct Submission {
-    pub(super) reports: Vec<Prepared>,
-    pub(super) reply: Reply,
+    wanted: Wanted,
     pub(super) bytes: usize,
 }
 
+enum Wanted {
+    Reports(Vec<Prepared>, Reply<Vec<Decision>>),
+    Records(Vec<RecordChange>, Reply<()>),
+    Retirement(HostKey, Selection, Reply<Retirement>),
+}
+
 impl Submission {
-    /// Reports, and what to call with their decisions. The call comes from the committer's thread
-    /// and must not block.
-    pub fn new(reports: Vec<Prepared>, reply: Reply) -> Self {
+    /// Reports; they are answered in their order.
+    pub fn new(reports: Vec<Prepared>, reply: Reply<Vec<Decision>>) -> Self {
         let bytes = reports.iter().map(Prepared::bytes).sum();
         Self {
-            reports,
-            reply,
+            wanted: Wanted::Reports(reports, reply),
             bytes,
+        }
+    }
+
+    /// Changes of records beside the hosts, all or none of which become durable. Of several changes
+    /// of one record the last counts.
+    pub fn records(changes: Vec<RecordChange>, reply: Reply<()>) -> Self {
+        let bytes = changes.iter().map(RecordChange::bytes).sum();
+        Self {
+            wanted: Wanted::Records(changes, reply),
+            bytes,
+        }
+    }
+
+    /// The removal of a host, if it is in an enterprise project of `granted`.
+    pub fn retire(host: HostKey, granted: Selection, reply: Reply<Retirement>) -> Self {
+        Self {
+            wanted: Wanted::Retirement(host, granted, reply),
+            bytes: size_of::<Self>(),
+        }
+    }
+
+    /// What it adds to a batch: reports, or as much as one.
+    pub(super) fn size(&self) -> usize {
+        match &self.wanted {
+            Wanted::Reports(reports, _) => reports.len(),
+            Wanted::Records(changes, _) => changes.len(),
+            Wanted::Retirement(..) => 1,
+        }
+    }
+
+    /// Decides it as part of a round. An error is for the whole round.
+    pub(super) fn decide(self, round: &mut Round<'_>) -> (Answer, Result<(), StoreError>) {
+        match self.wanted {
+            Wanted::Reports(reports, reply) => waiting(round.reports(reports), reply),
+            Wanted::Records(changes, reply) => waiting(round.records(changes), reply),
+            Wanted::Retirement(host, granted, reply) => {
+                waiting(Ok(round.retire(host, &granted)), reply)
+            }
+        }
+    }
+}
+
+fn waiting<T: 'static>(
+    decided: Result<T, StoreError>,
+    reply: Reply<T>,
+) -> (Answer, Result<(), StoreError>) {
+    match decided {
+        Ok(decided) => {
+            let answer = move |made: Result<(), _>| reply(made.map(|()| decided));
+            (Box::new(answer), Ok(()))
+        }
+        Err(error) => {
+            // Its round fails with it, so there is only an error to tell.
+            let answer = move |made: Result<(), _>| {
+                if let Err(error) = made {
+                    reply(Err(error));
+                }
+            };
+            (Box::new(answer), Err(error))
         }
     }
 }
@@ -51,7 +121,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Submits reports.
+    /// Submits.
     ///
     /// # Errors
     /// The queue is full, or the committer has ended. The submission is dropped unanswered.

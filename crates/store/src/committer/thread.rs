@@ -51,7 +51,7 @@ fn run(
     while let Ok(first) = receiver.recv() {
         let submissions = take_what_waits(first, receiver);
         let bytes = submissions.iter().map(|submission| submission.bytes).sum();
-        let outcome = commit(&mut committer, submissions);
+        let outcome = committer.serve(submissions);
         waiting.fetch_sub(bytes, Ordering::AcqRel);
         if let Err(error) = outcome
             && error.is_fatal()
@@ -63,37 +63,12 @@ fn run(
 }
 
 fn take_what_waits(first: Submission, receiver: &Receiver<Submission>) -> Vec<Submission> {
-    let mut reports = first.reports.len();
+    let mut size = first.size();
     let mut submissions = vec![first];
-    while reports < caps::COMMIT_BATCH_MAX {
+    while size < caps::COMMIT_BATCH_MAX {
         let Ok(next) = receiver.try_recv() else { break };
-        reports += next.reports.len();
+        size += next.size();
         submissions.push(next);
     }
     submissions
-}
-
-fn commit(committer: &mut Committer, submissions: Vec<Submission>) -> Result<(), Arc<StoreError>> {
-    let mut reports = Vec::new();
-    let mut replies = Vec::with_capacity(submissions.len());
-    for submission in submissions {
-        replies.push((submission.reports.len(), submission.reply));
-        reports.extend(submission.reports);
-    }
-    match committer.commit(reports) {
-        Ok(decisions) => {
-            let mut decisions = decisions.into_iter();
-            for (count, reply) in replies {
-                reply(Ok(decisions.by_ref().take(count).collect()));
-            }
-            Ok(())
-        }
-        Err(error) => {
-            let error = Arc::new(error);
-            for (_, reply) in replies {
-                reply(Err(Arc::clone(&error)));
-            }
-            Err(error)
-        }
-    }
 }

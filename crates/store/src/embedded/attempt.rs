@@ -7,9 +7,10 @@
 //! that nothing names, left by a crash, may be gone. The first refusal's copy stays as evidence.
 
 use super::EmbeddedOptions;
-use super::engine::{Engine, Mode, Trouble};
+use super::engine::{Engine, Mode};
 use super::journals::{self, Cut, JournalCopy};
 use super::layout::DataDir;
+use super::trouble::Trouble;
 use crate::StoreError;
 
 /// An open database whose journals can be put back.

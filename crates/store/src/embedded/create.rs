@@ -4,13 +4,13 @@
 //! creation is started over; a missing `store.json` beside data is damage and never a new store.
 
 use super::EmbeddedOptions;
-use super::engine::{Change, Durability, Engine, Mode, Trouble};
+use super::engine::{Change, Durability, Engine, Mode};
 use super::identity::{Identity, StoreId};
 use super::journals;
 use super::kinds::CommitRecord;
 use super::layout::{
-    DataDir, cannot_write, make_folder, private_file, remove_file, remove_folder, sync_folder,
-    sync_folders_below,
+    DataDir, cannot_write, make_folder, remove_file, remove_folder, sync_folder,
+    sync_folders_below, write_whole,
 };
 use super::mark::Mark;
 use super::parts;
@@ -25,8 +25,34 @@ pub(crate) fn open_or_create(
         remove_marker(dir)?;
         return Ok(identity);
     }
+    check_no_restore(dir)?;
     check_nothing_is_lost(dir)?;
     create(dir, options)
+}
+
+/// What a new store is made of. It stands in the marker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    /// Of nothing: an interrupted creation may be started over by anybody.
+    Nothing,
+    /// Of a backup: only the restore may be started over, else an empty store would take its place.
+    Backup,
+}
+
+const BACKUP: &[u8] = b"of a backup\n";
+
+/// Whether a restore was interrupted in this folder.
+pub(crate) fn is_restoring(dir: &DataDir) -> bool {
+    std::fs::read(dir.creating()).is_ok_and(|content| content == BACKUP)
+}
+
+/// Refuses what an interrupted restore left.
+pub(crate) fn check_no_restore(dir: &DataDir) -> Result<(), StoreError> {
+    if is_restoring(dir) {
+        let path = dir.path().to_path_buf();
+        return Err(StoreError::RestoreInterrupted { path });
+    }
+    Ok(())
 }
 
 /// Without `store.json` there may be nothing at all, or what an interrupted creation left.
@@ -50,48 +76,62 @@ pub(crate) fn check_nothing_is_lost(dir: &DataDir) -> Result<(), StoreError> {
 }
 
 fn create(dir: &DataDir, options: &EmbeddedOptions) -> Result<Identity, StoreError> {
-    begin(dir)?;
+    begin(dir, From::Nothing)?;
     let store = StoreId::random()?;
-    let failed = |trouble: Trouble| StoreError::Write {
-        what: trouble.into_text(),
-    };
     let engine = new_engine(dir.engine(), options)?;
-    let at = Default::default();
     let first = CommitRecord {
         store,
         number: 0,
-        at,
+        at: Default::default(),
         totals: Default::default(),
     };
     let change = Change::Put(CommitRecord::KEY.to_vec(), first.encode());
     engine
         .write(vec![change], Durability::Synced)
-        .map_err(failed)?;
+        .map_err(|trouble| StoreError::Write {
+            what: trouble.into_text(),
+        })?;
+    let identity = set_down(dir, engine, store, 0)?;
+    complete(dir, &identity)?;
+    Ok(identity)
+}
+
+/// Closes a new database and writes its mark: all that a store has but `store.json`.
+pub(crate) fn set_down(
+    dir: &DataDir,
+    engine: Engine,
+    store: StoreId,
+    commit: u64,
+) -> Result<Identity, StoreError> {
     let parts = parts::of_store(engine.records_folder());
     drop(engine);
     sync_folders_below(&dir.engine()).map_err(cannot_write(&dir.engine()))?;
     let closed_with = Some(journals::present(dir)?);
     Mark {
         store,
-        commit: 0,
+        commit,
         closed_with,
     }
     .write(dir)?;
-    let identity = Identity { store, parts };
+    Ok(Identity { store, parts })
+}
+
+/// Makes it a store that can be opened.
+pub(crate) fn complete(dir: &DataDir, identity: &Identity) -> Result<(), StoreError> {
     identity.write(dir)?;
-    remove_marker(dir)?;
-    Ok(identity)
+    remove_marker(dir)
 }
 
 /// Leaves the folder with the marker and nothing else of a store.
-fn begin(dir: &DataDir) -> Result<(), StoreError> {
+pub(crate) fn begin(dir: &DataDir, from: From) -> Result<(), StoreError> {
     let marker = dir.creating();
+    let content = match from {
+        From::Nothing => &[],
+        From::Backup => BACKUP,
+    };
     let begun = || {
-        private_file()
-            .create(true)
-            .truncate(true)
-            .open(&marker)?
-            .sync_all()?;
+        // Whole or absent: half of a marker would be that of another kind of creation.
+        write_whole(&marker, content)?;
         sync_folder(dir.path())?;
         dir.path()
             .canonicalize()?
@@ -127,6 +167,7 @@ pub(crate) fn new_engine(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::embedded::layout::private_file;
 
     fn folder() -> (tempfile::TempDir, DataDir) {
         let folder = tempfile::tempdir().unwrap();
@@ -143,7 +184,7 @@ mod tests {
         let (_whole, whole) = folder();
         open(&whole).unwrap();
         let (_folder, dir) = folder();
-        begin(&dir).unwrap();
+        begin(&dir, From::Nothing).unwrap();
         make_folder(&dir.engine()).unwrap();
         std::fs::write(dir.engine().join("0.jnl"), b"half a database").unwrap();
         let first = open(&dir).unwrap();

@@ -1,9 +1,5 @@
 //! The one place that calls fjall.
 //!
-//! fjall is built for speed on sound files. On damaged ones it may return an error, cut a journal,
-//! or panic; here each call's failure becomes [`Trouble`], panics included, so that a damaged file
-//! is a refusal that names it and never the end of the process.
-//!
 //! Two ways to open: *looking* starts no worker thread, so nothing is flushed, compacted or deleted
 //! while the records are compared; *serving* starts them.
 //!
@@ -14,15 +10,16 @@
 //! reports, plus indexes and filters: 190 MB measured with 1,000,000 hosts of 1.5 KB. A worker that
 //! fails while a commit waits for it, behind a disk that is full or slow, leaves that commit waiting.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fjall::config::BlockSizePolicy;
-use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, LsmError, PersistMode};
-use rustix::io::Errno;
+use fjall::{
+    Database, Guard, Iter, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot,
+};
 
 use super::EmbeddedOptions;
+use super::trouble::{Trouble, guarded};
 
 /// The keyspace that holds all records.
 pub(crate) const KEYSPACE: &str = "records";
@@ -36,24 +33,6 @@ const BLOCK_BYTES: u32 = 16 * 1024;
 
 /// How long a close waits for the memtable to become a table.
 const FLUSH_WITHIN: Duration = Duration::from_secs(10);
-
-/// Why a call of the engine failed.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// What is on disk is not what was written.
-    Damaged(String),
-    /// The machine failed: I/O, memory, an earlier failed write.
-    Failed(String),
-}
-
-impl Trouble {
-    /// What happened, whichever kind it is.
-    pub(crate) fn into_text(self) -> String {
-        match self {
-            Self::Damaged(text) | Self::Failed(text) => text,
-        }
-    }
-}
 
 /// Whether worker threads run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,23 +135,24 @@ impl Engine {
         &self,
         prefix: &[u8],
         order: Order,
-        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+        each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        const DOING: &str = "reading all records";
-        let mut records = guarded(DOING, || Ok(self.records.prefix(prefix)))?;
-        loop {
-            let next = guarded(DOING, || {
-                let next = match order {
-                    Order::Ascending => records.next(),
-                    Order::Descending => records.next_back(),
-                };
-                next.map(Guard::into_inner).transpose()
-            })?;
-            let Some((key, value)) = next else {
-                return Ok(());
-            };
-            each(&key, &value)?;
+        let records = guarded(READING_ALL, || Ok(self.records.prefix(prefix)))?;
+        hand_out(records, order, each)
+    }
+
+    /// Everything as it is now, however it changes later. What is replaced meanwhile stays on disk
+    /// until the view is dropped.
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            engine: self,
+            snapshot: self.db.snapshot(),
         }
+    }
+
+    /// Bytes of all tables.
+    pub(crate) fn table_bytes(&self) -> u64 {
+        self.records.disk_space()
     }
 
     /// Moves what is only in journals into tables, so that the next start has nothing to replay,
@@ -190,96 +170,58 @@ impl Engine {
     }
 }
 
+/// A database as it was at one moment.
+pub(crate) struct View<'a> {
+    engine: &'a Engine,
+    snapshot: Snapshot,
+}
+
+impl View<'_> {
+    /// The value of one record.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<fjall::Slice>, Trouble> {
+        guarded("reading a record", || {
+            self.snapshot.get(&self.engine.records, key)
+        })
+    }
+
+    /// As [`Engine::scan`], ascending.
+    pub(crate) fn scan<E: From<Trouble>>(
+        &self,
+        prefix: &[u8],
+        each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let records = guarded(READING_ALL, || {
+            Ok(self.snapshot.prefix(&self.engine.records, prefix))
+        })?;
+        hand_out(records, Order::Ascending, each)
+    }
+}
+
+const READING_ALL: &str = "reading all records";
+
+fn hand_out<E: From<Trouble>>(
+    mut records: Iter,
+    order: Order,
+    mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    loop {
+        let next = guarded(READING_ALL, || {
+            let next = match order {
+                Order::Ascending => records.next(),
+                Order::Descending => records.next_back(),
+            };
+            next.map(Guard::into_inner).transpose()
+        })?;
+        let Some((key, value)) = next else {
+            return Ok(());
+        };
+        each(&key, &value)?;
+    }
+}
+
 /// The order of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     Ascending,
     Descending,
-}
-
-/// Runs one call of fjall. What the call has in hand is dropped after a panic and not used again,
-/// so an unwind leaves nothing half-changed behind.
-fn guarded<T>(doing: &str, call: impl FnOnce() -> fjall::Result<T>) -> Result<T, Trouble> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(classify(doing, &error)),
-        Err(panic) => {
-            let why = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("for no reason that it told");
-            Err(Trouble::Damaged(format!(
-                "{doing}: the database gave up: {why}"
-            )))
-        }
-    }
-}
-
-fn classify(doing: &str, error: &fjall::Error) -> Trouble {
-    use std::io::ErrorKind::{InvalidData, InvalidInput, NotFound, UnexpectedEof};
-    let text = format!("{doing}: {error}");
-    match error {
-        fjall::Error::Io(cause) | fjall::Error::Storage(LsmError::Io(cause)) => {
-            match cause.kind() {
-                NotFound | UnexpectedEof | InvalidData | InvalidInput => Trouble::Damaged(text),
-                // The medium has lost a sector: what was written there is gone.
-                _ if cause.raw_os_error() == Some(Errno::IO.raw_os_error()) => {
-                    Trouble::Damaged(text)
-                }
-                _ => Trouble::Failed(text),
-            }
-        }
-        fjall::Error::Poisoned | fjall::Error::Locked | fjall::Error::KeyspaceDeleted => {
-            Trouble::Failed(text)
-        }
-        _ => Trouble::Damaged(text),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_of_the_database_becomes_a_refusal() {
-        let text = |panic: fn()| {
-            guarded("testing", || {
-                panic();
-                Ok(())
-            })
-        };
-        let damaged = |why: &str| {
-            Err(Trouble::Damaged(format!(
-                "testing: the database gave up: {why}"
-            )))
-        };
-        assert_eq!(text(|| panic!("a plain text")), damaged("a plain text"));
-        assert_eq!(text(|| panic!("made of {}", 2)), damaged("made of 2"));
-        assert_eq!(text(|| {}), Ok(()));
-    }
-
-    #[test]
-    fn a_failing_disk_is_told_from_damaged_files() {
-        let io = |kind: std::io::ErrorKind| classify("x", &fjall::Error::Io(kind.into()));
-        assert!(matches!(
-            io(std::io::ErrorKind::UnexpectedEof),
-            Trouble::Damaged(_)
-        ));
-        let sector = std::io::Error::from(Errno::IO);
-        let lost = classify("x", &fjall::Error::Io(sector));
-        assert!(matches!(lost, Trouble::Damaged(_)));
-        assert!(matches!(
-            io(std::io::ErrorKind::StorageFull),
-            Trouble::Failed(_)
-        ));
-        assert!(matches!(
-            classify("x", &fjall::Error::Poisoned),
-            Trouble::Failed(_)
-        ));
-        assert!(matches!(
-            classify("x", &fjall::Error::Unrecoverable),
-            Trouble::Damaged(_)
-        ));
-    }
 }

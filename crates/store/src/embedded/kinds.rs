@@ -5,15 +5,16 @@
 //! megabytes of them to replay.
 //!
 //! Holds: the first byte of a key is its kind, the first byte of a value its version; numbers are
-//! big-endian. Limits: a key of 65,535 bytes, so a project id of 65,535 bytes less the host id.
+//! big-endian. Limits: a key of 65,535 bytes, so a project id of 65,535 bytes less the host id;
+//! `caps::RECORD_ID_BYTES_MAX` keeps the ids of records far below.
 
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
 
-use super::fields::Fields;
 use super::identity::StoreId;
 use super::totals::Totals;
-use crate::SeenAt;
+use crate::bytes::Fields;
+use crate::{Loaded, RecordKey, RecordKind, SeenAt};
 
 /// What a record is. The numbers stand on disk: never change or reuse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,17 +25,23 @@ pub(crate) enum Kind {
     /// Key: kind, length of the project id in bytes (u16), project id, host id.
     /// Value: version 1, then the bytes that the store was given.
     Host = 1,
-    /// One in all; replaced by each commit, in the same batch as its hosts. Never absent.
+    /// One in all; replaced by each commit, in the same batch as what it commits. Never absent.
     ///
     /// Key: kind.
-    /// Value: version 1, store id (u128), number (u64), moment (i64, microseconds), hosts (u64), sum of record
-    /// hashes (u128).
+    /// Value: version 1, store id (u128), number (u64), moment (i64, microseconds), hosts (u64),
+    /// records (u64), sum of the hashes of both (u128).
     Commit = 2,
     /// One for each 65,536 hosts; all are replaced about once a minute, surplus ones removed.
     ///
     /// Key: kind, number of the chunk from 0 (u32).
     /// Value: version 1, then for each host its hash (u64) and the second it was heard (u32).
     Seen = 3,
+    /// One a record beside the hosts (see [`RecordKind`] for when each kind is there); replaced by
+    /// each change, removed with what it is about.
+    ///
+    /// Key: kind, [`RecordKind`] (u8), id.
+    /// Value: version 1, then the bytes that the store was given.
+    Record = 4,
 }
 
 const VERSION: u8 = 1;
@@ -70,16 +77,36 @@ pub(crate) fn parse_host_key(bytes: &[u8]) -> Option<HostKey> {
     })
 }
 
-/// The value of a host.
-pub(crate) fn host_value(value: &[u8]) -> Vec<u8> {
+/// The key of a record.
+pub(crate) fn record_key(key: &RecordKey) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(2 + key.id.len());
+    bytes.extend([Kind::Record as u8, key.kind as u8]);
+    bytes.extend(key.id.as_bytes());
+    (bytes.len() <= usize::from(u16::MAX)).then_some(bytes)
+}
+
+/// Reads a key of [`record_key`].
+pub(crate) fn parse_record_key(bytes: &[u8]) -> Option<RecordKey> {
+    let mut fields = Fields(bytes);
+    let kind = fields.u8()?;
+    let of = RecordKind::from_number(fields.u8()?)?;
+    let id = std::str::from_utf8(fields.0).ok()?;
+    (kind == Kind::Record as u8).then(|| RecordKey {
+        kind: of,
+        id: id.to_owned(),
+    })
+}
+
+/// The value of a host or a record.
+pub(crate) fn value_of(value: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(1 + value.len());
     bytes.push(VERSION);
     bytes.extend(value);
     bytes
 }
 
-/// Reads a value of [`host_value`].
-pub(crate) fn parse_host_value(bytes: &[u8]) -> Option<&[u8]> {
+/// Reads a value of [`value_of`].
+pub(crate) fn parse_value(bytes: &[u8]) -> Option<&[u8]> {
     bytes
         .split_first()
         .filter(|(version, _)| **version == VERSION)
@@ -95,12 +122,22 @@ pub(crate) struct CommitRecord {
     pub(crate) number: u64,
     /// The newest moment in it.
     pub(crate) at: UnixMicros,
-    /// What all host records together must come to.
+    /// What all hosts and records together must come to.
     pub(crate) totals: Totals,
 }
 
 impl CommitRecord {
     pub(crate) const KEY: [u8; 1] = [Kind::Commit as u8];
+
+    /// The same for those above the store.
+    pub(crate) fn loaded(&self) -> Loaded {
+        Loaded {
+            commit: self.number,
+            at: self.at,
+            hosts: self.totals.hosts,
+            records: self.totals.records,
+        }
+    }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
@@ -108,6 +145,7 @@ impl CommitRecord {
         bytes.extend(self.number.to_be_bytes());
         bytes.extend(self.at.0.to_be_bytes());
         bytes.extend(self.totals.hosts.to_be_bytes());
+        bytes.extend(self.totals.records.to_be_bytes());
         bytes.extend(self.totals.sum.to_be_bytes());
         bytes
     }
@@ -121,6 +159,7 @@ impl CommitRecord {
             at: UnixMicros(fields.i64()?),
             totals: Totals {
                 hosts: fields.u64()?,
+                records: fields.u64()?,
                 sum: fields.u128()?,
             },
         };
@@ -178,6 +217,18 @@ mod tests {
         }
 
         #[test]
+        fn a_record_key_reads_back_and_one_of_an_unknown_kind_does_not(
+            id in "\\PC{0,64}",
+            kind in 0..4_usize,
+        ) {
+            let key = RecordKey { kind: RecordKind::ALL[kind], id };
+            let mut bytes = record_key(&key).unwrap();
+            prop_assert_eq!(parse_record_key(&bytes), Some(key));
+            bytes[1] = 0;
+            prop_assert_eq!(parse_record_key(&bytes), None);
+        }
+
+        #[test]
         fn two_hosts_never_share_a_key(
             a in ("[a\u{0}:]{0,3}", "[a:]{1,3}"),
             b in ("[a\u{0}:]{0,3}", "[a:]{1,3}"),
@@ -189,18 +240,18 @@ mod tests {
         }
 
         #[test]
-        fn a_host_value_reads_back_and_another_version_does_not(value: Vec<u8>) {
-            let mut bytes = host_value(&value);
-            prop_assert_eq!(parse_host_value(&bytes), Some(value.as_slice()));
+        fn a_value_reads_back_and_another_version_does_not(value: Vec<u8>) {
+            let mut bytes = value_of(&value);
+            prop_assert_eq!(parse_value(&bytes), Some(value.as_slice()));
             bytes[0] = 2;
-            prop_assert_eq!(parse_host_value(&bytes), None);
+            prop_assert_eq!(parse_value(&bytes), None);
         }
 
         #[test]
         fn a_commit_record_reads_back_and_none_of_another_length_does(
-            store: u128, number: u64, at: i64, hosts: u64, sum: u128,
+            store: u128, number: u64, at: i64, hosts: u64, records: u64, sum: u128,
         ) {
-            let totals = Totals { hosts, sum };
+            let totals = Totals { hosts, records, sum };
             let record =
                 CommitRecord { store: StoreId(store), number, at: UnixMicros(at), totals };
             let mut bytes = record.encode();
@@ -240,8 +291,8 @@ mod tests {
     #[test]
     fn the_numbers_of_the_kinds_are_the_ones_on_disk() {
         assert_eq!(
-            [Kind::Host as u8, Kind::Commit as u8, Kind::Seen as u8],
-            [1, 2, 3]
+            [Kind::Host, Kind::Commit, Kind::Seen, Kind::Record].map(|kind| kind as u8),
+            [1, 2, 3, 4]
         );
         assert_eq!(seen_key(0x0102_0304), [3, 1, 2, 3, 4]);
     }

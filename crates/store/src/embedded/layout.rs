@@ -91,6 +91,21 @@ pub(crate) fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> StoreError 
     }
 }
 
+/// As [`cannot_write`], where the first file is made in a data folder, or the folder itself: that
+/// nothing can be written there is a mistake of the set-up, and told as one.
+pub(crate) fn cannot_enter(data_dir: &Path, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let (data_dir, path) = (data_dir.to_path_buf(), path.to_path_buf());
+    move |cause| match cause.kind() {
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            StoreError::NotWritable {
+                path: data_dir,
+                cause: cause.to_string(),
+            }
+        }
+        _ => cannot_write(&path)(cause),
+    }
+}
+
 /// Turns a failure to read `path` into an error that names it.
 pub(crate) fn cannot_read(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.display().to_string();

@@ -9,7 +9,7 @@ use std::fs::File;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::layout::{DataDir, cannot_write, private_file};
+use super::layout::{DataDir, cannot_enter, cannot_write, private_file};
 use crate::StoreError;
 
 /// Held as long as it lives.
@@ -25,7 +25,7 @@ impl DirLock {
         let file = private_file()
             .create(true)
             .open(&path)
-            .map_err(cannot_write(&path))?;
+            .map_err(cannot_enter(dir.path(), &path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { file }),
             Err(Errno::WOULDBLOCK) => Err(StoreError::Locked {

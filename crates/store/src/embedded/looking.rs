@@ -2,27 +2,26 @@
 //!
 //! What must agree, in this order: the parts that `store.json` names; the journals without a gap
 //! (after a clean close, exactly the ones it left), and without damage; the commit record's number with the mark; the
-//! number of host records and the sum of their hashes with the commit record.
+//! number of hosts and of records, and the sum of their hashes, with the commit record.
 //!
 //! What that proves. A record behind the mark: acknowledged commits are gone. A record ahead of it is
 //! right after a power loss (the mark is synced within a second) and after the end of a process
 //! between batch and mark; after a clean close it is damage. Unequal count or sum: a record was
 //! lost, altered or revived. Not proven: that a power loss took none of the last second's commits.
 
-use portolan_wire::ids::HostKey;
-
 use super::EmbeddedOptions;
 use super::attempt::Attempt;
-use super::engine::{Engine, Order, Trouble};
+use super::engine::Engine;
+use super::entry::{self, Stop};
 use super::identity::{Identity, StoreId};
 use super::journals;
-use super::kinds::{CommitRecord, Kind, parse_host_key, parse_host_value};
+use super::kinds::CommitRecord;
 use super::layout::DataDir;
 use super::mark::Mark;
 use super::parts;
 use super::scan;
 use super::totals::Totals;
-use crate::{EachHost, StoreError, record_hash};
+use crate::{EachEntry, StoreError};
 
 /// A store that is being compared.
 pub(crate) struct Looking {
@@ -74,19 +73,19 @@ impl Looking {
         self.attempt.engine()
     }
 
-    /// Hands out all host records and compares them with the commit record.
-    pub(crate) fn scan(&mut self, each: EachHost<'_>) -> Result<(), StoreError> {
-        let mut found = Totals::default();
-        let result = self.attempt.engine().map_or(Ok(()), |engine| {
-            engine.scan(&[Kind::Host as u8], Order::Ascending, |key, value| {
-                let (key, value) = parse_host(key, value)?;
-                found.add(record_hash(&key, value));
-                each(key, value).map_err(Stop::Refused)
-            })
-        });
-        match result {
-            Ok(()) if found == self.head.totals => Ok(()),
-            Ok(()) => Err(self.attempt.refuse(&unequal(&self.head, &found))),
+    /// Hands out all hosts and records and compares them with the commit record.
+    pub(crate) fn scan(&mut self, each: EachEntry<'_>) -> Result<(), StoreError> {
+        let found = match self.attempt.engine() {
+            Some(engine) => entry::all(engine, each),
+            None => Ok(Totals::default()),
+        };
+        let head = &self.head;
+        match found {
+            Ok(found) if found == head.totals => Ok(()),
+            Ok(found) => {
+                let what = entry::unequal(head.number, &head.totals, &found);
+                Err(self.attempt.refuse(&what))
+            }
             Err(Stop::Trouble(trouble)) => Err(self.attempt.refuse_trouble(trouble)),
             Err(Stop::Refused(error)) => Err(error),
         }
@@ -97,31 +96,6 @@ impl Looking {
         self.attempt.succeed();
         self.head
     }
-}
-
-/// Why a scan ended early.
-enum Stop {
-    Trouble(Trouble),
-    Refused(StoreError),
-}
-
-impl From<Trouble> for Stop {
-    fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble)
-    }
-}
-
-/// Reads one host record.
-pub(crate) fn parse_host<'a>(key: &[u8], value: &'a [u8]) -> Result<(HostKey, &'a [u8]), Trouble> {
-    let host = parse_host_key(key)
-        .ok_or_else(|| Trouble::Damaged("the key of a host record is altered".into()))?;
-    let value = parse_host_value(value).ok_or_else(|| {
-        let HostKey { project, host } = &host;
-        Trouble::Damaged(format!(
-            "the record of host {host} of project {project} is altered"
-        ))
-    })?;
-    Ok((host, value))
 }
 
 fn check_journals(dir: &DataDir, mark: &Mark) -> Result<(), StoreError> {
@@ -166,19 +140,6 @@ fn contradiction(mark: &Mark, head: &CommitRecord) -> Option<String> {
 fn another_store(part: &str, found: StoreId, expected: StoreId) -> Option<String> {
     (found != expected)
         .then(|| format!("{part} belongs to store {found}, and this is store {expected}"))
-}
-
-fn unequal(head: &CommitRecord, found: &Totals) -> String {
-    let (number, expected) = (head.number, head.totals.hosts);
-    if found.hosts == expected {
-        return format!(
-            "of {expected} host records at least one is altered: the sum of their hashes does not fit commit {number}"
-        );
-    }
-    format!(
-        "commit {number} left {expected} host records, and {} are there",
-        found.hosts
-    )
 }
 
 #[cfg(test)]

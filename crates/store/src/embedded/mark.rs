@@ -20,10 +20,10 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::fields::Fields;
 use super::identity::StoreId;
 use super::layout::{DataDir, cannot_read, cannot_write, private_file, write_whole};
 use crate::StoreError;
+use crate::bytes::Fields;
 
 /// How old a mark may be before it is on disk.
 const SYNC_WITHIN: Duration = Duration::from_secs(1);

@@ -7,7 +7,7 @@
 //!
 //! Holds: what was acknowledged is loaded again, or the start is refused with the part that is
 //! damaged, and refused again the next time. Nothing but a repair accepts a loss.
-//! Limits: one server a folder; a damaged end of the journal that stems from the last second before
+//! Limits: one server a folder; closing waits for a copy that is being handed out; a damaged end of the journal that stems from the last second before
 //! a power loss is taken for what the power loss tore (see `mark`); a panic of fjall while it holds
 //! its own locks, which only damage that the checks before did not see could cause, ends the
 //! process.
@@ -18,7 +18,8 @@
 mod attempt;
 mod create;
 mod engine;
-mod fields;
+mod entry;
+mod fill;
 mod identity;
 mod journals;
 mod kinds;
@@ -28,30 +29,36 @@ mod looking;
 mod mark;
 mod parts;
 mod repair;
+mod restore;
 mod salvage;
 mod scan;
 mod seen;
 mod serving;
+mod space;
 mod totals;
+mod trouble;
 mod verify;
 
 pub use repair::{RepairReport, repair};
+pub use restore::restore;
 pub use verify::{Report, verify};
 
 use std::path::Path;
 
 use parking_lot::RwLock;
+use portolan_wire::caps;
 use portolan_wire::ids::HostKey;
 
-use crate::{Batch, EachHost, Loaded, SeenAt, Store, StoreError};
-use engine::{Engine, Trouble};
-use kinds::{host_key, parse_host_value};
-use layout::{DataDir, cannot_write, make_folder};
+use crate::{Batch, CopyOut, EachEntry, Entry, Loaded, RecordKey, SeenAt, Store, StoreError};
+use engine::Engine;
+use kinds::{host_key, record_key};
+use layout::{DataDir, cannot_enter, make_folder};
 use lock::DirLock;
 use looking::Looking;
 use serving::{Serving, not_written};
+use trouble::Trouble;
 
-/// How much memory an embedded store takes.
+/// How much memory an embedded store takes, and how much of its disk it leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmbeddedOptions {
     /// Bytes for blocks read from tables; default 64 MiB. All hosts are read once at the start and
@@ -61,6 +68,10 @@ pub struct EmbeddedOptions {
     /// times that while the disk is behind. Also what a start after a crash has to replay. It is
     /// fixed when the store is made.
     pub memtable_bytes: u64,
+    /// Bytes that must be left on its file system for a commit to be begun, beside its own and what
+    /// merging tables may take; default [`caps::STORE_FREE_BYTES_MIN`]. 0 asks for nothing at all: a
+    /// disk that fills up ends the process then.
+    pub free_bytes_min: u64,
 }
 
 impl Default for EmbeddedOptions {
@@ -68,6 +79,7 @@ impl Default for EmbeddedOptions {
         Self {
             cache_bytes: 64 << 20,
             memtable_bytes: 32 << 20,
+            free_bytes_min: caps::STORE_FREE_BYTES_MIN,
         }
     }
 }
@@ -97,12 +109,13 @@ impl EmbeddedStore {
     /// Opens the store in `data_dir`, making one if the folder is missing or holds no part of one.
     ///
     /// # Errors
-    /// [`StoreError::Locked`]: another server uses the folder. [`StoreError::Format`]: another
-    /// version of the program wrote it. [`StoreError::Damaged`]: a part is missing or altered, or
+    /// [`StoreError::Locked`]: another server uses the folder. [`StoreError::NotWritable`]: it can
+    /// only be read. [`StoreError::Format`]: another version of the program wrote it.
+    /// [`StoreError::RestoreInterrupted`]: it is half a store. [`StoreError::Damaged`]: a part is missing or altered, or
     /// acknowledged commits are gone; nothing was changed, and the next open refuses as well.
     pub fn open(data_dir: &Path, options: EmbeddedOptions) -> Result<Self, StoreError> {
         let dir = DataDir::new(data_dir);
-        make_folder(data_dir).map_err(cannot_write(data_dir))?;
+        make_folder(data_dir).map_err(cannot_enter(data_dir, data_dir))?;
         let lock = DirLock::take(&dir)?;
         let identity = create::open_or_create(&dir, &options)?;
         let looking = Looking::open(&dir, &identity, &options)?;
@@ -126,13 +139,24 @@ impl EmbeddedStore {
             Phase::Closed => None,
         };
         let Some(engine) = engine else {
-            return Err(StoreError::Read {
-                what: "the store is closed".into(),
-            });
+            return Err(not_read("the store is closed"));
         };
         read(engine).map_err(|trouble| match trouble {
             Trouble::Damaged(what) => self.dir.damaged(what),
             Trouble::Failed(what) => StoreError::Read { what },
+        })
+    }
+
+    /// The value under a key; one that cannot be made was never stored.
+    fn entry(&self, key: Option<Vec<u8>>) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(key) = key else { return Ok(None) };
+        self.reading(|engine| {
+            let Some(value) = engine.get(&key)? else {
+                return Ok(None);
+            };
+            entry::parse(&key, &value).map(|entry| match entry {
+                Entry::Host(_, value) | Entry::Record(_, value) => Some(value.to_vec()),
+            })
         })
     }
 
@@ -149,16 +173,18 @@ impl EmbeddedStore {
     }
 }
 
+fn not_read(what: &str) -> StoreError {
+    StoreError::Read { what: what.into() }
+}
+
 impl Store for EmbeddedStore {
-    fn load(&self, each: EachHost<'_>) -> Result<Loaded, StoreError> {
+    fn load(&self, each: EachEntry<'_>) -> Result<Loaded, StoreError> {
         let before = std::mem::replace(&mut *self.phase.write(), Phase::Closed);
         let mut looking = match before {
             Phase::Looking(looking) => looking,
             other => {
                 *self.phase.write() = other;
-                return Err(StoreError::Read {
-                    what: "the store can be loaded only once".into(),
-                });
+                return Err(not_read("the store can be loaded only once"));
             }
         };
         looking.scan(each)?;
@@ -166,11 +192,7 @@ impl Store for EmbeddedStore {
         let serving = Serving::start(&self.dir, head, &self.options)?;
         journals::discard_all_copies(&self.dir)?;
         *self.phase.write() = Phase::Serving(serving);
-        Ok(Loaded {
-            commit: head.number,
-            at: head.at,
-            hosts: head.totals.hosts,
-        })
+        Ok(head.loaded())
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
@@ -178,30 +200,23 @@ impl Store for EmbeddedStore {
     }
 
     fn host(&self, key: &HostKey) -> Result<Option<Vec<u8>>, StoreError> {
-        // A key that cannot be made was never stored.
-        let Some(bytes) = host_key(key) else {
-            return Ok(None);
-        };
-        let altered = || {
-            let HostKey { project, host } = key;
-            Trouble::Damaged(format!(
-                "the record of host {host} of project {project} is altered"
-            ))
-        };
-        self.reading(|engine| {
-            let Some(value) = engine.get(&bytes)? else {
-                return Ok(None);
-            };
-            parse_host_value(&value)
-                .map(|value| Some(value.to_vec()))
-                .ok_or_else(altered)
-        })
+        self.entry(host_key(key))
+    }
+
+    fn record(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.entry(record_key(key))
+    }
+
+    fn copy_out(&self, to: &mut dyn CopyOut) -> Result<(), StoreError> {
+        match &*self.phase.read() {
+            Phase::Serving(serving) => serving.copy_out(to),
+            Phase::Looking(_) => Err(not_read("the store is not loaded yet")),
+            Phase::Closed => Err(not_read("the store is closed")),
+        }
     }
 
     fn save_seen(&self, seen: &[SeenAt]) -> Result<(), StoreError> {
-        self.writing(|serving| {
-            seen::save(serving.engine(), seen).map_err(|trouble| not_written(trouble.into_text()))
-        })
+        self.writing(|serving| serving.save_seen(seen))
     }
 
     fn load_seen(&self) -> Result<Vec<SeenAt>, StoreError> {
@@ -210,7 +225,7 @@ impl Store for EmbeddedStore {
 
     fn close(&self) -> Result<(), StoreError> {
         match std::mem::replace(&mut *self.phase.write(), Phase::Closed) {
-            Phase::Serving(serving) => serving.close(&self.dir),
+            Phase::Serving(serving) => serving.close(),
             // Dropping the attempt leaves all as it was.
             Phase::Looking(_) | Phase::Closed => Ok(()),
         }

@@ -12,25 +12,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use portolan_wire::ids::HostKey;
-
 use super::EmbeddedOptions;
-use super::create::{new_engine, remove_marker};
-use super::engine::{Change, Durability, Engine, Trouble};
+use super::create::{check_no_restore, new_engine, remove_marker};
+use super::fill::Filling;
 use super::identity::{Identity, StoreId};
 use super::journals;
-use super::kinds::{CommitRecord, host_key, host_value};
+use super::kinds::CommitRecord;
 use super::layout::{DataDir, cannot_write, remove_folder, sync_folder, sync_folders_below};
 use super::mark::Mark;
 use super::parts;
 use super::salvage::Salvage;
-use super::seen;
 use super::totals::Totals;
 use super::verify::{look, no_store, take_existing};
-use crate::{StoreError, record_hash};
-
-/// Records written to the new database at once.
-const BATCH: usize = 1000;
+use crate::StoreError;
 
 /// What a repair did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +33,8 @@ pub struct RepairReport {
     pub damage: Option<String>,
     /// Hosts in the store now. The agents of the others send their reports again.
     pub hosts: u64,
+    /// Records beside them: what cannot be read is gone, and one that was removed may be back.
+    pub records: u64,
     /// The number of the last commit now.
     pub commit: u64,
     /// Where the damaged database is; it can be removed when nobody wants to look at it.
@@ -48,8 +44,8 @@ pub struct RepairReport {
 /// Makes a store of what can still be read of a damaged one; see the module for how.
 ///
 /// # Errors
-/// [`StoreError::Locked`], [`StoreError::Format`]; [`StoreError::Read`] where there is no store or the
-/// disk fails; [`StoreError::Write`].
+/// [`StoreError::Locked`], [`StoreError::Format`], [`StoreError::RestoreInterrupted`];
+/// [`StoreError::Read`] where there is no store or the disk fails; [`StoreError::Write`].
 pub fn repair(data_dir: &Path) -> Result<RepairReport, StoreError> {
     let dir = DataDir::new(data_dir);
     let _lock = take_existing(&dir)?;
@@ -58,6 +54,9 @@ pub fn repair(data_dir: &Path) -> Result<RepairReport, StoreError> {
         Err(StoreError::Damaged { .. }) => None,
         other => other?,
     };
+    if identity.is_none() {
+        check_no_restore(&dir)?;
+    }
     if identity.is_none() && ![dir.engine(), dir.mark()].iter().any(|path| path.exists()) {
         return Err(no_store(&dir));
     }
@@ -69,6 +68,7 @@ pub fn repair(data_dir: &Path) -> Result<RepairReport, StoreError> {
             return Ok(RepairReport {
                 damage: None,
                 hosts: found.hosts,
+                records: found.records,
                 commit: found.commit,
                 set_aside: None,
             });
@@ -132,6 +132,7 @@ fn replace(
     Ok(RepairReport {
         damage: Some(damage),
         hosts: found.hosts,
+        records: found.records,
         commit: found.commit,
         set_aside,
     })
@@ -146,64 +147,19 @@ fn fill(
     let folder = dir.repaired();
     remove_folder(&folder).map_err(cannot_write(&folder))?;
     let engine = new_engine(folder.clone(), &EmbeddedOptions::default())?;
-    let not_written = |trouble: Trouble| StoreError::Write {
-        what: trouble.into_text(),
-    };
+    let mut filling = Filling::new(&engine);
+    let mut seen = Vec::new();
     if let Some(salvage) = salvage {
-        let mut copier = Copier {
-            engine: &engine,
-            pending: Vec::new(),
-            totals: head.totals,
-        };
-        salvage.hosts(&mut |key, value| copier.copy(&key, value))?;
-        head.totals = copier.finish()?;
-        seen::save(&engine, &salvage.seen()).map_err(not_written)?;
+        salvage.entries(&mut |entry| filling.add(&entry))?;
+        seen = salvage.seen();
     }
-    let change = Change::Put(CommitRecord::KEY.to_vec(), head.encode());
-    engine
-        .write(vec![change], Durability::Synced)
-        .map_err(not_written)?;
-    engine.settle().map_err(not_written)?;
+    filling.finish(&seen, head)?;
     let parts = parts::of_store(engine.records_folder());
     drop(engine);
     sync_folders_below(&folder)
         .and_then(|()| sync_folder(dir.path()))
         .map_err(cannot_write(&folder))?;
     Ok(parts)
-}
-
-/// Copies hosts into a database, some at a time.
-struct Copier<'a> {
-    engine: &'a Engine,
-    pending: Vec<Change>,
-    totals: Totals,
-}
-
-impl Copier<'_> {
-    fn copy(&mut self, key: &HostKey, value: &[u8]) -> Result<(), StoreError> {
-        if let Some(bytes) = host_key(key) {
-            self.totals.add(record_hash(key, value));
-            self.pending.push(Change::Put(bytes, host_value(value)));
-        }
-        if self.pending.len() < BATCH {
-            Ok(())
-        } else {
-            self.write()
-        }
-    }
-
-    fn write(&mut self) -> Result<(), StoreError> {
-        self.engine
-            .write(std::mem::take(&mut self.pending), Durability::Buffered)
-            .map_err(|trouble| StoreError::Write {
-                what: trouble.into_text(),
-            })
-    }
-
-    fn finish(mut self) -> Result<Totals, StoreError> {
-        self.write()?;
-        Ok(self.totals)
-    }
 }
 
 /// Puts the new database in the place of the old one. Returns where the old one is, if there was one,

@@ -7,21 +7,23 @@
 //!
 //! Holds: the damaged database is left as it was found.
 //! Limit: a host in a lost stretch of a newer table may come back with an older value; its agent
-//! sends again what differs.
+//! sends again what differs. So may a record, and one that was removed: a credential that was
+//! revoked may be valid again, and somebody has to look.
 
 use std::path::Path;
 
 use super::EmbeddedOptions;
 use super::attempt::Attempt;
-use super::engine::{Engine, Order, Trouble};
+use super::engine::{Engine, Order};
+use super::entry;
 use super::journals::Cut;
 use super::kinds::{CommitRecord, Kind};
 use super::layout::DataDir;
-use super::looking::parse_host;
 use super::parts;
 use super::scan::{self, Rest};
 use super::seen;
-use crate::{EachHost, SeenAt, StoreError};
+use super::trouble::Trouble;
+use crate::{EachEntry, SeenAt, StoreError};
 
 /// A damaged database, open for reading what is left of it.
 pub(crate) struct Salvage {
@@ -62,32 +64,39 @@ impl Salvage {
             .unwrap_or_default()
     }
 
-    /// Hands out each host that can be read, once.
-    pub(crate) fn hosts(&self, each: EachHost<'_>) -> Result<(), StoreError> {
-        let Some(engine) = self.engine() else {
-            return Ok(());
-        };
-        let mut reached = Vec::new();
-        let result = engine.scan(&[Kind::Host as u8], Order::Ascending, |key, value| {
-            reached.clear();
-            reached.extend(key);
-            hand_out(key, value, each)
-        });
-        if !ended_at_damage(result)? {
-            return Ok(());
+    /// Hands out each host and record that can be read, once.
+    pub(crate) fn entries(&self, each: EachEntry<'_>) -> Result<(), StoreError> {
+        match self.engine() {
+            Some(engine) => entry::KINDS
+                .into_iter()
+                .try_for_each(|kind| entries_of(engine, kind, each)),
+            None => Ok(()),
         }
-        let result = engine.scan(&[Kind::Host as u8], Order::Descending, |key, value| {
-            if key <= reached.as_slice() {
-                return Err(End::Damage);
-            }
-            hand_out(key, value, each)
-        });
-        ended_at_damage(result).map(|_| ())
     }
 
     fn engine(&self) -> Option<&Engine> {
         self.attempt.engine()
     }
+}
+
+fn entries_of(engine: &Engine, kind: Kind, each: EachEntry<'_>) -> Result<(), StoreError> {
+    let prefix = [kind as u8];
+    let mut reached = Vec::new();
+    let result = engine.scan(&prefix, Order::Ascending, |key, value| {
+        reached.clear();
+        reached.extend(key);
+        hand_out(key, value, each)
+    });
+    if !ended_at_damage(result)? {
+        return Ok(());
+    }
+    let result = engine.scan(&prefix, Order::Descending, |key, value| {
+        if key <= reached.as_slice() {
+            return Err(End::Damage);
+        }
+        hand_out(key, value, each)
+    });
+    ended_at_damage(result).map(|_| ())
 }
 
 /// Why a scan ended early.
@@ -114,10 +123,10 @@ fn ended_at_damage(result: Result<(), End>) -> Result<bool, StoreError> {
     }
 }
 
-/// Hands out one host; a record that is no host is left out.
-fn hand_out(key: &[u8], value: &[u8], each: EachHost<'_>) -> Result<(), End> {
-    match parse_host(key, value) {
-        Ok((key, value)) => each(key, value).map_err(End::Failed),
+/// Hands out one entry; what is none is left out.
+fn hand_out(key: &[u8], value: &[u8], each: EachEntry<'_>) -> Result<(), End> {
+    match entry::parse(key, value) {
+        Ok(entry) => each(entry).map_err(End::Failed),
         Err(_) => Ok(()),
     }
 }

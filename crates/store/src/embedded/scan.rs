@@ -19,10 +19,10 @@ use std::fs;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::fields::Fields;
 use super::journals::{self, Cut};
 use super::layout::{DataDir, cannot_read};
 use crate::StoreError;
+use crate::bytes::Fields;
 
 const START: u8 = 1;
 const ITEM: u8 = 2;

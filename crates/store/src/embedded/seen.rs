@@ -4,8 +4,9 @@
 //! They are written without a sync: the next commit's sync covers them, and a power loss before
 //! costs freshness and no truth.
 
-use super::engine::{Change, Durability, Engine, Order, Trouble};
+use super::engine::{Change, Durability, Engine, Order};
 use super::kinds::{Kind, SEEN_PER_CHUNK, parse_seen_value, seen_key, seen_value};
+use super::trouble::Trouble;
 use crate::SeenAt;
 
 /// Replaces all moments.

@@ -9,16 +9,22 @@
 use parking_lot::Mutex;
 
 use super::EmbeddedOptions;
-use super::engine::{Change, Durability, Engine, Mode, Trouble};
+use super::engine::{Change, Durability, Engine, Mode};
+use super::entry::{self, Stop};
 use super::identity::StoreId;
 use super::journals;
-use super::kinds::{CommitRecord, host_key, host_value};
+use super::kinds::{CommitRecord, host_key, record_key, value_of};
 use super::layout::DataDir;
 use super::mark::{Mark, MarkKeeper};
-use crate::{Batch, HostWrite, StoreError};
+use super::seen;
+use super::space;
+use super::trouble::Trouble;
+use crate::{Batch, CopyOut, SeenAt, StoreError};
 
 /// An open store that takes commits.
 pub(crate) struct Serving {
+    dir: DataDir,
+    options: EmbeddedOptions,
     engine: Engine,
     mark: MarkKeeper,
     log: Mutex<Log>,
@@ -47,6 +53,8 @@ impl Serving {
                 },
             )?;
         Ok(Self {
+            dir: dir.clone(),
+            options: *options,
             engine,
             mark,
             log: Mutex::new(Log {
@@ -61,7 +69,7 @@ impl Serving {
         &self.engine
     }
 
-    /// Makes a batch durable.
+    /// Makes a batch durable, unless too little space is left.
     pub(crate) fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         let mut log = self.log.lock();
         if log.failed {
@@ -70,9 +78,13 @@ impl Serving {
             ));
         }
         let head = head_after(&log.head, batch)?;
-        let mut changes = Vec::with_capacity(batch.hosts.len() + 1);
+        self.check_space(space::bytes_of(batch))?;
+        let mut changes = Vec::with_capacity(batch.hosts.len() + batch.records.len() + 1);
         for write in &batch.hosts {
-            changes.push(host_change(write)?);
+            changes.push(change(host_key(&write.key), write.value.as_deref())?);
+        }
+        for write in &batch.records {
+            changes.push(change(record_key(&write.key), write.value.as_deref())?);
         }
         changes.push(Change::Put(CommitRecord::KEY.to_vec(), head.encode()));
         let written = self
@@ -92,9 +104,52 @@ impl Serving {
         written
     }
 
+    /// Keeps who was heard when, unless too little space is left.
+    pub(crate) fn save_seen(&self, seen: &[SeenAt]) -> Result<(), StoreError> {
+        self.check_space(size_of_val(seen) as u64)?;
+        seen::save(&self.engine, seen).map_err(|trouble| not_written(trouble.into_text()))
+    }
+
+    fn check_space(&self, written: u64) -> Result<(), StoreError> {
+        space::check(&self.dir, &self.options, self.engine.table_bytes(), written)
+    }
+
+    /// Hands out everything of one moment, and compares it with that moment's commit record.
+    pub(crate) fn copy_out(&self, to: &mut dyn CopyOut) -> Result<(), StoreError> {
+        let view = self.engine.view();
+        let head = view
+            .get(&CommitRecord::KEY)
+            .map_err(|trouble| self.not_read(trouble))?
+            .and_then(|bytes| CommitRecord::decode(&bytes))
+            .ok_or_else(|| self.dir.damaged("the commit record is missing or altered"))?;
+        to.begin(head.store.0, &head.loaded())?;
+        match entry::all_of(&view, &mut |entry| to.entry(entry)) {
+            Ok(found) if found == head.totals => Ok(()),
+            Ok(found) => {
+                let what = entry::unequal(head.number, &head.totals, &found);
+                Err(self.dir.damaged(what))
+            }
+            Err(Stop::Trouble(trouble)) => Err(self.not_read(trouble)),
+            Err(Stop::Refused(error)) => Err(error),
+        }
+    }
+
+    fn not_read(&self, trouble: Trouble) -> StoreError {
+        match trouble {
+            Trouble::Damaged(what) => self.dir.damaged(what),
+            Trouble::Failed(what) => StoreError::Read { what },
+        }
+    }
+
     /// Syncs everything and leaves the clean flag.
-    pub(crate) fn close(self, dir: &DataDir) -> Result<(), StoreError> {
-        let Self { engine, mark, log } = self;
+    pub(crate) fn close(self) -> Result<(), StoreError> {
+        let Self {
+            dir,
+            engine,
+            mark,
+            log,
+            options: _,
+        } = self;
         let Log { head, failed } = log.into_inner();
         if failed {
             return Err(not_written(
@@ -106,7 +161,7 @@ impl Serving {
             .map_err(|trouble| not_written(trouble.into_text()))?;
         // Ends the workers: from here on the journals stay as they are.
         drop(engine);
-        let closed_with = Some(journals::present(dir)?);
+        let closed_with = Some(journals::present(&dir)?);
         mark.finish(&Mark {
             closed_with,
             ..mark_of(head.store, head.number)
@@ -131,9 +186,9 @@ fn head_after(head: &CommitRecord, batch: &Batch) -> Result<CommitRecord, StoreE
             "commit {found} does not follow commit {last}"
         )));
     }
-    let totals = head.totals.after(&batch.hosts).ok_or_else(|| {
+    let totals = head.totals.after(batch).ok_or_else(|| {
         not_written(format!(
-            "commit {} takes away more hosts than there are",
+            "commit {} takes away more than there is",
             batch.commit
         ))
     })?;
@@ -145,13 +200,11 @@ fn head_after(head: &CommitRecord, batch: &Batch) -> Result<CommitRecord, StoreE
     })
 }
 
-fn host_change(write: &HostWrite) -> Result<Change, StoreError> {
-    let key = host_key(&write.key).ok_or_else(|| {
-        let len = write.key.project.as_str().len();
-        not_written(format!("a project id of {len} bytes is too long for a key"))
-    })?;
-    Ok(match &write.value {
-        Some(value) => Change::Put(key, host_value(value)),
+/// Keys are checked long before: one that is too long is a mistake of the program.
+fn change(key: Option<Vec<u8>>, value: Option<&[u8]>) -> Result<Change, StoreError> {
+    let key = key.ok_or_else(|| not_written("an id is too long for a key"))?;
+    Ok(match value {
+        Some(value) => Change::Put(key, value_of(value)),
         None => Change::Remove(key),
     })
 }

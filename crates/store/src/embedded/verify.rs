@@ -21,6 +21,8 @@ pub struct Report {
     pub at: UnixMicros,
     /// Hosts in it.
     pub hosts: u64,
+    /// Records beside them.
+    pub records: u64,
     /// Whether it was closed, not killed.
     pub closed_cleanly: bool,
 }
@@ -37,6 +39,7 @@ pub fn verify(data_dir: &Path) -> Result<Report, StoreError> {
     let dir = DataDir::new(data_dir);
     let _lock = take_existing(&dir)?;
     let Some(identity) = Identity::read(&dir)? else {
+        create::check_no_restore(&dir)?;
         create::check_nothing_is_lost(&dir)?;
         return Err(no_store(&dir));
     };
@@ -45,12 +48,13 @@ pub fn verify(data_dir: &Path) -> Result<Report, StoreError> {
 
 pub(crate) fn look(dir: &DataDir, identity: &Identity) -> Result<Report, StoreError> {
     let mut looking = Looking::open(dir, identity, &EmbeddedOptions::default())?;
-    looking.scan(&mut |_, _| Ok(()))?;
+    looking.scan(&mut |_| Ok(()))?;
     let head = looking.head();
     Ok(Report {
         commit: head.number,
         at: head.at,
         hosts: head.totals.hosts,
+        records: head.totals.records,
         closed_cleanly: looking.mark().closed_with.is_some(),
     })
 }

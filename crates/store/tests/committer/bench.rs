@@ -2,16 +2,17 @@
 //! The stand-in is for order and failure; the real store has tests of its own.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
 use portolan_census::{
     Filter, Host, HostFacts, Liveness, Page, PageRequest, Selection, Start, State,
 };
 use portolan_store::{
-    Batch, Clock, Committer, Counters, Decision, Loaded, Prepared, Published, SeenAt, Store,
-    StoreError, rebuild, record_hash,
+    Batch, Clock, Committer, CopyOut, Counters, Decision, EachEntry, Entry, Loaded, Prepared,
+    Published, RecordChange, RecordKey, Retirement, SeenAt, Store, StoreError, Write, rebuild,
+    record_hash,
 };
 use portolan_wire::hss::port_statistics::SortDir;
 use portolan_wire::ids::{EnterpriseProjectId, HostKey};
@@ -24,10 +25,12 @@ pub(crate) const PROJECT: &str = "p";
 #[derive(Default)]
 pub(crate) struct MemoryStore {
     hosts: Mutex<BTreeMap<HostKey, Vec<u8>>>,
+    records: Mutex<BTreeMap<RecordKey, Vec<u8>>>,
     sum: Mutex<u128>,
     commit: AtomicU64,
     writes: AtomicU64,
-    fail: AtomicBool,
+    fails: Mutex<Option<StoreError>>,
+    held: Mutex<()>,
 }
 
 impl MemoryStore {
@@ -35,42 +38,70 @@ impl MemoryStore {
         self.writes.load(Ordering::SeqCst)
     }
 
+    /// Lets no commit through until the guard is dropped.
+    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
+        self.held.lock().unwrap()
+    }
+
     /// Puts bytes in the place of a host's value, past the committer.
     pub(crate) fn put_raw(&self, host: &str, value: &[u8]) {
-        let key = HostKey {
-            project: PROJECT.into(),
-            host: host.into(),
-        };
+        let key = host_key(host);
         self.hosts.lock().unwrap().insert(key, value.to_vec());
     }
 
     pub(crate) fn fail_next_commit(&self) {
-        self.fail.store(true, Ordering::SeqCst);
+        self.fail_next_commit_with(StoreError::Write {
+            what: "told to fail".into(),
+        });
+    }
+
+    pub(crate) fn fail_next_commit_with(&self, error: StoreError) {
+        *self.fails.lock().unwrap() = Some(error);
+    }
+
+    fn loaded(&self) -> Loaded {
+        Loaded {
+            commit: self.commit.load(Ordering::SeqCst),
+            at: UnixMicros(0),
+            hosts: self.hosts.lock().unwrap().len() as u64,
+            records: self.records.lock().unwrap().len() as u64,
+        }
+    }
+}
+
+/// Writes values to a map, and keeps the sum of their hashes as a store does.
+fn write<K: Clone + Ord>(
+    writes: &[Write<K>],
+    map: &mut BTreeMap<K, Vec<u8>>,
+    sum: &mut u128,
+    hash: impl Fn(&K, &[u8]) -> u128,
+) {
+    for write in writes {
+        let old = map.get(&write.key).map(|value| hash(&write.key, value));
+        assert_eq!(write.replaces, old, "the hash of what is on disk");
+        *sum = sum.wrapping_sub(old.unwrap_or(0)).wrapping_add(write.hash);
+        match &write.value {
+            Some(value) => map.insert(write.key.clone(), value.clone()),
+            None => map.remove(&write.key),
+        };
     }
 }
 
 impl Store for MemoryStore {
-    fn load(
-        &self,
-        each: &mut dyn FnMut(HostKey, &[u8]) -> Result<(), StoreError>,
-    ) -> Result<Loaded, StoreError> {
-        let hosts = self.hosts.lock().unwrap();
-        for (key, value) in &*hosts {
-            each(key.clone(), value)?;
+    fn load(&self, each: EachEntry<'_>) -> Result<Loaded, StoreError> {
+        for (key, value) in &*self.hosts.lock().unwrap() {
+            each(Entry::Host(key.clone(), value))?;
         }
-        let commit = self.commit.load(Ordering::SeqCst);
-        Ok(Loaded {
-            commit,
-            at: UnixMicros(0),
-            hosts: hosts.len() as u64,
-        })
+        for (key, value) in &*self.records.lock().unwrap() {
+            each(Entry::Record(key.clone(), value))?;
+        }
+        Ok(self.loaded())
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
-        if self.fail.swap(false, Ordering::SeqCst) {
-            return Err(StoreError::Write {
-                what: "told to fail".into(),
-            });
+        let _passed = self.hold();
+        if let Some(error) = self.fails.lock().unwrap().take() {
+            return Err(error);
         }
         assert_eq!(
             batch.commit,
@@ -79,22 +110,23 @@ impl Store for MemoryStore {
         );
         self.writes.fetch_add(1, Ordering::SeqCst);
         let (mut hosts, mut sum) = (self.hosts.lock().unwrap(), self.sum.lock().unwrap());
-        for write in &batch.hosts {
-            let old = hosts
-                .get(&write.key)
-                .map(|value| record_hash(&write.key, value));
-            assert_eq!(write.replaces, old, "the hash of what is on disk");
-            *sum = sum.wrapping_sub(old.unwrap_or(0)).wrapping_add(write.hash);
-            match &write.value {
-                Some(value) => hosts.insert(write.key.clone(), value.clone()),
-                None => hosts.remove(&write.key),
-            };
-        }
+        let mut records = self.records.lock().unwrap();
+        write(&batch.hosts, &mut hosts, &mut sum, record_hash);
+        write(&batch.records, &mut records, &mut sum, RecordKey::hash_with);
         Ok(())
     }
 
     fn host(&self, key: &HostKey) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.hosts.lock().unwrap().get(key).cloned())
+    }
+
+    fn record(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.records.lock().unwrap().get(key).cloned())
+    }
+
+    fn copy_out(&self, to: &mut dyn CopyOut) -> Result<(), StoreError> {
+        to.begin(1, &self.loaded())?;
+        self.load(&mut |entry| to.entry(entry)).map(|_| ())
     }
 
     fn save_seen(&self, _: &[SeenAt]) -> Result<(), StoreError> {
@@ -178,6 +210,34 @@ impl Bench {
             .commit(reports.into_iter().map(prepare).collect())
     }
 
+    /// Removes a host of the project.
+    pub(crate) fn retire(&mut self, id: &str, granted: &Selection) -> Retirement {
+        self.try_retire(id, granted).unwrap()
+    }
+
+    pub(crate) fn try_retire(
+        &mut self,
+        id: &str,
+        granted: &Selection,
+    ) -> Result<Retirement, StoreError> {
+        self.committer.retire(host_key(id), granted)
+    }
+
+    pub(crate) fn change(&mut self, changes: Vec<RecordChange>) -> Result<(), StoreError> {
+        self.committer.change_records(changes)
+    }
+
+    /// The bench's parts, for who wants to run the committer's thread.
+    pub(crate) fn into_committer(self) -> (Committer, Arc<MemoryStore>, Arc<Published>) {
+        (self.committer, self.store, self.published)
+    }
+
+    /// Whether the published state knows the host.
+    pub(crate) fn knows(&self, id: &str) -> bool {
+        let state = self.published.state.load();
+        state.host(&host_key(id)).is_some()
+    }
+
     pub(crate) fn host(&self, id: &str) -> Arc<Host> {
         let state = self.published.state.load();
         Arc::clone(state.project(PROJECT).unwrap().host(id).unwrap())
@@ -202,19 +262,20 @@ impl Bench {
                 .map(|id| EnterpriseProjectId::from(*id))
                 .collect(),
         );
-        self.published
-            .state
-            .load()
+        let state = self.published.state.load();
+        state
             .project(PROJECT)
-            .unwrap()
-            .fresh_and_stale(&selection)
+            .map_or((0, 0), |project| project.fresh_and_stale(&selection))
     }
 
     pub(crate) fn assert_store_sums(&self) {
-        let hosts = self.store.hosts.lock().unwrap();
-        let sum = hosts.iter().fold(0u128, |sum, (key, value)| {
-            sum.wrapping_add(record_hash(key, value))
-        });
+        let (hosts, records) = (
+            self.store.hosts.lock().unwrap(),
+            self.store.records.lock().unwrap(),
+        );
+        let hosts = hosts.iter().map(|(key, value)| record_hash(key, value));
+        let records = records.iter().map(|(key, value)| key.hash_with(value));
+        let sum = hosts.chain(records).fold(0, u128::wrapping_add);
         assert_eq!(*self.store.sum.lock().unwrap(), sum);
     }
 
@@ -274,6 +335,13 @@ fn all_rows() -> PageRequest {
         sort_dir: SortDir::Asc,
         start: Start::Offset(0),
         limit: usize::MAX,
+    }
+}
+
+pub(crate) fn host_key(id: &str) -> HostKey {
+    HostKey {
+        project: PROJECT.into(),
+        host: id.into(),
     }
 }
 

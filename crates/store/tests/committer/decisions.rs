@@ -101,6 +101,22 @@ fn two_agents_that_alternate_within_three_intervals_are_a_conflict() {
     assert!(!bench.host("h").in_conflict(bench.clock.now_s() + 31));
 }
 
+/// Both were silent for long; that one of them speaks in the same batch is not heard yet.
+#[test]
+fn two_agents_that_alternate_within_one_batch_are_a_conflict() {
+    let mut bench = Bench::new();
+    let by = |agent: &str, sequence| {
+        let mut report = report("h", 1, sequence, &[22]);
+        report.host.agent_id = Some(agent.into());
+        report
+    };
+    bench.send(by("a", 1));
+    bench.send(by("b", 2));
+    bench.clock.advance_s(3_600);
+    let decisions = bench.send_all(vec![by("b", 3), by("a", 4)]).unwrap();
+    assert_eq!(decisions, [FRESH, Decision::Conflict]);
+}
+
 #[test]
 fn a_host_moves_only_between_enterprise_projects_that_are_granted() {
     let mut bench = Bench::new();

@@ -8,3 +8,6 @@
 mod bench;
 mod decisions;
 mod rebuild;
+mod records;
+mod retirement;
+mod thread;

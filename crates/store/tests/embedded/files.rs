@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use portolan_store::Store;
 
-use crate::model::{Model, start};
+use crate::model::{Model, key, start, token};
 
 /// Where the records are when the damage is done.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,11 +27,14 @@ pub(crate) fn value(host: u32) -> Vec<u8> {
         .into_bytes()
 }
 
-/// A store of 30 hosts in 30 commits.
+/// A store of 30 hosts in 30 commits, and a token beside the first of them.
 pub(crate) fn store(records: Records) -> (tempfile::TempDir, Model) {
     let folder = tempfile::tempdir().unwrap();
     let (store, mut model) = start(folder.path()).unwrap();
-    for host in 0..30 {
+    let first = [(key("h000"), Some(value(0)))];
+    let beside = [(token("t"), Some(b"<value of the token>".to_vec()))];
+    store.commit(&model.batch_of(&first, &beside)).unwrap();
+    for host in 1..30 {
         model.put(&store, &format!("h{host:03}"), &value(host));
     }
     if records == Records::InTables {

@@ -1,10 +1,16 @@
 //! The embedded store from outside: what it keeps, what it refuses, what a kill leaves.
 #![cfg(test)]
 
+mod backup;
 mod damage;
+mod every_byte;
 mod files;
 mod full_disk;
 mod kill;
+mod kill_writers;
 mod model;
+mod older_format;
+mod power_loss;
 mod repair;
 mod store;
+mod writers;

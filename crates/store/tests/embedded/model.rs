@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore};
-use portolan_store::{Batch, HostWrite, Loaded, Store, StoreError, record_hash};
+use portolan_store::{
+    Batch, Entry, HostWrite, Loaded, RecordKey, RecordKind, RecordWrite, Store, StoreError, Write,
+    record_hash,
+};
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
 
@@ -13,33 +16,32 @@ use portolan_wire::time::UnixMicros;
 pub(crate) struct Model {
     pub(crate) commit: u64,
     pub(crate) hosts: BTreeMap<HostKey, Vec<u8>>,
+    pub(crate) records: BTreeMap<RecordKey, Vec<u8>>,
 }
+
+/// A new value of a host or record, or its removal.
+pub(crate) type Change<K> = (K, Option<Vec<u8>>);
 
 impl Model {
     /// The batch that makes these changes, which the model makes too.
-    pub(crate) fn batch(&mut self, changes: &[(HostKey, Option<Vec<u8>>)]) -> Batch {
+    pub(crate) fn batch(&mut self, hosts: &[Change<HostKey>]) -> Batch {
+        self.batch_of(hosts, &[])
+    }
+
+    /// The same with records.
+    pub(crate) fn batch_of(
+        &mut self,
+        hosts: &[Change<HostKey>],
+        records: &[Change<RecordKey>],
+    ) -> Batch {
         self.commit += 1;
-        // At most one write a host: the last one counts.
-        let changes: BTreeMap<_, _> = changes.iter().cloned().collect();
-        let mut hosts = Vec::new();
-        for (key, value) in changes {
-            let before = match &value {
-                Some(value) => self.hosts.insert(key.clone(), value.clone()),
-                None => self.hosts.remove(&key),
-            };
-            let replaces = before.map(|before| record_hash(&key, &before));
-            let hash = value.as_ref().map_or(0, |value| record_hash(&key, value));
-            hosts.push(HostWrite {
-                key,
-                value,
-                hash,
-                replaces,
-            });
-        }
+        let hosts: Vec<HostWrite> = writes(hosts, &mut self.hosts, record_hash);
+        let records: Vec<RecordWrite> = writes(records, &mut self.records, RecordKey::hash_with);
         Batch {
             commit: self.commit,
             at: UnixMicros(self.commit as i64),
             hosts,
+            records,
         }
     }
 
@@ -55,8 +57,34 @@ impl Model {
             commit: self.commit,
             at: UnixMicros(self.commit as i64),
             hosts: self.hosts.len() as u64,
+            records: self.records.len() as u64,
         }
     }
+}
+
+fn writes<K: Clone + Ord>(
+    changes: &[Change<K>],
+    held: &mut BTreeMap<K, Vec<u8>>,
+    hash: impl Fn(&K, &[u8]) -> u128,
+) -> Vec<Write<K>> {
+    // At most one write a key: the last one counts.
+    let changes: BTreeMap<_, _> = changes.iter().cloned().collect();
+    let mut writes = Vec::new();
+    for (key, value) in changes {
+        let before = match &value {
+            Some(value) => held.insert(key.clone(), value.clone()),
+            None => held.remove(&key),
+        };
+        let replaces = before.map(|before| hash(&key, &before));
+        let hash = value.as_ref().map_or(0, |value| hash(&key, value));
+        writes.push(Write {
+            key,
+            value,
+            hash,
+            replaces,
+        });
+    }
+    writes
 }
 
 pub(crate) fn key(host: &str) -> HostKey {
@@ -66,34 +94,47 @@ pub(crate) fn key(host: &str) -> HostKey {
     }
 }
 
+/// Whether the long forms of the tests are wanted: `PORTOLAN_LONG=1`.
+pub(crate) fn long() -> bool {
+    std::env::var_os("PORTOLAN_LONG").is_some_and(|value| value == "1")
+}
+
+/// The key of a token.
+pub(crate) fn token(id: &str) -> RecordKey {
+    RecordKey {
+        kind: RecordKind::Token,
+        id: id.into(),
+    }
+}
+
 pub(crate) fn open(folder: &Path) -> Result<EmbeddedStore, StoreError> {
     EmbeddedStore::open(folder, EmbeddedOptions::default())
 }
 
-/// All hosts of a store that was just opened, and where its log stands.
-pub(crate) fn load(
-    store: &EmbeddedStore,
-) -> Result<(BTreeMap<HostKey, Vec<u8>>, Loaded), StoreError> {
-    let mut hosts = BTreeMap::new();
-    let loaded = store.load(&mut |key, value| {
-        assert!(
-            hosts.insert(key, value.to_vec()).is_none(),
-            "a host was handed out twice"
-        );
+/// All that a store holds that was just opened, and where its log stands.
+pub(crate) fn load(store: &EmbeddedStore) -> Result<(Model, Loaded), StoreError> {
+    let mut model = Model::default();
+    let loaded = store.load(&mut |entry| {
+        let before = match entry {
+            Entry::Host(key, value) => model.hosts.insert(key, value.to_vec()),
+            Entry::Record(key, value) => model.records.insert(key, value.to_vec()),
+        };
+        assert!(before.is_none(), "an entry was handed out twice");
         Ok(())
     })?;
-    Ok((hosts, loaded))
+    model.commit = loaded.commit;
+    Ok((model, loaded))
 }
 
 /// Opens and loads a store.
 pub(crate) fn start(folder: &Path) -> Result<(EmbeddedStore, Model), StoreError> {
     let store = open(folder)?;
-    let (hosts, loaded) = load(&store)?;
-    let model = Model {
-        commit: loaded.commit,
-        hosts,
-    };
-    assert_eq!(loaded.hosts, model.hosts.len() as u64);
+    let (model, loaded) = load(&store)?;
+    let counts = (loaded.hosts, loaded.records);
+    assert_eq!(
+        counts,
+        (model.hosts.len() as u64, model.records.len() as u64)
+    );
     Ok((store, model))
 }
 

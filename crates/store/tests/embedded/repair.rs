@@ -60,12 +60,14 @@ fn verifying_tells_where_a_sound_store_stands_and_changes_nothing() {
             commit: 30,
             at: UnixMicros(30),
             hosts: 30,
+            records: 1,
             closed_cleanly: records == Records::InTables,
         };
         assert_eq!(verify(folder.path()).unwrap(), expected);
         let untouched = RepairReport {
             damage: None,
             hosts: 30,
+            records: 1,
             commit: 30,
             set_aside: None,
         };

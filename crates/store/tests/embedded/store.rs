@@ -4,21 +4,23 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore};
-use portolan_store::{Batch, HostWrite, SeenAt, Store, StoreError, record_hash};
+use portolan_store::{
+    Batch, HostWrite, RecordKey, RecordKind, SeenAt, Store, StoreError, record_hash,
+};
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
 use proptest::prelude::*;
 
-use crate::model::{Model, key, load, names, open, start};
+use crate::model::{Change, Model, key, load, names, open, start, token};
 
 #[test]
 fn a_new_store_is_private_and_leaves_the_files_of_others_alone() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("made/by/the/store");
     let store = open(&folder).unwrap();
-    let (hosts, loaded) = load(&store).unwrap();
-    assert!(hosts.is_empty());
-    assert_eq!((loaded.commit, loaded.hosts), (0, 0));
+    let (model, loaded) = load(&store).unwrap();
+    assert_eq!(model, Model::default());
+    assert_eq!(loaded, Model::default().loaded());
     assert_eq!(
         std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777,
         0o700
@@ -97,6 +99,30 @@ fn a_host_reads_back_alone_and_an_absent_one_is_none() {
 }
 
 #[test]
+fn a_record_reads_back_alone_and_is_no_host_and_no_record_of_another_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, mut model) = start(folder.path()).unwrap();
+    let user = RecordKey {
+        kind: RecordKind::User,
+        ..token("t1")
+    };
+    let records = [(token("t1"), Some(vec![1])), (token("t2"), Some(vec![2]))];
+    let batch = model.batch_of(&[(key("t1"), Some(vec![3]))], &records);
+    store.commit(&batch).unwrap();
+    assert_eq!(store.record(&token("t1")).unwrap(), Some(vec![1]));
+    assert_eq!(store.record(&user).unwrap(), None);
+    assert_eq!(store.host(&key("t2")).unwrap(), None);
+    let batch = model.batch_of(&[], &[(token("t1"), None)]);
+    store.commit(&batch).unwrap();
+    assert_eq!(store.record(&token("t1")).unwrap(), None);
+    drop(store);
+    let (store, found) = start(folder.path()).unwrap();
+    assert_eq!(found, model);
+    assert_eq!((found.hosts.len(), found.records.len()), (1, 1));
+    assert_eq!(store.record(&token("t2")).unwrap(), Some(vec![2]));
+}
+
+#[test]
 fn a_commit_that_does_not_follow_the_last_is_refused_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (store, mut model) = start(folder.path()).unwrap();
@@ -105,7 +131,7 @@ fn a_commit_that_does_not_follow_the_last_is_refused_and_changes_nothing() {
         let batch = Batch {
             commit,
             at: UnixMicros(9),
-            hosts: Vec::new(),
+            ..Batch::default()
         };
         let refused = store.commit(&batch).unwrap_err();
         assert!(refused.is_fatal());
@@ -128,10 +154,11 @@ fn a_commit_that_does_not_follow_the_last_is_refused_and_changes_nothing() {
         commit: 2,
         at: UnixMicros(9),
         hosts: vec![absent, twice],
+        records: Vec::new(),
     };
     let refused = store.commit(&batch).unwrap_err().to_string();
     assert!(
-        refused.contains("takes away more hosts than there are"),
+        refused.contains("takes away more than there is"),
         "{refused}"
     );
     drop(store);
@@ -182,7 +209,7 @@ fn an_error_of_the_one_who_loads_is_handed_on_and_costs_nothing() {
     let own = || StoreError::Read {
         what: "of the loader".into(),
     };
-    let error = store.load(&mut |_, _| Err(own())).unwrap_err();
+    let error = store.load(&mut |_| Err(own())).unwrap_err();
     assert_eq!(error.to_string(), own().to_string());
     drop(store);
     assert_eq!(
@@ -214,7 +241,7 @@ fn the_last_moments_saved_are_the_ones_loaded_whatever_their_number() {
     drop(store);
     let store = open(folder.path()).unwrap();
     assert_eq!(store.load_seen().unwrap(), seen(65_537, 5));
-    assert_eq!(load(&store).unwrap().0, model.hosts);
+    assert_eq!(load(&store).unwrap().0, model);
     assert_eq!(store.load_seen().unwrap(), seen(65_537, 5));
 }
 
@@ -224,11 +251,12 @@ fn a_store_larger_than_its_memory_is_whole_after_a_clean_and_an_unclean_end() {
     let options = EmbeddedOptions {
         cache_bytes: 1 << 20,
         memtable_bytes: 1 << 20,
+        ..EmbeddedOptions::default()
     };
     let mut model = Model::default();
     for round in 0..3_u8 {
         let store = EmbeddedStore::open(folder.path(), options).unwrap();
-        assert_eq!(load(&store).unwrap(), (model.hosts.clone(), model.loaded()));
+        assert_eq!(load(&store).unwrap(), (model.clone(), model.loaded()));
         // 12 batches of 300 kB: the memtable is flushed several times.
         for batch in 0..12_u8 {
             let value = |host: u32| -> Vec<u8> {
@@ -254,6 +282,7 @@ fn a_full_journal_is_followed_by_the_next_and_nothing_is_lost_between_them() {
     let options = EmbeddedOptions {
         cache_bytes: 1 << 20,
         memtable_bytes: 1 << 20,
+        ..EmbeddedOptions::default()
     };
     let mut model = Model::default();
     let store = EmbeddedStore::open(folder.path(), options).unwrap();
@@ -287,7 +316,7 @@ fn a_full_journal_is_followed_by_the_next_and_nothing_is_lost_between_them() {
 /// One thing that a server does to its store.
 #[derive(Clone, Debug)]
 enum Step {
-    Commit(Vec<(HostKey, Option<Vec<u8>>)>),
+    Commit(Vec<Change<HostKey>>, Vec<Change<RecordKey>>),
     SaveSeen(u8),
     CloseAndStart,
     DropAndStart,
@@ -298,14 +327,22 @@ fn step() -> impl Strategy<Value = Step> {
         project: project.as_str().into(),
         host: host.as_str().into(),
     });
-    let value = prop_oneof![
-        1 => Just(None),
-        3 => proptest::collection::vec(any::<u8>(), 0..40).prop_map(Some),
-        // Values from 4,096 bytes are stored compressed.
-        1 => (any::<u8>(), 4000..5000_usize).prop_map(|(byte, len)| Some(vec![byte; len])),
-    ];
+    let record = (0..4_usize, "[a-cé]").prop_map(|(kind, id)| RecordKey {
+        kind: RecordKind::ALL[kind],
+        id,
+    });
+    let value = || {
+        prop_oneof![
+            1 => Just(None),
+            3 => proptest::collection::vec(any::<u8>(), 0..40).prop_map(Some),
+            // Values from 4,096 bytes are stored compressed.
+            1 => (any::<u8>(), 4000..5000_usize).prop_map(|(byte, len)| Some(vec![byte; len])),
+        ]
+    };
+    let hosts = proptest::collection::vec((host, value()), 0..6);
+    let records = proptest::collection::vec((record, value()), 0..3);
     prop_oneof![
-        8 => proptest::collection::vec((host, value), 0..6).prop_map(Step::Commit),
+        8 => (hosts, records).prop_map(|(hosts, records)| Step::Commit(hosts, records)),
         1 => any::<u8>().prop_map(Step::SaveSeen),
         1 => Just(Step::CloseAndStart),
         1 => Just(Step::DropAndStart),
@@ -314,7 +351,9 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn take_step(folder: &Path, store: EmbeddedStore, model: &mut Model, step: &Step) -> EmbeddedStore {
     match step {
-        Step::Commit(changes) => store.commit(&model.batch(changes)).unwrap(),
+        Step::Commit(hosts, records) => {
+            store.commit(&model.batch_of(hosts, records)).unwrap();
+        }
         Step::SaveSeen(hosts) => {
             let seen: Vec<_> = (0..*hosts)
                 .map(|host| SeenAt {
@@ -350,6 +389,9 @@ proptest! {
         }
         for (key, value) in &model.hosts {
             prop_assert_eq!(store.host(key).unwrap(), Some(value.clone()));
+        }
+        for (key, value) in &model.records {
+            prop_assert_eq!(store.record(key).unwrap(), Some(value.clone()));
         }
         drop(store);
         let (_store, found) = start(folder.path()).unwrap();

@@ -1,0 +1,134 @@
+//! Makes a store of a backup.
+//!
+//! The new store is filled, synced, closed and then read back and compared, all before `store.json`
+//! makes it one: until then a start refuses the folder. It gets an id of its own, since from here on
+//! its commits are others than those of the store that the backup was made of.
+//!
+//! Holds: a restore that fails leaves nothing behind; one that was killed is begun anew by the next
+//! one, and by nothing else.
+//! Limit: what was changed after the backup is as it was at its moment; a credential that was
+//! revoked since is valid again.
+
+use std::io;
+use std::path::Path;
+
+use super::EmbeddedOptions;
+use super::create::{From, begin, complete, is_restoring, new_engine, set_down};
+use super::fill::Filling;
+use super::identity::StoreId;
+use super::kinds::CommitRecord;
+use super::layout::{DataDir, cannot_enter, cannot_read, make_folder, remove_file, remove_folder};
+use super::lock::DirLock;
+use super::totals::Totals;
+use super::verify::{Report, look};
+use crate::backup::{Backup, BackupError, Summary};
+use crate::{Loaded, StoreError};
+
+/// Makes a store in `data_dir`, which must be empty or missing, of the backup in the file `backup`.
+///
+/// # Errors
+/// The backup is damaged or of another format, the folder holds something, or it cannot be written:
+/// nothing is left behind.
+pub fn restore(backup: &Path, data_dir: &Path) -> Result<Report, BackupError> {
+    let backup = Backup::open(backup)?;
+    let dir = DataDir::new(data_dir);
+    let was_there = data_dir.exists();
+    make_folder(data_dir).map_err(cannot_enter(data_dir, data_dir))?;
+    // Before a lock is left in a folder of somebody else's, and again when nobody else is at it.
+    check_empty(&dir)?;
+    let lock = DirLock::take(&dir)?;
+    check_empty(&dir)?;
+    let made = make(&dir, backup);
+    if made.is_err() {
+        leave_nothing(&dir, was_there);
+    }
+    drop(lock);
+    made
+}
+
+/// Names that an interrupted restore may have left.
+const OURS: [&str; 9] = [
+    "lock",
+    "creating",
+    "creating.tmp",
+    "commit.mark",
+    "commit.tmp",
+    "store.json",
+    "store.tmp",
+    "fjall",
+    "journal-copies",
+];
+
+fn check_empty(dir: &DataDir) -> Result<(), BackupError> {
+    // A marker beside `store.json` is the last moment of a creation that succeeded.
+    let began = is_restoring(dir) && !dir.identity().exists();
+    let allowed = if began { OURS.as_slice() } else { &["lock"] };
+    let entries = || std::fs::read_dir(dir.path())?.collect::<io::Result<Vec<_>>>();
+    for entry in entries().map_err(cannot_read(dir.path()))? {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !allowed.contains(&name.as_str()) {
+            let path = dir.path().to_path_buf();
+            return Err(BackupError::NotEmpty { path, name });
+        }
+    }
+    Ok(())
+}
+
+fn make(dir: &DataDir, backup: Backup) -> Result<Report, BackupError> {
+    begin(dir, From::Backup)?;
+    let Summary { at, .. } = backup.summary();
+    let store = StoreId::random()?;
+    let engine = new_engine(dir.engine(), &EmbeddedOptions::default())?;
+    let mut filling = Filling::new(&engine);
+    let seen = backup.read(&mut |entry| filling.add(&entry))?;
+    let totals = filling.totals();
+    let mut head = CommitRecord {
+        store,
+        number: at.commit,
+        at: at.at,
+        totals,
+    };
+    filling.finish(&seen, &mut head)?;
+    let identity = set_down(dir, engine, store, at.commit)?;
+    let report = look(dir, &identity)?;
+    compare(&at, &totals, &report)?;
+    complete(dir, &identity)?;
+    Ok(report)
+}
+
+/// What was read back against what the backup promised.
+fn compare(at: &Loaded, totals: &Totals, report: &Report) -> Result<(), StoreError> {
+    let promised = (at.commit, at.hosts, at.records);
+    let filled = (at.commit, totals.hosts, totals.records);
+    let found = (report.commit, report.hosts, report.records);
+    if promised == filled && promised == found {
+        return Ok(());
+    }
+    Err(StoreError::Write {
+        what: format!(
+            "the backup has commit, hosts and records {promised:?}, and the new store {found:?}"
+        ),
+    })
+}
+
+/// The cause is already on its way to the caller; what cannot be removed is only told.
+fn leave_nothing(dir: &DataDir, was_there: bool) {
+    let removed = || {
+        remove_folder(&dir.engine())?;
+        remove_folder(&dir.journal_copies())?;
+        for name in OURS {
+            let path = dir.path().join(name);
+            if !path.is_dir() {
+                remove_file(&path)?;
+            }
+        }
+        if was_there {
+            return Ok(());
+        }
+        std::fs::remove_dir(dir.path())
+    };
+    if let Err(error) = removed() {
+        let folder = dir.path().display();
+        tracing::warn!(%error, "cannot remove what the failed restore left in {folder}");
+    }
+}
