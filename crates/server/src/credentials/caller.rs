@@ -1,0 +1,109 @@
+//! The checks between a route and its handler: credential, project, role, enterprise project.
+//!
+//! Holds: an unknown project and another's project give the same answer by the same path, and so do
+//! an unknown enterprise project and one that is not granted.
+
+use axum::http::{HeaderMap, header};
+use portolan_census::Selection;
+use portolan_wire::caps;
+use portolan_wire::error::ErrorCode;
+use portolan_wire::hss::port_statistics::EnterpriseProjects;
+use portolan_wire::ids::EnterpriseProjectId;
+
+use crate::app::App;
+use crate::credentials::{Grant, Role};
+use crate::error::ApiError;
+
+/// What a route needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// The role reader or admin.
+    Read,
+    /// The role agent or admin.
+    Report,
+}
+
+/// A caller that passed every check up to its query.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    granted: Selection,
+}
+
+impl Caller {
+    /// Checks credential, length of the project id, access to the project and role, in this order.
+    pub(crate) fn authorise(
+        app: &App,
+        headers: &HeaderMap,
+        project_id: &str,
+        need: Need,
+    ) -> Result<Self, ApiError> {
+        let grant = authenticate(app, headers)?;
+        let chars = project_id.chars().count();
+        if chars > caps::PROJECT_ID_CHARS_MAX {
+            let detail = format!("project_id must be 1 to 256 characters, got {chars}");
+            return Err(ApiError::new(ErrorCode::InvalidParameter, detail));
+        }
+        if !grant.is_for(project_id) {
+            return Err(ApiError::of(ErrorCode::AccessDenied));
+        }
+        let allowed = match (grant.role, need) {
+            (Role::Admin, _) | (Role::Reader, Need::Read) | (Role::Agent, Need::Report) => true,
+            (Role::Reader, Need::Report) | (Role::Agent, Need::Read) => false,
+        };
+        if !allowed {
+            return Err(ApiError::of(ErrorCode::RoleNotAllowed));
+        }
+        Ok(Self {
+            granted: grant.enterprise_projects,
+        })
+    }
+
+    /// The enterprise projects that the credential may read or speak for.
+    pub(crate) fn granted(&self) -> &Selection {
+        &self.granted
+    }
+
+    /// The hosts that a query is about.
+    pub(crate) fn select(&self, asked: &EnterpriseProjects) -> Result<Selection, ApiError> {
+        match asked {
+            EnterpriseProjects::AllGranted => Ok(self.granted.clone()),
+            EnterpriseProjects::One(id) => {
+                let id = EnterpriseProjectId::from(id.as_str());
+                if self.granted.holds(&id) {
+                    return Ok(Selection::Of(vec![id]));
+                }
+                let detail = "the enterprise_project_id is not granted to this credential";
+                Err(ApiError::new(ErrorCode::InsufficientPermissions, detail))
+            }
+        }
+    }
+}
+
+/// The grant of the credential that a request carries.
+pub(crate) fn authenticate(app: &App, headers: &HeaderMap) -> Result<Grant, ApiError> {
+    let refused = |detail: &str| ApiError::new(ErrorCode::Unauthenticated, detail);
+    // A signature that is offered must hold; the token beside it is no way around it.
+    let signed = headers
+        .get_all(header::AUTHORIZATION)
+        .iter()
+        .any(|value| value.as_bytes().to_ascii_uppercase().starts_with(b"SDK-"));
+    if signed {
+        return Err(refused("verify aksk signature fail"));
+    }
+    let mut tokens = headers.get_all("x-auth-token").iter();
+    let token = match (tokens.next(), tokens.next()) {
+        (Some(token), None) if !token.is_empty() => token,
+        (None, _) | (Some(_), None) => return Err(refused("x-auth-token not found")),
+        (Some(_), Some(_)) => return Err(refused("x-auth-token must be given once")),
+    };
+    // Not `to_str`: a token of the credentials file may have characters beyond ASCII.
+    let token = std::str::from_utf8(token.as_bytes()).map_err(|_| refused("decrypt token fail"))?;
+    let credentials = app.credentials.load();
+    let grant = credentials
+        .grant(token)
+        .ok_or_else(|| refused("decrypt token fail"))?;
+    if grant.expires_at.is_some_and(|end| end <= app.now()) {
+        return Err(ApiError::of(ErrorCode::TokenExpired));
+    }
+    Ok(grant.clone())
+}

@@ -1,0 +1,62 @@
+//! The token of the first start: an administrator's, in a file that only its owner can read.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::credentials::{Credentials, Grant, TokenHash};
+
+/// The admin token can be neither read nor made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what} the admin token {}: {source}", path.display())]
+pub struct FirstStartError {
+    what: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// The credential of `data_dir/admin-token`, made there when the file is missing, with whether it
+/// was made now.
+///
+/// # Errors
+/// The file cannot be read or written.
+pub fn admin_token(data_dir: &Path) -> Result<(Credentials, Option<PathBuf>), FirstStartError> {
+    let path = data_dir.join("admin-token");
+    let failed = |what| {
+        let path = path.clone();
+        move |source| FirstStartError { what, path, source }
+    };
+    let (token, made) = match std::fs::read_to_string(&path) {
+        Ok(token) => (token.trim().to_owned(), None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let token = random_token().map_err(failed("make"))?;
+            write_new(&path, &token).map_err(failed("write"))?;
+            (token, Some(path.clone()))
+        }
+        Err(error) => return Err(failed("read")(error)),
+    };
+    let mut credentials = Credentials::default();
+    credentials.add(TokenHash::of(&token), Grant::whole_server());
+    Ok((credentials, made))
+}
+
+/// A token of 64 hex digits, 256 random bits.
+///
+/// # Errors
+/// The system has no randomness to give.
+pub fn random_token() -> io::Result<String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn write_new(path: &Path, token: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    writeln!(file, "{token}")?;
+    file.sync_all()
+}

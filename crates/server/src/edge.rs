@@ -1,0 +1,91 @@
+//! What every request passes, in this order: its id, the length of its target, its escapes, its
+//! shape; and every answer: the id, and the body of an error.
+//!
+//! On the raw path and query, because the router decodes leniently: it would take `%ZZ`, and match
+//! an empty segment as an id.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use portolan_wire::caps;
+use portolan_wire::error::ErrorCode;
+use portolan_wire::query::{Query, percent_decode};
+
+use crate::app::App;
+use crate::error::{ApiError, REQUEST_ID};
+
+/// The outermost layer.
+pub(crate) async fn edge(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let request_id = app.request_ids.next();
+    // The router would answer HEAD by GET. The contract knows no HEAD, so it becomes a method that
+    // no route has, and is refused with the Allow header like any other.
+    if request.method() == Method::HEAD {
+        *request.method_mut() = Method::TRACE;
+    }
+    let response = match check(request.uri()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
+    finish(&app, response, &request_id)
+}
+
+fn check(target: &Uri) -> Result<(), ApiError> {
+    let length = target
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    if length > caps::TARGET_BYTES_MAX {
+        let detail = format!("at most {} bytes, got {length}", caps::TARGET_BYTES_MAX);
+        return Err(ApiError::new(ErrorCode::TargetTooLong, detail));
+    }
+    let malformed = |error: portolan_wire::query::BadEscape| {
+        ApiError::new(ErrorCode::RequestError, error.to_string())
+    };
+    percent_decode(target.path(), "path").map_err(malformed)?;
+    Query::decode(target.query().unwrap_or("")).map_err(malformed)?;
+    let empty_segment = target.path() != "/" && target.path().split('/').skip(1).any(str::is_empty);
+    if empty_segment {
+        Err(ApiError::of(ErrorCode::ApiNotFound))
+    } else {
+        Ok(())
+    }
+}
+
+fn finish(app: &App, mut response: Response, request_id: &str) -> Response {
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        app.metrics.error(error.code());
+        let (mut parts, _) = response.into_parts();
+        parts.headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        parts.headers.remove(header::CONTENT_LENGTH);
+        response = Response::from_parts(parts, Body::from(error.body(request_id)));
+    }
+    if let Some(allow) = response.headers().get(header::ALLOW).and_then(without_head) {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+    app.metrics.answered(response.status());
+    // 32 hex digits are always a header value.
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// The router takes it that a route with GET has HEAD as well.
+fn without_head(allow: &HeaderValue) -> Option<HeaderValue> {
+    let methods = allow
+        .to_str()
+        .ok()?
+        .split(',')
+        .filter(|method| *method != "HEAD");
+    HeaderValue::try_from(methods.collect::<Vec<_>>().join(",")).ok()
+}

@@ -1,0 +1,106 @@
+//! `GET /v5/{project_id}/asset/port/statistics`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use portolan_census::{Filter, Page, PageRequest, PageRow, Start};
+use portolan_wire::error::ErrorCode;
+use portolan_wire::hss::port_statistics::{
+    KindFilter, PortStatistics, PortStatisticsQuery, PortStatisticsRow, enterprise_projects,
+};
+use portolan_wire::query::Query;
+
+use crate::app::App;
+use crate::credentials::{Caller, Need};
+use crate::error::ApiError;
+
+const AS_OF: HeaderName = HeaderName::from_static("x-portolan-as-of");
+const HOSTS: HeaderName = HeaderName::from_static("x-portolan-hosts");
+
+pub(crate) async fn port_statistics(
+    State(app): State<Arc<App>>,
+    Path(project_id): Path<String>,
+    RawQuery(raw_query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let query = decoded(raw_query.as_deref())?;
+    // Whether the enterprise project is granted is told before any other fault; a fault in it is
+    // told in its place among the others.
+    let selection = match enterprise_projects(&query) {
+        Ok(asked) => caller.select(&asked)?,
+        Err(_) => caller.granted().clone(),
+    };
+    let asked = PortStatisticsQuery::read(&query)?;
+    let start = Start::Offset(asked.offset as usize);
+    let as_of = app.now();
+    let state = app.state();
+    let project = state.project(&project_id);
+    let page = project.map(|p| p.page(&selection, &filter(&asked), &page_request(&asked, start)));
+    let (fresh, stale) = project.map_or((0, 0), |p| p.fresh_and_stale(&selection));
+    let with_status = app.settings.status_field || asked.status.is_some();
+    let body = answer(page.unwrap_or_default(), asked.kind, with_status);
+    let mut response = json(&body)?;
+    let headers = response.headers_mut();
+    headers.insert(AS_OF, value(as_of.to_string())?);
+    headers.insert(HOSTS, value(format!("fresh={fresh}, stale={stale}"))?);
+    Ok(response)
+}
+
+/// The decoded query of a request that has passed the edge.
+pub(crate) fn decoded(raw: Option<&str>) -> Result<Query<'_>, ApiError> {
+    Query::decode(raw.unwrap_or(""))
+        .map_err(|error| ApiError::new(ErrorCode::RequestError, error.to_string()))
+}
+
+/// Which rows a query asks for.
+pub(crate) fn filter(asked: &PortStatisticsQuery) -> Filter {
+    Filter {
+        category: asked.category,
+        v6: asked.kind.is_some_and(|kind| kind.v6),
+        transport: asked.kind.map(|kind| kind.transport),
+        port: asked.port,
+        port_string: asked.port_string.clone(),
+        status: asked.status,
+    }
+}
+
+/// Which page of them.
+pub(crate) fn page_request(asked: &PortStatisticsQuery, start: Start) -> PageRequest {
+    PageRequest {
+        sort_dir: asked.sort_dir,
+        start,
+        limit: asked.limit as usize,
+    }
+}
+
+/// A row as the wire shows it: the type is the one asked for.
+pub(crate) fn row(row: PageRow, kind: Option<KindFilter>, with_status: bool) -> PortStatisticsRow {
+    PortStatisticsRow {
+        num: row.num,
+        port: row.port,
+        kind: kind.map_or(row.transport.as_str(), |kind| kind.as_str()),
+        status: with_status.then_some(row.status),
+    }
+}
+
+fn answer(page: Page, kind: Option<KindFilter>, with_status: bool) -> PortStatistics {
+    let rows = page.rows.into_iter().map(|r| row(r, kind, with_status));
+    PortStatistics {
+        total_num: page.total,
+        data_list: rows.collect(),
+    }
+}
+
+/// A 200 with a JSON body.
+pub(crate) fn json(body: &impl serde::Serialize) -> Result<Response, ApiError> {
+    let bytes = serde_json::to_vec(body)
+        .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
+}
+
+fn value(text: String) -> Result<HeaderValue, ApiError> {
+    HeaderValue::try_from(text).map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))
+}

@@ -1,0 +1,201 @@
+//! The body of a request, as sent, under its caps and its time.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use portolan_wire::caps;
+use portolan_wire::error::ErrorCode;
+
+use crate::error::ApiError;
+use crate::ingest::room::{Room, Taken};
+use crate::ingest::unpack::{Encoding, too_large_unpacked, unpack};
+
+/// Reads a body and unpacks it, then lets `parse` work on it: small bodies where they are, larger
+/// ones where they block nobody, as far as there is room.
+pub(crate) async fn read<T: Send + 'static>(
+    room: &Room,
+    headers: &HeaderMap,
+    body: Body,
+    parse: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    content_type(headers)?;
+    let encoding = Encoding::of(headers)?;
+    let Received { sent, taken } = receive(room, announced(headers)?, body).await?;
+    if sent.len() <= caps::SMALL_BODY_SENT_BYTES_MAX {
+        // A few packed bytes may be a large body all the same; then it starts anew.
+        if let Some(unpacked) = unpack(encoding, &sent, caps::SMALL_BODY_UNPACKED_BYTES_MAX)? {
+            return Ok(parse(&unpacked));
+        }
+    }
+    let largest = match encoding {
+        Encoding::Identity => sent.len(),
+        Encoding::Gzip | Encoding::Zstd => caps::BODY_UNPACKED_BYTES_MAX,
+    };
+    let mut unpacking = room.to_unpack(largest).await?;
+    // What is taken goes with the work, which goes on when the client goes away.
+    let work = move || {
+        let unpacked = unpack(encoding, &sent, caps::BODY_UNPACKED_BYTES_MAX)?;
+        let unpacked = unpacked.ok_or_else(too_large_unpacked)?;
+        unpacking.shrink(unpacked.len());
+        let parsed = parse(&unpacked);
+        drop(unpacked);
+        drop((taken, unpacking));
+        Ok(parsed)
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?
+}
+
+fn content_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(given) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let text = given.to_str().unwrap_or("");
+    let media_type = text.split(';').next().unwrap_or("").trim();
+    if media_type.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let shown: String = match media_type {
+        "" => "nothing".into(),
+        given => given.chars().take(caps::FAULT_VALUE_CHARS_MAX).collect(),
+    };
+    let detail = format!("Content-Type must be application/json, got {shown}");
+    Err(ApiError::new(ErrorCode::UnsupportedEncoding, detail))
+}
+
+/// The length that a body will have, where that is told.
+fn announced(headers: &HeaderMap) -> Result<Option<usize>, ApiError> {
+    let length = headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|v| v.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: usize| length > caps::BODY_SENT_BYTES_MAX) {
+        return Err(too_large());
+    }
+    Ok(length)
+}
+
+/// A body as it was sent, and the room that it takes if it is no small one.
+struct Received {
+    sent: Bytes,
+    taken: Option<Taken>,
+}
+
+async fn receive(room: &Room, announced: Option<usize>, body: Body) -> Result<Received, ApiError> {
+    let time = Duration::from_secs(caps::BODY_READ_S_MAX);
+    let read = tokio::time::timeout(time, frames(room, announced, body));
+    read.await.unwrap_or_else(|_| {
+        let detail = format!("the body did not arrive within {} s", caps::BODY_READ_S_MAX);
+        Err(ApiError::new(ErrorCode::RequestError, detail))
+    })
+}
+
+async fn frames(
+    room: &Room,
+    announced: Option<usize>,
+    mut body: Body,
+) -> Result<Received, ApiError> {
+    let small = |length: usize| length <= caps::SMALL_BODY_SENT_BYTES_MAX;
+    let announced = announced.unwrap_or(0);
+    let mut taken = match small(announced) {
+        true => None,
+        false => Some(room.to_receive(announced)?),
+    };
+    let mut sent = BytesMut::with_capacity(announced);
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|error| ApiError::new(ErrorCode::RequestError, error.to_string()))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        let length = sent.len() + data.len();
+        if length > caps::BODY_SENT_BYTES_MAX {
+            return Err(too_large());
+        }
+        if taken.is_none() && !small(length) {
+            // Nobody told how long it gets.
+            taken = Some(room.to_receive(caps::BODY_SENT_BYTES_MAX)?);
+        }
+        sent.extend_from_slice(&data);
+    }
+    let sent = sent.freeze();
+    if let Some(taken) = &mut taken {
+        taken.shrink(sent.len());
+    }
+    Ok(Received { sent, taken })
+}
+
+fn too_large() -> ApiError {
+    let detail = format!("at most {} bytes as sent", caps::BODY_SENT_BYTES_MAX);
+    ApiError::new(ErrorCode::BodyTooLarge, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    /// Ends the test when it waits for ever.
+    async fn in_time<T>(future: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(60), future)
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_small_body_needs_no_room_and_a_large_one_gives_it_back() {
+        let room = Room::new(1 << 20, 1 << 20, Duration::ZERO);
+        let small = Body::from(vec![b' '; caps::SMALL_BODY_SENT_BYTES_MAX]);
+        let no_room = Room::new(0, 0, Duration::ZERO);
+        let mut headers = HeaderMap::new();
+        let read_small = in_time(read(&no_room, &headers, small, <[u8]>::len)).await;
+        assert_eq!(read_small.unwrap(), caps::SMALL_BODY_SENT_BYTES_MAX);
+        headers.insert(header::CONTENT_LENGTH, (100_000).into());
+        let large = || Body::from(vec![b' '; 100_000]);
+        let refused = in_time(read(&no_room, &headers, large(), <[u8]>::len)).await;
+        assert_eq!(refused.unwrap_err().code(), ErrorCode::QueueFull);
+        assert_eq!(
+            in_time(read(&room, &headers, large(), <[u8]>::len))
+                .await
+                .unwrap(),
+            100_000
+        );
+        assert_eq!(room.taken(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_large_body_keeps_its_room_while_it_is_read_even_when_nobody_waits_for_it() {
+        let room = Arc::new(Room::default());
+        let ((started, has_started), (end, ended)) = (channel(), channel::<()>());
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_LENGTH, (100_000).into());
+        let request = tokio::spawn({
+            let room = Arc::clone(&room);
+            async move {
+                let body = Body::from(vec![b' '; 100_000]);
+                let parse = move |_: &[u8]| {
+                    started.send(()).unwrap();
+                    // Until the test has looked; then the other end is gone.
+                    let _gone = ended.recv();
+                };
+                read(&room, &headers, body, parse).await
+            }
+        });
+        let begun = tokio::task::spawn_blocking(move || has_started.recv());
+        in_time(begun).await.unwrap().unwrap();
+        assert_eq!(room.taken(), (100_000, 100_000));
+        request.abort();
+        assert!(in_time(request).await.unwrap_err().is_cancelled());
+        assert_eq!(room.taken(), (100_000, 100_000));
+        drop(end);
+        in_time(async {
+            while room.taken() != (0, 0) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+    }
+}

@@ -1,0 +1,14 @@
+//! What agents send: `POST …/reports` and `POST …/heartbeats`.
+//!
+//! A body is read and unpacked under its caps, then item by item, so that a fault in one report
+//! rejects that report alone. Holds: 200 means every accepted report is durable and visible.
+
+mod body;
+mod heartbeats;
+mod reports;
+mod room;
+mod unpack;
+
+pub(crate) use heartbeats::heartbeats;
+pub(crate) use reports::{reports, store_failed};
+pub(crate) use room::Room;

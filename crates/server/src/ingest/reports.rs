@@ -1,0 +1,239 @@
+//! `POST …/reports`.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use portolan_census::Selection;
+use portolan_store::{Decision, Prepared, QueueFull, StoreError, Submission, snapshot_of};
+use portolan_wire::error::ErrorCode;
+use portolan_wire::ids::{HostKey, ProjectId};
+use portolan_wire::report::{self, Current, Fault, ReportResult, ReportsAnswer, Status};
+
+use crate::app::App;
+use crate::credentials::{Caller, Need};
+use crate::error::ApiError;
+use crate::hss::json;
+use crate::ingest::body;
+
+pub(crate) async fn reports(
+    State(app): State<Arc<App>>,
+    Path(project_id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let caller = Caller::authorise(&app, &headers, &project_id, Need::Report)?;
+    app.serving()?;
+    let now = app.now();
+    let granted = caller.granted().clone();
+    let project = ProjectId::from(project_id);
+    let prepare = move |unpacked: &[u8]| {
+        let items = report::parse(unpacked, now)?;
+        Ok(items
+            .into_iter()
+            .map(|item| Item::prepare(item, &project, &granted))
+            .collect())
+    };
+    let items: Result<Vec<Item>, report::RequestFault> =
+        body::read(&app.room, &headers, body, prepare).await?;
+    let items = items.map_err(|fault| ApiError::new(fault.code, fault.message))?;
+    let results = commit(&app, caller.granted(), items).await?;
+    json(&ReportsAnswer { results })
+}
+
+/// One report of the request: ready for the committer, or rejected already.
+enum Item {
+    Ready(Box<Prepared>),
+    Rejected(Fault),
+}
+
+impl Item {
+    fn prepare(
+        item: Result<report::Report, Fault>,
+        project: &ProjectId,
+        granted: &Selection,
+    ) -> Self {
+        let report = match item {
+            Ok(report) => report,
+            Err(fault) => return Self::Rejected(fault),
+        };
+        match Prepared::new(project.clone(), &report, granted.clone()) {
+            Ok(prepared) => Self::Ready(Box::new(prepared)),
+            Err(error) => Self::Rejected(Fault {
+                code: ErrorCode::FieldInvalid,
+                field: "reports".into(),
+                message: error.to_string(),
+                host_id: Some(report.host.host_id),
+            }),
+        }
+    }
+}
+
+/// What the answer needs to know of a report once the committer has it.
+struct Sent {
+    key: HostKey,
+    digest: portolan_wire::digest::Digest,
+    heartbeat_interval_s: u32,
+}
+
+async fn commit(
+    app: &Arc<App>,
+    granted: &Selection,
+    items: Vec<Item>,
+) -> Result<Vec<ReportResult>, ApiError> {
+    let mut ready = Vec::with_capacity(items.len());
+    let mut waiting = Vec::with_capacity(items.len());
+    for item in items {
+        waiting.push(match item {
+            Item::Ready(prepared) => {
+                let sent = Sent {
+                    key: prepared.key().clone(),
+                    digest: prepared.digest(),
+                    heartbeat_interval_s: prepared.heartbeat_interval_s(),
+                };
+                ready.push(*prepared);
+                Ok(sent)
+            }
+            Item::Rejected(fault) => Err(fault),
+        });
+    }
+    let decisions = if ready.is_empty() {
+        Vec::new()
+    } else {
+        submit(app, ready).await?
+    };
+    let mut decisions = decisions.into_iter();
+    let mut results = Vec::with_capacity(waiting.len());
+    for (index, item) in waiting.into_iter().enumerate() {
+        results.push(match item {
+            Err(fault) => {
+                app.metrics.report_rejected();
+                rejected(index, fault)
+            }
+            Ok(sent) => {
+                let decision = decisions
+                    .next()
+                    .ok_or_else(|| ApiError::of(ErrorCode::Internal))?;
+                result(app, granted, index, &sent, decision)?
+            }
+        });
+    }
+    Ok(results)
+}
+
+async fn submit(app: &App, ready: Vec<Prepared>) -> Result<Vec<Decision>, ApiError> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let reply = Box::new(move |outcome| {
+        // The client may have gone; its reports are durable all the same.
+        let _gone = sender.send(outcome);
+    });
+    app.queue
+        .submit(Submission::new(ready, reply))
+        .map_err(|full| match full {
+            QueueFull::Full => ApiError::new(ErrorCode::QueueFull, "try again in a second"),
+            QueueFull::Ended => ApiError::new(ErrorCode::NotServing, "it takes no more reports"),
+        })?;
+    match receiver.await {
+        Ok(Ok(decisions)) => Ok(decisions),
+        Ok(Err(error)) => Err(store_failed(&error)),
+        Err(_ended) => Err(ApiError::new(
+            ErrorCode::NotServing,
+            "it ended before the write",
+        )),
+    }
+}
+
+/// The cause goes to the log, once; the client learns only that it may try again.
+pub(crate) fn store_failed(error: &StoreError) -> ApiError {
+    tracing::error!(error = %error, "the store failed");
+    ApiError::new(
+        ErrorCode::StoreFailed,
+        "nothing of the request was acknowledged",
+    )
+}
+
+fn result(
+    app: &App,
+    granted: &Selection,
+    index: usize,
+    sent: &Sent,
+    decision: Decision,
+) -> Result<ReportResult, ApiError> {
+    let mut result = blank(index, Some(sent.key.host.to_string()), Status::Rejected);
+    match decision {
+        Decision::Accepted { .. } => {
+            result.status = Status::Accepted;
+            result.digest = Some(sent.digest);
+            result.next_heartbeat_s = Some(sent.heartbeat_interval_s);
+        }
+        Decision::Stale => {
+            result.status = Status::Stale;
+            result.current = current(app, granted, &sent.key)?;
+        }
+        Decision::Conflict => {
+            result.current = current(app, granted, &sent.key)?;
+            result.reason = Some("identity_conflict".into());
+            refuse(
+                &mut result,
+                ErrorCode::IdentityConflict,
+                format!("reports[{index}].host.host_id"),
+                "is spoken for by another agent: are two machines clones of one?",
+            );
+        }
+        Decision::NotGranted => {
+            let field = format!("reports[{index}].host.enterprise_project_id");
+            refuse(
+                &mut result,
+                ErrorCode::EnterpriseProjectNotGranted,
+                field,
+                "must be granted to this credential, and so must the one that the host is in",
+            );
+        }
+    }
+    Ok(result)
+}
+
+/// What is held of the host now: it may have moved since the decision, and where it went must be
+/// granted, too.
+fn current(app: &App, granted: &Selection, key: &HostKey) -> Result<Option<Current>, ApiError> {
+    let stored = snapshot_of(&*app.store, key).map_err(|error| store_failed(&error))?;
+    let stored =
+        stored.filter(|stored| granted.holds(&stored.host.enterprise_project_id.as_str().into()));
+    Ok(stored.map(|snapshot| Current {
+        generation: snapshot.pair.generation,
+        sequence: snapshot.pair.sequence,
+        agent_id: snapshot.host.agent_id,
+        digest: snapshot.digest,
+    }))
+}
+
+fn refuse(result: &mut ReportResult, code: ErrorCode, field: String, why: &str) {
+    result.error_code = Some(code.as_str().into());
+    result.error_msg = Some(format!("{field} {why}"));
+    result.field = Some(field);
+}
+
+fn rejected(index: usize, fault: Fault) -> ReportResult {
+    let mut result = blank(index, fault.host_id, Status::Rejected);
+    result.error_code = Some(fault.code.as_str().into());
+    result.error_msg = Some(fault.message);
+    result.field = Some(fault.field);
+    result
+}
+
+fn blank(index: usize, host_id: Option<String>, status: Status) -> ReportResult {
+    ReportResult {
+        index,
+        host_id,
+        status,
+        digest: None,
+        next_heartbeat_s: None,
+        current: None,
+        error_code: None,
+        error_msg: None,
+        field: None,
+        reason: None,
+    }
+}

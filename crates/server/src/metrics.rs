@@ -1,0 +1,221 @@
+//! `/metrics`, in the Prometheus text format. No label names a project: the page needs no
+//! credential, and tells nothing of whose hosts there are.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use portolan_census::Selection;
+use portolan_wire::error::ErrorCode;
+use portolan_wire::heartbeat::HeartbeatStatus;
+
+use crate::app::App;
+
+/// What the HTTP side counts; the committer counts its own.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    /// Answers by class: 1xx to 5xx.
+    answers: [AtomicU64; 5],
+    heartbeats_ok: AtomicU64,
+    heartbeats_report_needed: AtomicU64,
+    heartbeats_rejected: AtomicU64,
+    reports_rejected: AtomicU64,
+    pub(crate) connections: AtomicU64,
+    pub(crate) connections_open: AtomicU64,
+    pub(crate) recount_differences: AtomicU64,
+    errors: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Metrics {
+    pub(crate) fn answered(&self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).saturating_sub(1);
+        if let Some(count) = self.answers.get(class) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn error(&self, code: ErrorCode) {
+        // Counting goes on after a panic elsewhere: a map of numbers is never half-changed.
+        let mut errors = self
+            .errors
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        *errors.entry(code.as_str()).or_insert(0) += 1;
+    }
+
+    pub(crate) fn heartbeat(&self, status: HeartbeatStatus) {
+        let count = match status {
+            HeartbeatStatus::Ok => &self.heartbeats_ok,
+            HeartbeatStatus::ReportNeeded => &self.heartbeats_report_needed,
+            HeartbeatStatus::Rejected => &self.heartbeats_rejected,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn report_rejected(&self) {
+        self.reports_rejected.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let content_type = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, content_type)], page(&app)).into_response()
+}
+
+fn page(app: &App) -> String {
+    let mut page = Page(String::with_capacity(4096));
+    let m = &app.metrics;
+    page.family(
+        "portolan_http_responses_total",
+        "counter",
+        "Answers by class of status.",
+    );
+    for (class, count) in (1..).zip(&m.answers) {
+        page.value(
+            "portolan_http_responses_total",
+            &format!("class=\"{class}xx\""),
+            load(count),
+        );
+    }
+    page.family(
+        "portolan_errors_total",
+        "counter",
+        "Answers that were errors, by code.",
+    );
+    let errors = m
+        .errors
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+        .clone();
+    for (code, count) in errors {
+        page.value(
+            "portolan_errors_total",
+            &format!("error_code=\"{code}\""),
+            count,
+        );
+    }
+    page.single(
+        "portolan_http_connections_total",
+        "counter",
+        "Connections accepted.",
+        load(&m.connections),
+    );
+    page.single(
+        "portolan_http_connections",
+        "gauge",
+        "Connections open.",
+        load(&m.connections_open),
+    );
+    write_path(&mut page, app);
+    page.family(
+        "portolan_heartbeats_total",
+        "counter",
+        "Heartbeats by what became of them.",
+    );
+    for (status, count) in [
+        ("ok", &m.heartbeats_ok),
+        ("report_needed", &m.heartbeats_report_needed),
+        ("rejected", &m.heartbeats_rejected),
+    ] {
+        page.value(
+            "portolan_heartbeats_total",
+            &format!("status=\"{status}\""),
+            load(count),
+        );
+    }
+    census(&mut page, app);
+    page.single(
+        "portolan_recount_differences_total",
+        "counter",
+        "Counts that a recount found different. Must stay 0.",
+        load(&m.recount_differences),
+    );
+    page.0
+}
+
+fn write_path(page: &mut Page, app: &App) {
+    let counters = &app.published.counters;
+    page.family(
+        "portolan_reports_total",
+        "counter",
+        "Reports by what became of them.",
+    );
+    for (result, count) in [
+        ("accepted", &counters.reports_accepted),
+        ("repeated", &counters.reports_repeated),
+        ("stale", &counters.reports_stale),
+        ("identity_conflict", &counters.reports_in_conflict),
+        ("not_granted", &counters.reports_not_granted),
+        ("rejected", &app.metrics.reports_rejected),
+    ] {
+        page.value(
+            "portolan_reports_total",
+            &format!("result=\"{result}\""),
+            load(count),
+        );
+    }
+    page.single(
+        "portolan_commits_total",
+        "counter",
+        "Durable writes.",
+        load(&counters.commits),
+    );
+    let waiting = app.queue.waiting_bytes() as u64;
+    page.single(
+        "portolan_commit_queue_bytes",
+        "gauge",
+        "Reports that wait, in bytes.",
+        waiting,
+    );
+    page.family(
+        "portolan_large_bodies_bytes",
+        "gauge",
+        "Room taken by bodies that are not small: as sent, and unpacked.",
+    );
+    let (sent, unpacked) = app.room.taken();
+    for (form, bytes) in [("sent", sent), ("unpacked", unpacked)] {
+        page.value(
+            "portolan_large_bodies_bytes",
+            &format!("form=\"{form}\""),
+            bytes as u64,
+        );
+    }
+}
+
+fn census(page: &mut Page, app: &App) {
+    let (mut fresh, mut stale) = (0, 0);
+    for (_, project) in app.state().projects() {
+        let (f, s) = project.fresh_and_stale(&Selection::Whole);
+        (fresh, stale) = (fresh + f, stale + s);
+    }
+    page.family("portolan_hosts", "gauge", "Hosts by freshness.");
+    page.value("portolan_hosts", "freshness=\"fresh\"", fresh);
+    page.value("portolan_hosts", "freshness=\"stale\"", stale);
+}
+
+fn load(count: &AtomicU64) -> u64 {
+    count.load(Ordering::Relaxed)
+}
+
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn value(&mut self, name: &str, labels: &str, value: u64) {
+        let _infallible = writeln!(self.0, "{name}{{{labels}}} {value}");
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: u64) {
+        self.family(name, kind, help);
+        let _infallible = writeln!(self.0, "{name} {value}");
+    }
+}

@@ -1,0 +1,167 @@
+//! `GET /portolan/v1/backup`: everything that the server holds at one moment, as one file, while it
+//! goes on.
+//!
+//! The answer is streamed as it is read, so that memory stays flat whatever the size of the store. An
+//! error after the first bytes can only cut the answer: a backup that ends without its trailer is none.
+//! Limits: one at a time, and none beside a recount, which reads the whole store too; a receiver
+//! that takes nothing for `caps::BACKUP_STALL_S_MAX` seconds is given up, since the store keeps
+//! what it replaces for as long as a backup is under way.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use hyper::body::Frame;
+use portolan_census::Selection;
+use portolan_store::backup;
+use portolan_wire::caps;
+use portolan_wire::error::ErrorCode;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::app::App;
+use crate::credentials::{Grant, Role, authenticate};
+use crate::error::ApiError;
+use crate::ingest::store_failed;
+
+/// Bytes handed on at once.
+const CHUNK_BYTES: usize = 64 << 10;
+/// Chunks that wait for the connection.
+const CHUNKS_MAX: usize = 8;
+
+pub(crate) async fn backup(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    check(&authenticate(&app, &headers)?)?;
+    let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
+    let (begun, has_begun) = oneshot::channel();
+    let out = Chunks {
+        sender,
+        runtime: Handle::current(),
+        waiting: BytesMut::with_capacity(CHUNK_BYTES),
+        begun: Some(begun),
+    };
+    tokio::task::spawn_blocking(move || write(&app, out));
+    has_begun
+        .await
+        .map_err(|_| ApiError::of(ErrorCode::Internal))??;
+    let mut response = Response::new(Body::new(Streamed(chunks)));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    Ok(response)
+}
+
+/// A backup holds every project's hosts and every credential: only who may do all may have it.
+fn check(grant: &Grant) -> Result<(), ApiError> {
+    let whole = Grant::whole_server();
+    let everything = grant.project_id == whole.project_id
+        && matches!(grant.enterprise_projects, Selection::Whole);
+    match (everything, grant.role) {
+        (true, Role::Admin) => Ok(()),
+        (true, Role::Reader | Role::Agent) => Err(ApiError::of(ErrorCode::RoleNotAllowed)),
+        (false, _) => Err(ApiError::of(ErrorCode::AccessDenied)),
+    }
+}
+
+fn write(app: &App, mut out: Chunks) {
+    let Ok(_alone) = app.recounting.try_lock() else {
+        let detail = "another backup or a recount is running";
+        return out.refuse(ApiError::new(ErrorCode::QueueFull, detail));
+    };
+    match backup::write(&*app.store, &mut out) {
+        Ok(done) => tracing::info!(
+            hosts = done.at.hosts,
+            commit = done.at.commit,
+            bytes = done.bytes,
+            "backed up"
+        ),
+        Err(error) if out.begun.is_some() => out.refuse(store_failed(&error)),
+        Err(error) => {
+            tracing::error!(error = %error, "a backup ended early");
+            // The answer has begun: an error in the middle is what cuts it.
+            let cut = io::Error::other("the backup ended early");
+            let _gone = out.sender.blocking_send(Err(cut));
+        }
+    }
+}
+
+/// Hands on what is written, chunk by chunk.
+struct Chunks {
+    sender: mpsc::Sender<io::Result<Bytes>>,
+    runtime: Handle,
+    waiting: BytesMut,
+    /// Told once there is something to answer with.
+    begun: Option<oneshot::Sender<Result<(), ApiError>>>,
+}
+
+impl Chunks {
+    fn refuse(&mut self, error: ApiError) {
+        if let Some(begun) = self.begun.take() {
+            let _gone = begun.send(Err(error));
+        }
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        if let Some(begun) = self.begun.take() {
+            let _gone = begun.send(Ok(()));
+        }
+        let chunk = self.waiting.split().freeze();
+        let patience = Duration::from_secs(caps::BACKUP_STALL_S_MAX);
+        let sent = async { tokio::time::timeout(patience, self.sender.send(Ok(chunk))).await };
+        match self.runtime.block_on(sent) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_gone)) => Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "the receiver has gone",
+            )),
+            Err(_elapsed) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("the receiver took nothing for {} s", patience.as_secs()),
+            )),
+        }
+    }
+}
+
+impl io::Write for Chunks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() >= CHUNK_BYTES {
+            self.send()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.send()
+    }
+}
+
+/// The body of the answer.
+struct Streamed(mpsc::Receiver<io::Result<Bytes>>);
+
+impl hyper::body::Body for Streamed {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        self.0
+            .poll_recv(context)
+            .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
+    }
+}

@@ -1,0 +1,45 @@
+//! `GET /portolan/v1/credential`: what the caller's own credential is for, so that a client that was
+//! given a token need not be told the project as well.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use portolan_census::Selection;
+use portolan_wire::ids::EnterpriseProjectId;
+use portolan_wire::time::UnixMicros;
+use serde::Serialize;
+
+use crate::app::App;
+use crate::credentials::{Role, authenticate};
+use crate::error::ApiError;
+use crate::hss::json;
+
+#[derive(Serialize)]
+struct Credential {
+    project_id: String,
+    enterprise_projects: Vec<String>,
+    role: &'static str,
+    expires_at: Option<UnixMicros>,
+}
+
+pub(crate) async fn credential(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let grant = authenticate(&app, &headers)?;
+    json(&Credential {
+        project_id: grant.project_id,
+        enterprise_projects: match grant.enterprise_projects {
+            Selection::Whole => vec![EnterpriseProjectId::ALL_GRANTED.to_owned()],
+            Selection::Of(list) => list.iter().map(ToString::to_string).collect(),
+        },
+        role: match grant.role {
+            Role::Reader => "reader",
+            Role::Agent => "agent",
+            Role::Admin => "admin",
+        },
+        expires_at: grant.expires_at,
+    })
+}

@@ -1,0 +1,186 @@
+//! `GET …/hosts` and `GET …/hosts/{host_id}`.
+//!
+//! The census knows which hosts there are and how fresh; their names and ports come from the store,
+//! one read a host of the page.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use portolan_census::{Freshness, Host, Selection};
+use portolan_store::{Snapshot, snapshot_of};
+use portolan_wire::digest::Digest;
+use portolan_wire::ids::HostKey;
+use portolan_wire::open_port::{Category, OpenPort};
+use portolan_wire::report::{Agent, Coverage};
+use portolan_wire::time::UnixMicros;
+use serde::Serialize;
+
+use crate::app::App;
+use crate::credentials::{Caller, Need};
+use crate::error::ApiError;
+use crate::hss::{decoded, json};
+use crate::ingest::store_failed;
+use crate::native::paging;
+
+#[derive(Serialize)]
+struct HostList {
+    total_num: u64,
+    data_list: Vec<HostRow>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct HostRow {
+    host_id: String,
+    host_name: Option<String>,
+    host_ip: Option<String>,
+    enterprise_project_id: String,
+    last_seen: UnixMicros,
+    freshness: &'static str,
+    identity_conflict: bool,
+    open_ports: u32,
+    coverage: Coverage,
+    agent: Option<Agent>,
+}
+
+#[derive(Serialize)]
+struct HostPage {
+    #[serde(flatten)]
+    row: HostRow,
+    host_ips: Vec<String>,
+    os_type: Option<String>,
+    os_name: Option<String>,
+    kernel_version: Option<String>,
+    agent_id: Option<String>,
+    generation: u64,
+    sequence: u64,
+    digest: Digest,
+    observed_at: UnixMicros,
+    committed_at: UnixMicros,
+    data_list: Vec<PortRow>,
+}
+
+#[derive(Serialize)]
+struct PortRow {
+    category: Category,
+    #[serde(flatten)]
+    port: OpenPort,
+}
+
+pub(crate) async fn hosts(
+    State(app): State<Arc<App>>,
+    Path(project_id): Path<String>,
+    RawQuery(raw_query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let query = decoded(raw_query.as_deref())?;
+    let selection = paging::selection(&query, &caller)?;
+    let limit = paging::limit(&query)?;
+    let after = paging::cursor(&query, |text| Some(text.to_owned()))?;
+    let state = app.state();
+    let Some(project) = state.project(&project_id) else {
+        return json(&HostList {
+            total_num: 0,
+            data_list: Vec::new(),
+            next_cursor: None,
+        });
+    };
+    let total_num = project.hosts_in(&selection);
+    let mut matching = project
+        .hosts_after(after.as_deref())
+        .filter(|host| selection.holds(&host.facts.enterprise_project));
+    let page: Vec<&Arc<Host>> = matching.by_ref().take(limit).collect();
+    let next_cursor = match (page.last(), matching.next()) {
+        (Some(last), Some(_)) => Some(last.facts.id.to_string()),
+        _ => None,
+    };
+    let mut data_list = Vec::with_capacity(page.len());
+    for host in page {
+        // A host that was removed or moved away since the view was published is not told of.
+        data_list.extend(read(&app, &project_id, caller.granted(), host)?.map(|(row, _)| row));
+    }
+    json(&HostList {
+        total_num,
+        data_list,
+        next_cursor,
+    })
+}
+
+pub(crate) async fn host(
+    State(app): State<Arc<App>>,
+    Path((project_id, host_id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let state = app.state();
+    let host = state
+        .project(&project_id)
+        .and_then(|project| project.host(&host_id))
+        .filter(|host| caller.granted().holds(&host.facts.enterprise_project))
+        .ok_or_else(paging::no_such_host)?;
+    let (row, snapshot) =
+        read(&app, &project_id, caller.granted(), host)?.ok_or_else(paging::no_such_host)?;
+    json(&HostPage {
+        row,
+        host_ips: snapshot.host.host_ips,
+        os_type: snapshot.host.os_type,
+        os_name: snapshot.host.os_name,
+        kernel_version: snapshot.host.kernel_version,
+        agent_id: snapshot.host.agent_id,
+        generation: snapshot.pair.generation,
+        sequence: snapshot.pair.sequence,
+        digest: snapshot.digest,
+        observed_at: snapshot.observed_at,
+        committed_at: snapshot.at,
+        data_list: snapshot
+            .open_ports
+            .into_iter()
+            .map(|port| PortRow {
+                category: port.category(),
+                port,
+            })
+            .collect(),
+    })
+}
+
+/// Reads a host of the view from the store, which may be one report ahead: where the host went
+/// meanwhile must be granted, too.
+fn read(
+    app: &App,
+    project_id: &str,
+    granted: &Selection,
+    host: &Host,
+) -> Result<Option<(HostRow, Snapshot)>, ApiError> {
+    let key = HostKey {
+        project: project_id.into(),
+        host: host.facts.id.clone(),
+    };
+    let stored = snapshot_of(&*app.store, &key).map_err(|error| store_failed(&error))?;
+    let granted =
+        |snapshot: &Snapshot| granted.holds(&snapshot.host.enterprise_project_id.as_str().into());
+    Ok(stored
+        .filter(granted)
+        .map(|snapshot| (row(app, host, &snapshot), snapshot)))
+}
+
+fn row(app: &App, host: &Host, snapshot: &Snapshot) -> HostRow {
+    let (freshness, last_seen_s) = host.freshness();
+    HostRow {
+        host_id: snapshot.host.host_id.clone(),
+        host_name: snapshot.host.host_name.clone(),
+        host_ip: snapshot.host.host_ip.clone(),
+        enterprise_project_id: snapshot.host.enterprise_project_id.clone(),
+        last_seen: UnixMicros::from_seconds(i64::from(last_seen_s)),
+        freshness: match freshness {
+            Freshness::Fresh => "fresh",
+            Freshness::Stale => "stale",
+        },
+        identity_conflict: host.in_conflict(app.clock.now_s()),
+        open_ports: host.facts.open_ports,
+        coverage: snapshot.coverage.clone(),
+        agent: snapshot.agent.clone(),
+    }
+}

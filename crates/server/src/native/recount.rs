@@ -1,0 +1,82 @@
+//! `GET …/recount`: every count of the caller's, counted again from the stored sets.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use portolan_census::{Difference, Recount, Selection};
+use portolan_store::{StoreError, recount as recount_store};
+use portolan_wire::error::ErrorCode;
+use portolan_wire::ids::ProjectId;
+use serde_json::{Value, json as object};
+
+use crate::app::App;
+use crate::credentials::{Caller, Need};
+use crate::error::ApiError;
+use crate::hss::json;
+use crate::ingest::store_failed;
+
+pub(crate) async fn recount(
+    State(app): State<Arc<App>>,
+    Path(project_id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let _one_at_a_time = app
+        .recounting
+        .try_lock()
+        .map_err(|_| ApiError::new(ErrorCode::QueueFull, "another recount is running"))?;
+    let found = count(
+        Arc::clone(&app),
+        project_id.into(),
+        caller.granted().clone(),
+    )
+    .await?;
+    let differences = found.differences.len() as u64;
+    app.metrics
+        .recount_differences
+        .fetch_add(differences, std::sync::atomic::Ordering::Relaxed);
+    json(&object!({
+        "equal": found.differences.is_empty(),
+        "counts_checked": found.counts_checked,
+        "differences": found.differences.iter().map(told).collect::<Vec<_>>(),
+    }))
+}
+
+async fn count(
+    app: Arc<App>,
+    project: ProjectId,
+    selection: Selection,
+) -> Result<Recount, ApiError> {
+    let work = move || recount_store(&*app.store, &app.published.state, &project, &selection);
+    let done: Result<Recount, StoreError> = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
+    done.map_err(|error| store_failed(&error))
+}
+
+fn told(difference: &Difference) -> Value {
+    match difference {
+        Difference::Row {
+            enterprise_project,
+            category,
+            v6,
+            port,
+            transport,
+            counted,
+            recounted,
+        } => object!({
+            "what": "count", "enterprise_project_id": enterprise_project, "category": category, "v6": v6,
+            "port": port, "type": transport, "counted": counted, "recounted": recounted,
+        }),
+        Difference::Host { host, .. } => object!({"what": "host", "host_id": host}),
+        Difference::Posting {
+            category,
+            port,
+            transport,
+        } => {
+            object!({"what": "posting", "category": category, "port": port, "type": transport})
+        }
+    }
+}

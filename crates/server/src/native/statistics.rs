@@ -1,0 +1,90 @@
+//! `GET …/statistics`: the HSS statistics with cursor paging and freshness in the body.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use portolan_census::{Cursor, Page, PageRow, Start};
+use portolan_wire::hss::port_statistics::{
+    PortStatisticsQuery, PortStatisticsRow, enterprise_projects,
+};
+use portolan_wire::open_port::Transport;
+use portolan_wire::query::integer;
+use portolan_wire::time::UnixMicros;
+use serde::Serialize;
+
+use crate::app::App;
+use crate::credentials::{Caller, Need};
+use crate::error::ApiError;
+use crate::hss::{decoded, filter, json, page_request, row};
+use crate::native::paging;
+
+#[derive(Serialize)]
+struct Statistics {
+    as_of: UnixMicros,
+    hosts: Hosts,
+    total_num: u64,
+    data_list: Vec<PortStatisticsRow>,
+    next_cursor: Option<String>,
+}
+
+/// How current the counts are.
+#[derive(Serialize)]
+struct Hosts {
+    fresh: u64,
+    stale: u64,
+    never: u64,
+}
+
+pub(crate) async fn statistics(
+    State(app): State<Arc<App>>,
+    Path(project_id): Path<String>,
+    RawQuery(raw_query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let query = decoded(raw_query.as_deref())?;
+    let selection = caller.select(&enterprise_projects(&query)?)?;
+    let asked = PortStatisticsQuery::read(&query)?;
+    let cursor = paging::cursor(&query, read_cursor)?;
+    let start = cursor.map_or(Start::Offset(asked.offset as usize), Start::After);
+    let as_of = app.now();
+    let state = app.state();
+    let project = state.project(&project_id);
+    let page = project
+        .map(|p| p.page(&selection, &filter(&asked), &page_request(&asked, start)))
+        .unwrap_or_default();
+    let (fresh, stale) = project.map_or((0, 0), |p| p.fresh_and_stale(&selection));
+    json(&Statistics {
+        as_of,
+        hosts: Hosts {
+            fresh,
+            stale,
+            never: 0,
+        },
+        total_num: page.total,
+        next_cursor: next_cursor(&page),
+        data_list: page
+            .rows
+            .into_iter()
+            .map(|r| row(r, asked.kind, true))
+            .collect(),
+    })
+}
+
+fn next_cursor(page: &Page) -> Option<String> {
+    let last: &PageRow = page.rows.last().filter(|_| page.more)?;
+    Some(format!("{}-{}", last.port, last.transport.as_str()))
+}
+
+fn read_cursor(text: &str) -> Option<Cursor> {
+    let (port, transport) = text.split_once('-')?;
+    let port = u16::try_from(integer(port, 1..=65_535)?).ok()?;
+    let transport = match transport {
+        "TCP" => Transport::Tcp,
+        "UDP" => Transport::Udp,
+        _ => return None,
+    };
+    Some(Cursor { port, transport })
+}

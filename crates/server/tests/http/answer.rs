@@ -1,0 +1,170 @@
+//! An answer, and what every answer must have.
+//!
+//! Headers are part of the contract: one that is not named here fails the test.
+
+use std::collections::HashSet;
+use std::sync::{LazyLock, Mutex};
+
+use serde_json::Value;
+
+/// An answer as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) to_head: bool,
+}
+
+/// What an answer says, whichever request it answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Essence {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+pub(crate) const REQUEST_ID: &str = "x-request-id";
+
+/// Every header that an answer may have, whatever it is about.
+const HEADERS: &[&str] = &[
+    "content-type",
+    "content-length",
+    "date",
+    "connection",
+    REQUEST_ID,
+];
+/// Headers of answers about counts.
+const COUNT_HEADERS: &[&str] = &["x-portolan-as-of", "x-portolan-hosts"];
+
+/// Every request id that this process has seen.
+static SEEN: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+
+impl Answer {
+    /// The value of a header that stands once, or not at all.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.iter().filter(|(given, _)| given == name);
+        let first = values.next().map(|(_, value)| value.as_str());
+        assert!(
+            values.next().is_none(),
+            "{name} stands twice: {:?}",
+            self.headers
+        );
+        first
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error} in {:?}", String::from_utf8_lossy(&self.body)))
+    }
+
+    /// The body of a 200.
+    pub(crate) fn ok(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
+        self.json()
+    }
+
+    /// Status, code and text of an error.
+    pub(crate) fn error(&self) -> (u16, String, String) {
+        assert!(self.status >= 400, "{} is no error", self.status);
+        let body = self.json();
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
+        (self.status, text("error_code"), text("error_msg"))
+    }
+
+    /// Status and code of an error.
+    pub(crate) fn code(&self) -> (u16, String) {
+        let (status, code, _) = self.error();
+        (status, code)
+    }
+
+    /// All of the answer but what belongs to this one request.
+    pub(crate) fn essence(self) -> Essence {
+        let id = self.header(REQUEST_ID).unwrap().to_owned();
+        let of_one_request = |(name, _): &(String, String)| name == REQUEST_ID || name == "date";
+        let headers = self
+            .headers
+            .into_iter()
+            .filter(|header| !of_one_request(header))
+            .collect();
+        let body = String::from_utf8(self.body).unwrap().replace(&id, "ID");
+        Essence {
+            status: self.status,
+            headers,
+            body,
+        }
+    }
+
+    /// What every answer must have; `sent_id` is the request id that the client sent.
+    pub(crate) fn check(&self, sent_id: Option<&str>) {
+        let id = self
+            .header(REQUEST_ID)
+            .unwrap_or_else(|| panic!("no request id: {self:?}"));
+        let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        assert!(id.len() == 32 && id.bytes().all(hex), "request id {id}");
+        assert_ne!(Some(id), sent_id, "the client's request id came back");
+        assert!(
+            SEEN.lock().unwrap().insert(id.to_owned()),
+            "request id {id} came twice"
+        );
+        for (name, _) in &self.headers {
+            let name = name.as_str();
+            let known = HEADERS.contains(&name)
+                || (COUNT_HEADERS.contains(&name) && self.status == 200)
+                || (name == "allow" && self.status == 404)
+                || (name == "retry-after" && [429, 500, 503].contains(&self.status));
+            assert!(known, "header {name} on {}", self.status);
+        }
+        if self.status >= 400 && !self.to_head {
+            self.check_error(id);
+        }
+    }
+
+    fn check_error(&self, id: &str) {
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        let body = self.json();
+        let mut fields: Vec<&String> = body.as_object().unwrap().keys().collect();
+        fields.sort();
+        assert_eq!(fields, ["error_code", "error_msg", "request_id"], "{body}");
+        assert_eq!(body["request_id"], id);
+        let code = body["error_code"].as_str().unwrap();
+        let text = published(self.status, code);
+        let message = body["error_msg"].as_str().unwrap();
+        assert!(
+            message.starts_with(text),
+            "{message:?} does not begin with {text:?}"
+        );
+        // A detail is a sentence of its own behind the published text, or there is none.
+        let detail = message.strip_prefix(text).unwrap();
+        assert!(detail.is_empty() || detail.starts_with(' '), "{message:?}");
+        assert!(
+            !detail.ends_with(' ') && !detail.contains('\n'),
+            "{message:?}"
+        );
+    }
+}
+
+/// The text that the errors of a code begin with: contract 3.2 and 3.3 for HSS and APIGW.
+fn published(status: u16, code: &str) -> &'static str {
+    match (status, code) {
+        (400, "HSS.0001") => "Invalid parameter.",
+        (400, "HSS.0013") => "Insufficient permissions.",
+        (404, "APIGW.0101") => {
+            "The API does not exist or has not been published in the environment."
+        }
+        (400, "APIGW.0201") => "API request error.",
+        (414, "APIGW.0201") => "Request URI too large.",
+        (401, "APIGW.0301") => "Incorrect IAM authentication information:",
+        (403, "APIGW.0302") => "The IAM user is not authorized to access the API.",
+        (403, "APIGW.0306") => "API access denied.",
+        (401, "APIGW.0307") => "The token must be updated.",
+        (400, "PORTOLAN.0001") => "The body is not JSON.",
+        (400, "PORTOLAN.0002") => "The number of items is not allowed.",
+        (415, "PORTOLAN.0003") => "Unsupported content type or encoding.",
+        (413, "PORTOLAN.0004") => "The body is too large.",
+        (429, "PORTOLAN.0005") => "Too many reports are waiting.",
+        (404, "PORTOLAN.0014") => "There is no such host.",
+        _ => panic!("{code} with status {status} is not an error that a test expects"),
+    }
+}

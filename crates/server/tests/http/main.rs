@@ -1,0 +1,38 @@
+//! A whole server over real sockets: the embedded store in a folder of its own, credentials read
+//! from a file, a clock that a test sets, and a client that sends the bytes it is given.
+//!
+//! Every answer passes the checks in `answer`; every server is stopped at the end of its test, and
+//! a stop that fails, fails the test (`app`). What counts must be is worked out by `model`, which
+//! knows the words of the design and nothing of the census.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod answer;
+mod app;
+mod client;
+mod fleet;
+mod model;
+mod support;
+
+mod bodies;
+mod cases;
+mod checks;
+mod conflicts;
+mod edge;
+mod enterprise_projects;
+mod freshness;
+mod heartbeats;
+mod isolation;
+mod large_bodies;
+mod native_assets;
+mod native_hosts;
+mod native_statistics;
+mod operations;
+mod quirks;
+mod rebuild;
+mod recount;
+mod reports;
+mod rows;
