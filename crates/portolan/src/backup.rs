@@ -1,0 +1,124 @@
+//! `portolan backup` and `portolan restore`: everything that a server holds as one file, and back.
+//!
+//! Holds: the file takes its name only when it was received whole, read back and synced.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use portolan_store::{backup as format, embedded};
+use portolan_wire::error::ErrorBody;
+
+use crate::cli::{Backup, Restore};
+use crate::output;
+
+/// How long a server may take to begin.
+const BEGIN: Duration = Duration::from_secs(60);
+
+pub(crate) fn backup(arguments: &Backup) -> anyhow::Result<ExitCode> {
+    let part = beside(&arguments.file)?;
+    let done = receive(arguments, &part).and_then(|()| {
+        let summary = format::check(&part)?;
+        std::fs::rename(&part, &arguments.file)
+            .and_then(|()| sync_folder_of(&arguments.file))
+            .with_context(|| format!("cannot rename {}", part.display()))?;
+        Ok(summary)
+    });
+    if done.is_err() {
+        // Half a backup is of no use to anybody. It may not even be there.
+        let _absent = std::fs::remove_file(&part);
+    }
+    let summary = done?;
+    output::say(&format!(
+        "{}: {} hosts, {} other records, commit {} of {}, {} bytes",
+        arguments.file.display(),
+        summary.at.hosts,
+        summary.at.records,
+        summary.at.commit,
+        summary.at.at,
+        summary.bytes
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn restore(arguments: &Restore) -> anyhow::Result<ExitCode> {
+    let found = embedded::restore(&arguments.file, &arguments.data_dir)?;
+    output::say(&format!(
+        "{}: {} hosts, {} other records, commit {} of {}",
+        arguments.data_dir.display(),
+        found.hosts,
+        found.records,
+        found.commit,
+        found.at
+    ));
+    output::say(
+        "What changed after that moment is not in it: agents send again what differs of their hosts, and a credential that was revoked since is valid again.",
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `FILE.part`.
+fn beside(file: &Path) -> anyhow::Result<PathBuf> {
+    let mut name = match file.file_name() {
+        Some(name) => name.to_owned(),
+        None => bail!("{} names no file", file.display()),
+    };
+    name.push(".part");
+    Ok(file.with_file_name(name))
+}
+
+fn receive(arguments: &Backup, part: &Path) -> anyhow::Result<()> {
+    let server = arguments.server.trim_end_matches('/');
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_recv_response(Some(BEGIN))
+        .build()
+        .into();
+    let mut answer = agent
+        .get(format!("{server}/portolan/v1/backup"))
+        .header("X-Auth-Token", &arguments.token)
+        .call()
+        .with_context(|| format!("cannot ask {server}"))?;
+    if !answer.status().is_success() {
+        let status = answer.status().as_u16();
+        match answer.body_mut().read_json::<ErrorBody>() {
+            Ok(error) => bail!(
+                "the server answers {status} {}: {} (request {})",
+                error.error_code,
+                error.error_msg,
+                error.request_id
+            ),
+            Err(_) => bail!("the server answers {status}"),
+        }
+    }
+    // It holds credentials: nobody else may read it.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(part)
+        .with_context(|| format!("cannot write {}", part.display()))?;
+    let mut body = answer.body_mut().with_config().limit(u64::MAX).reader();
+    io::copy(&mut body, &mut file)
+        .and_then(|_| file.sync_all())
+        .with_context(|| {
+            format!(
+                "cannot receive the backup of {server} into {}",
+                part.display()
+            )
+        })
+}
+
+/// Makes a name durable.
+fn sync_folder_of(file: &Path) -> io::Result<()> {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}

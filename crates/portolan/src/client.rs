@@ -1,0 +1,121 @@
+//! The HTTP client of the commands that ask a server.
+
+use anyhow::{Context as _, bail};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use portolan_wire::error::ErrorBody;
+use serde_json::Value;
+
+use crate::cli::Server;
+
+/// Largest answer that is read, in bytes: 200 rows of 20,000 ports each stay far below.
+const ANSWER_BYTES_MAX: u64 = 256 << 20;
+
+/// A server, and a project of it.
+pub(crate) struct Client {
+    agent: ureq::Agent,
+    server: String,
+    token: String,
+    project: String,
+}
+
+impl Client {
+    /// A client for the project that was named, or else for the one that the token is for.
+    pub(crate) fn new(server: &Server) -> anyhow::Result<Self> {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0);
+        let mut client = Self {
+            agent: config.build().into(),
+            server: server.server.trim_end_matches('/').to_owned(),
+            token: server.token.clone(),
+            project: String::new(),
+        };
+        client.project = match &server.project {
+            Some(project) => project.clone(),
+            None => client.own_project()?,
+        };
+        Ok(client)
+    }
+
+    fn own_project(&self) -> anyhow::Result<String> {
+        let credential = self.get(&format!("{}/portolan/v1/credential", self.server))?;
+        match credential.get("project_id").and_then(Value::as_str) {
+            Some("*") | None => bail!("the token is for every project: name one with --project"),
+            Some(project) => Ok(project.to_owned()),
+        }
+    }
+
+    /// `GET /portolan/v1/projects/{project}{path}` with a query.
+    pub(crate) fn read(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
+        let mut url = format!(
+            "{}/portolan/v1/projects/{}{path}",
+            self.server,
+            escape(&self.project)
+        );
+        for (place, (name, value)) in query.iter().enumerate() {
+            url.push(if place == 0 { '?' } else { '&' });
+            url.push_str(&format!("{name}={}", escape(value)));
+        }
+        self.get(&url)
+    }
+
+    /// All rows of a list that pages by cursor.
+    pub(crate) fn read_all(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<Vec<Value>> {
+        let mut rows = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let mut page_query = query.to_vec();
+            page_query.push(("limit", "200"));
+            page_query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let mut page = self.read(path, &page_query)?;
+            if let Some(Value::Array(list)) = page.get_mut("data_list").map(Value::take) {
+                rows.extend(list);
+            }
+            cursor = page
+                .get("next_cursor")
+                .and_then(Value::as_str)
+                .map(str::to_owned);
+            if cursor.is_none() {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// `GET` of a whole address.
+    pub(crate) fn get(&self, url: &str) -> anyhow::Result<Value> {
+        let asked = self
+            .agent
+            .get(url)
+            .header("X-Auth-Token", &self.token)
+            .call();
+        let mut answer = asked.with_context(|| format!("cannot ask {}", self.server))?;
+        let body = answer
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_BYTES_MAX)
+            .read_to_vec()
+            .with_context(|| format!("cannot read the answer of {}", self.server))?;
+        if !answer.status().is_success() {
+            match serde_json::from_slice::<ErrorBody>(&body) {
+                Ok(error) => bail!(
+                    "the server answers {} {}: {} (request {})",
+                    answer.status().as_u16(),
+                    error.error_code,
+                    error.error_msg,
+                    error.request_id
+                ),
+                Err(_) => bail!("the server answers {}", answer.status()),
+            }
+        }
+        serde_json::from_slice(&body).context("the answer is not JSON: is this a Portolan server?")
+    }
+}
+
+/// One path segment or query value.
+pub(crate) fn escape(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}

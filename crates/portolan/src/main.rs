@@ -1,0 +1,66 @@
+//! `portolan`: demo, serve, scan, and questions to a server.
+//!
+//! Data goes to stdout, talk to stderr. Exit codes: 0 fine, 1 failed, 2 bad usage.
+#![forbid(unsafe_code)]
+
+mod ask;
+mod backup;
+mod cli;
+mod client;
+mod demo;
+mod output;
+mod scan;
+mod serve;
+mod settings;
+mod signals;
+mod store;
+
+use std::io::{IsTerminal as _, stderr};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    // Prints help and version on stdout with exit code 0, mistakes on stderr with exit code 2.
+    let cli = Cli::parse();
+    log(match cli.command {
+        // Its own sentences say all that a first look needs.
+        Command::Demo(_) => "error",
+        _ => "info",
+    });
+    let done = match cli.command {
+        Command::Demo(arguments) => demo::demo(&arguments),
+        Command::Serve(arguments) => serve::serve(&arguments),
+        Command::Scan(arguments) => scan::scan(&arguments),
+        Command::Ports(arguments) => ask::ports(&arguments),
+        Command::Hosts(arguments) => ask::hosts(&arguments),
+        Command::Host(arguments) => ask::host(&arguments),
+        Command::Recount(arguments) => ask::recount(&arguments),
+        Command::Store(arguments) => store::store(&arguments),
+        Command::Backup(arguments) => backup::backup(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            output::say(&format!("portolan: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Bad usage that only the program itself can see.
+pub(crate) const EXIT_USAGE: u8 = 2;
+
+/// `RUST_LOG` wins over the default.
+fn log(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
+        .init();
+}

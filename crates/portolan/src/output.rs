@@ -1,0 +1,149 @@
+//! What the commands write: data on stdout as a table, JSON or CSV; words on stderr.
+
+use std::io::{self, Write as _};
+
+use serde_json::Value;
+
+/// Says something to the person at the terminal.
+#[expect(
+    clippy::print_stderr,
+    reason = "for a person, who gets it without log fields"
+)]
+pub(crate) fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Writes data. A reader that has gone (`| head`) is no failure.
+pub(crate) fn data(text: &str) -> io::Result<()> {
+    let written = io::stdout().lock().write_all(text.as_bytes());
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// Writes a JSON document.
+pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    Ok(data(&text)?)
+}
+
+/// Rows of text under a head, for [`table`](Self::table) or [`csv`](Self::csv).
+pub(crate) struct Rows {
+    head: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Rows {
+    pub(crate) fn new(head: &[&'static str]) -> Self {
+        Self {
+            head: head.to_vec(),
+            rows: Vec::new(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, row: Vec<String>) {
+        self.rows.push(row);
+    }
+
+    /// Columns as wide as their widest cell; numbers to the right.
+    pub(crate) fn table(&self) -> String {
+        let head: Vec<String> = self.head.iter().map(|cell| cell.to_uppercase()).collect();
+        let shown: Vec<Vec<String>> = self
+            .rows
+            .iter()
+            .map(|row| row.iter().map(|cell| visible(cell)).collect())
+            .collect();
+        let width = |column: usize| {
+            let cells = std::iter::once(&head)
+                .chain(&shown)
+                .filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..head.len()).map(width).collect();
+        let mut text = String::new();
+        for row in std::iter::once(&head).chain(&shown) {
+            let cells = row.iter().zip(&widths).map(|(cell, &width)| {
+                let number = !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit());
+                if number {
+                    format!("{cell:>width$}")
+                } else {
+                    format!("{cell:<width$}")
+                }
+            });
+            text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+            text.push('\n');
+        }
+        text
+    }
+
+    /// RFC 4180.
+    pub(crate) fn csv(&self) -> String {
+        let mut text = String::new();
+        let head = self.head.iter().map(|cell| (*cell).to_owned()).collect();
+        for row in std::iter::once(&head).chain(&self.rows) {
+            let cells: Vec<String> = row.iter().map(|cell| quoted(cell)).collect();
+            text.push_str(&cells.join(","));
+            text.push_str("\r\n");
+        }
+        text
+    }
+}
+
+/// Paths and names come from other people's machines: nothing in them may steer the terminal.
+pub(crate) fn visible(cell: &str) -> String {
+    let harmless = |c: char| {
+        !c.is_control()
+            && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    cell.chars()
+        .flat_map(|c| {
+            if harmless(c) {
+                vec![c]
+            } else {
+                c.escape_default().collect()
+            }
+        })
+        .collect()
+}
+
+fn quoted(cell: &str) -> String {
+    if cell.contains(['"', ',', '\r', '\n']) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell.to_owned()
+    }
+}
+
+/// A JSON value as a cell: strings bare, null empty.
+pub(crate) fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_lines_up_and_lets_nothing_steer_the_terminal() {
+        let mut rows = Rows::new(&["port", "path"]);
+        rows.push(vec!["22".into(), "/a\u{1b}[31m\u{202e}".into()]);
+        rows.push(vec!["65535".into(), "/b".into()]);
+        assert_eq!(
+            rows.table(),
+            "PORT   PATH\n   22  /a\\u{1b}[31m\\u{202e}\n65535  /b\n"
+        );
+    }
+
+    #[test]
+    fn csv_quotes_what_needs_it() {
+        let mut rows = Rows::new(&["path"]);
+        rows.push(vec!["/a \"b\",c".into()]);
+        assert_eq!(rows.csv(), "path\r\n\"/a \"\"b\"\",c\"\r\n");
+    }
+}

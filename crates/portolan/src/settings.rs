@@ -1,0 +1,175 @@
+//! What `serve` is told: command line, else environment, else TOML file, else the default.
+//!
+//! Holds: every mistake is told at once, and names the setting.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use portolan_server::Settings;
+use serde::Deserialize;
+
+use crate::cli;
+
+const LISTEN: &str = "127.0.0.1:8080";
+const DATA_DIR: &str = "/var/lib/portolan";
+
+/// All that `serve` is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Serve {
+    pub(crate) listen: SocketAddr,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) credentials: Option<PathBuf>,
+    pub(crate) answers: Settings,
+}
+
+/// The file: one table a concern.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    server: ServerTable,
+    hss: HssTable,
+}
+
+/// `[server]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ServerTable {
+    /// Where to listen, such as `127.0.0.1:8080`.
+    listen: Option<String>,
+    /// The data folder.
+    data_dir: Option<PathBuf>,
+    /// The credentials file.
+    credentials: Option<PathBuf>,
+    /// Plain HTTP on an address that is not loopback.
+    insecure_http: bool,
+}
+
+/// `[hss]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct HssTable {
+    /// Whether rows of the statistics carry `status` unasked.
+    status_field: bool,
+}
+
+/// Brings the command line (which holds the environment) and the file together.
+pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
+    let mut mistakes = Vec::new();
+    let file = match arguments.config.as_deref().map(read_file) {
+        None => File::default(),
+        Some(Ok(file)) => file,
+        Some(Err(mistake)) => {
+            mistakes.push(mistake);
+            File::default()
+        }
+    };
+    let from_file = file.server.listen.as_deref().unwrap_or(LISTEN);
+    let listen = arguments.listen.or_else(|| {
+        let parsed = from_file.parse().ok();
+        if parsed.is_none() {
+            mistakes.push(format!(
+                "server.listen must be an address and a port, got {from_file}"
+            ));
+        }
+        parsed
+    });
+    let insecure_http = arguments.insecure_http || file.server.insecure_http;
+    if listen.is_some_and(|listen| !listen.ip().is_loopback()) && !insecure_http {
+        mistakes.push(
+            "plain HTTP beyond loopback would show tokens to the network: listen on 127.0.0.1 behind a proxy that does TLS, or say --insecure-http".into(),
+        );
+    }
+    let credentials = arguments.credentials.clone().or(file.server.credentials);
+    if let Some(path) = &credentials
+        && !path.is_file()
+    {
+        mistakes.push(format!(
+            "--credentials must be a file, and {} is none",
+            path.display()
+        ));
+    }
+    let answers = Settings {
+        status_field: file.hss.status_field,
+    };
+    match listen {
+        Some(listen) if mistakes.is_empty() => Ok(Serve {
+            listen,
+            data_dir: arguments
+                .data_dir
+                .clone()
+                .or(file.server.data_dir)
+                .unwrap_or(DATA_DIR.into()),
+            credentials,
+            answers,
+        }),
+        _ => Err(mistakes),
+    }
+}
+
+fn read_file(path: &Path) -> Result<File, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read --config {}: {error}", path.display()))?;
+    toml::from_str(&text).map_err(|error| format!("--config {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(config: Option<&Path>) -> cli::Serve {
+        cli::Serve {
+            config: config.map(Into::into),
+            listen: None,
+            data_dir: None,
+            credentials: None,
+            insecure_http: false,
+        }
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    #[test]
+    fn without_anything_it_listens_on_loopback() {
+        let serve = read(&arguments(None)).unwrap();
+        assert_eq!(serve.listen, LISTEN.parse().unwrap());
+        assert_eq!(serve.data_dir, Path::new(DATA_DIR));
+        assert!(!serve.answers.status_field);
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_file() {
+        let file = file(
+            "[server]\nlisten = \"127.0.0.1:1\"\ndata_dir = \"/a\"\n[hss]\nstatus_field = true\n",
+        );
+        let mut given = arguments(Some(file.path()));
+        given.data_dir = Some("/b".into());
+        let serve = read(&given).unwrap();
+        assert_eq!((serve.listen.port(), serve.data_dir), (1, "/b".into()));
+        assert!(serve.answers.status_field);
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let file = file("[server]\nlisten = \"0.0.0.0:1\"\n");
+        let mut given = arguments(Some(file.path()));
+        given.credentials = Some("/nowhere/credentials".into());
+        let mistakes = read(&given).unwrap_err();
+        assert_eq!(mistakes.len(), 2, "{mistakes:?}");
+        assert!(
+            mistakes[0].contains("--insecure-http") && mistakes[1].contains("/nowhere/credentials")
+        );
+        given.credentials = None;
+        given.insecure_http = true;
+        assert!(read(&given).is_ok());
+    }
+
+    #[test]
+    fn an_unknown_key_of_the_file_is_a_mistake() {
+        let file = file("[server]\nlissten = \"127.0.0.1:1\"\n");
+        assert!(read(&arguments(Some(file.path()))).unwrap_err()[0].contains("lissten"));
+    }
+}

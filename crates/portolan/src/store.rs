@@ -1,0 +1,55 @@
+//! `portolan store verify` and `portolan store repair`: a store that no server has open.
+
+use std::process::ExitCode;
+
+use portolan_store::embedded;
+
+use crate::cli::{StoreAction, StoreCommand, StoreDir};
+use crate::output;
+
+pub(crate) fn store(arguments: &StoreCommand) -> anyhow::Result<ExitCode> {
+    match &arguments.action {
+        StoreAction::Verify(dir) => verify(dir)?,
+        StoreAction::Repair(dir) => repair(dir)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify(dir: &StoreDir) -> anyhow::Result<()> {
+    let found = embedded::verify(&dir.data_dir)?;
+    let ended = if found.closed_cleanly {
+        "closed"
+    } else {
+        "not closed, nothing lost"
+    };
+    output::say(&format!(
+        "{}: {} hosts, {} other records, commit {} of {}, {ended}",
+        dir.data_dir.display(),
+        found.hosts,
+        found.records,
+        found.commit,
+        found.at
+    ));
+    Ok(())
+}
+
+fn repair(dir: &StoreDir) -> anyhow::Result<()> {
+    let done = embedded::repair(&dir.data_dir)?;
+    match &done.damage {
+        None => output::say("nothing is damaged; nothing was changed"),
+        Some(damage) => output::say(&format!("accepted the loss: {damage}")),
+    }
+    if let Some(folder) = &done.set_aside {
+        output::say(&format!("the damaged database is in {}", folder.display()));
+    }
+    output::say(&format!(
+        "{} hosts, {} other records, commit {}",
+        done.hosts, done.records, done.commit
+    ));
+    if done.damage.is_some() {
+        output::say(
+            "Agents send again what is missing of their hosts. Look through the credentials: one may be gone, and one that was revoked may be back.",
+        );
+    }
+    Ok(())
+}

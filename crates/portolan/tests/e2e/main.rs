@@ -1,0 +1,14 @@
+//! The programs as people run them: real processes, sockets, namespaces and signals.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed"
+)]
+
+mod backup;
+mod commands;
+mod crash;
+mod full_disk;
+mod harness;
+mod machine;
+mod unprivileged;
