@@ -31,6 +31,7 @@ pub use config::{
     TokenSource,
 };
 pub use drive::{DriveError, drive};
+pub use identity::next_generation;
 pub use machine::ScanInterval;
 pub use run::{RunError, run};
 pub use snapshot::Snapshot;

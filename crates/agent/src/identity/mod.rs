@@ -108,10 +108,12 @@ impl Kept {
     }
 }
 
+/// The generation of a start at `now_s` (seconds since 1970), `last` being that of the start before.
+///
 /// max(now, last + 1). A last one further ahead of the clock than any server takes came from a
 /// clock that was wrong; going on from it would be rejected until that moment comes. Should a
 /// server hold it all the same, its answer `stale` leads back to it.
-fn next_generation(last: u64, now_s: u64) -> u64 {
+pub fn next_generation(last: u64, now_s: u64) -> u64 {
     if last >= now_s.saturating_add(GENERATION_AHEAD_S_MAX) {
         tracing::warn!(
             generation.last = last,

@@ -1,0 +1,180 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use portolan_sim::fleet::{Fleet, Options};
+
+use crate::http::ServerUrl;
+
+/// Loads a running `portolan serve` with a generated fleet, and measures.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Count what the generated fleet holds and how fast it is made; no server.
+    Figures(FleetArgs),
+    /// Send every host's report: reports a second, bytes, CPU, answer times.
+    Load(LoadArgs),
+    /// Ask for port statistics, each query in turn with /healthz: rates, CPU, answer times.
+    Query(QueryArgs),
+    /// Do it all: start a server on a new data folder, load, query, stop it, start it again.
+    Run(RunArgs),
+}
+
+/// Which fleet.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct FleetArgs {
+    /// Number of hosts.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=16_777_215))]
+    pub(crate) hosts: u32,
+    /// The seed that makes the fleet.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The project that the fleet belongs to.
+    #[arg(long, default_value = "fleet")]
+    pub(crate) project: String,
+    /// Number of enterprise projects.
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) enterprise_projects: u32,
+}
+
+impl FleetArgs {
+    pub(crate) fn fleet(&self) -> Fleet {
+        Fleet::new(Options {
+            seed: self.seed,
+            hosts: self.hosts,
+            project: self.project.clone(),
+            enterprise_projects: self.enterprise_projects,
+            ..Options::default()
+        })
+    }
+}
+
+/// Which server.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct ServerArgs {
+    /// The server, such as http://127.0.0.1:8080.
+    #[arg(long = "server")]
+    pub(crate) url: ServerUrl,
+    /// The server's process on this machine; its CPU is told only with this.
+    #[arg(long)]
+    pub(crate) server_pid: Option<u32>,
+}
+
+/// How reports are sent.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct LoadHow {
+    /// Reports of one request: 1, as agents send them, to 1,000.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) batch: u32,
+    /// Requests in flight, each on a connection of its own.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4_000))]
+    pub(crate) in_flight: u32,
+    /// The step of the fleet's day, in minutes; a larger one makes newer reports.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    pub(crate) step: u32,
+}
+
+/// How queries are asked.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct QueryHow {
+    /// Rounds of each query; in each, /healthz has a turn, too.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) rounds: u32,
+    /// Length of a turn, in seconds.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+    /// 5 rounds of 1 s, to try whether all works.
+    #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
+    pub(crate) quick: bool,
+    /// Connections, each with one request at a time.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=4_000))]
+    pub(crate) connections: u32,
+}
+
+impl QueryHow {
+    /// Rounds, and seconds of a turn.
+    pub(crate) fn turns(&self) -> (u32, u64) {
+        if self.quick {
+            (5, 1)
+        } else {
+            (self.rounds, self.seconds)
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LoadArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// A token of role agent for the project and all its enterprise projects.
+    #[arg(long)]
+    pub(crate) token: String,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    #[command(flatten)]
+    pub(crate) how: LoadHow,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct QueryArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// A token of role reader for the project and all its enterprise projects.
+    #[arg(long)]
+    pub(crate) reader_token: String,
+    /// The project to ask about.
+    #[arg(long, default_value = "fleet")]
+    pub(crate) project: String,
+    #[command(flatten)]
+    pub(crate) how: QueryHow,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RunArgs {
+    /// The `portolan` program, built with --release.
+    #[arg(long)]
+    pub(crate) portolan: PathBuf,
+    /// Where the data folder is made and removed; on tmpfs a sync costs nothing, so give a disk.
+    #[arg(long, default_value = ".")]
+    pub(crate) work_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    #[command(flatten)]
+    pub(crate) load: LoadHow,
+    #[command(flatten)]
+    pub(crate) query: QueryHow,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_quick_bench_is_5_rounds_of_a_second_and_a_full_one_15_of_5() {
+        let turns = |quick: &[&str]| {
+            let args = ["fleet-bench", "run", "--portolan", "x"]
+                .iter()
+                .chain(quick);
+            match Args::try_parse_from(args).unwrap().command {
+                Command::Run(run) => run.query.turns(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(turns(&["--quick"]), (5, 1));
+        assert_eq!(turns(&[]), (15, 5));
+    }
+}

@@ -1,0 +1,80 @@
+//! `fleet-bench`: loads a running `portolan serve` over HTTP with a generated fleet, and measures.
+//!
+//! The figure that counts is the server's CPU (user and system) a request, from /proc/PID/stat:
+//! on a shared machine rates swing by half from minute to minute, CPU much less. Whatever is
+//! compared is measured in turns, A B A B, and told as median, lowest and highest.
+//! Holds: what is sent is made and compressed outside the measured time; an answer that is not
+//! what it should be ends the bench, because a rate of wrong answers is no figure.
+//! Limits: plain HTTP on this machine; one client thread, whose own cost is told in the figures.
+#![forbid(unsafe_code)]
+
+mod args;
+mod encode;
+mod figures;
+mod http;
+mod load;
+mod machine;
+mod query;
+mod run;
+mod server;
+mod spread;
+mod table;
+#[cfg(test)]
+mod test_server;
+mod turn;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use args::{Args, Command};
+use table::Table;
+
+fn main() -> ExitCode {
+    match measure(&Args::parse().command) {
+        Ok(table) => match table.print() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
+        Err(error) => {
+            eprintln!("fleet-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(command: &Command) -> anyhow::Result<Table> {
+    // One thread, so that the server keeps at least one core of two and the client costs least.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("could not start the client's runtime")?;
+    let mut table = Table::new();
+    machine::describe(&mut table, None);
+    match command {
+        Command::Figures(fleet) => figures::tell(&mut table, &fleet.fleet()),
+        Command::Load(load) => {
+            let target = load::Target {
+                server: load.server.url.clone(),
+                token: load.token.clone(),
+                pid: load.server.server_pid,
+            };
+            let fleet = load.fleet.fleet();
+            let loaded = runtime.block_on(load::load(&target, &fleet, &load.how))?;
+            loaded.tell(&mut table, &load.how);
+        }
+        Command::Query(query) => {
+            let target = query::Target {
+                server: query.server.url.clone(),
+                token: query.reader_token.clone(),
+                project: query.project.clone(),
+                pid: query.server.server_pid,
+            };
+            let asked = runtime.block_on(query::query(&target, &query.how))?;
+            asked.iter().for_each(|measured| measured.tell(&mut table));
+        }
+        Command::Run(run) => return run::run(&runtime, run),
+    }
+    Ok(table)
+}

@@ -1,0 +1,288 @@
+//! Asks for port statistics, each query in turn with /healthz of the same server.
+//!
+//! /healthz is the null handler: the same socket, the same HTTP, no work. What a query costs
+//! beyond it is the program's own, and the ratio of two neighbouring turns is what a noisy machine
+//! changes least. A comparison with another server's null handler would compare two stacks.
+//! Holds: every query is asked once before, and its answer must be 200 and of the known form.
+//! Limit: the client's one core. Where its CPU a request times the rate comes near 1 s, the client
+//! was the limit and the rate is a lower bound; the server's CPU a request still holds.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use serde_json::Value;
+
+use crate::args::QueryHow;
+use crate::http::ServerUrl;
+use crate::spread::Spread;
+use crate::table::{Table, micros, times, whole};
+use crate::turn::Turn;
+
+/// Rows of a page when `limit` is not given.
+const PAGE: u64 = 10;
+/// Offsets of the deep page: of fleets of 1,000,000 hosts, and of 100,000.
+const DEEP: [u64; 2] = [80_000, 40_000];
+/// Time that a query runs before it is measured.
+const WARM_UP: Duration = Duration::from_millis(300);
+
+/// Who is asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) server: ServerUrl,
+    pub(crate) token: String,
+    pub(crate) project: String,
+    pub(crate) pid: Option<u32>,
+}
+
+/// A query, and its rounds.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    name: String,
+    total_num: u64,
+    answer_bytes: usize,
+    rounds: Vec<Round>,
+}
+
+/// Two neighbouring turns.
+#[derive(Debug)]
+struct Round {
+    healthz: Turn,
+    query: Turn,
+}
+
+/// Measures all queries.
+pub(crate) async fn query(target: &Target, how: &QueryHow) -> anyhow::Result<Vec<Measured>> {
+    let healthz = target.server.get("/healthz", &target.token);
+    let (rounds, seconds) = how.turns();
+    let connections = how.connections;
+    let mut all = Vec::new();
+    for (name, parameters) in queries(target).await? {
+        let (total_num, answer_bytes) = target.statistics(&parameters).await?;
+        let query = target.server.get(&target.path(&parameters), &target.token);
+        target.turn(&healthz, connections, WARM_UP).await?;
+        target.turn(&query, connections, WARM_UP).await?;
+        let mut measured = Measured {
+            name,
+            total_num,
+            answer_bytes,
+            rounds: Vec::new(),
+        };
+        for _ in 0..rounds {
+            let length = Duration::from_secs(seconds);
+            measured.rounds.push(Round {
+                healthz: target.turn(&healthz, connections, length).await?,
+                query: target.turn(&query, connections, length).await?,
+            });
+        }
+        eprintln!("measured {}", measured.name);
+        all.push(measured);
+    }
+    Ok(all)
+}
+
+/// Names and parameters. The deep page is at 80,000 or 40,000, where there are so many rows, else it
+/// is the last one.
+async fn queries(target: &Target) -> anyhow::Result<Vec<(String, String)>> {
+    let all = "enterprise_project_id=all_granted_eps";
+    let (rows, _) = target.statistics(all).await?;
+    let last = rows.saturating_sub(PAGE);
+    let offset = DEEP.into_iter().find(|deep| *deep <= last).unwrap_or(last);
+    Ok(vec![
+        ("first page".to_owned(), String::new()),
+        ("first page, all_granted_eps".to_owned(), all.to_owned()),
+        ("port=123".to_owned(), "port=123".to_owned()),
+        (
+            format!("offset={offset}, all_granted_eps"),
+            format!("offset={offset}&{all}"),
+        ),
+        ("type=TCP6".to_owned(), "type=TCP6".to_owned()),
+        (
+            "category=container".to_owned(),
+            "category=container".to_owned(),
+        ),
+    ])
+}
+
+impl Target {
+    fn path(&self, parameters: &str) -> String {
+        let question = if parameters.is_empty() { "" } else { "?" };
+        format!(
+            "/v5/{}/asset/port/statistics{question}{parameters}",
+            self.project
+        )
+    }
+
+    /// Asks once: `total_num` and the length of the answer's body.
+    pub(crate) async fn statistics(&self, parameters: &str) -> anyhow::Result<(u64, usize)> {
+        let path = self.path(parameters);
+        let (body, bytes) = self.json(&path).await?;
+        let rows = body
+            .get("data_list")
+            .and_then(Value::as_array)
+            .map(Vec::len);
+        let total_num = body.get("total_num").and_then(Value::as_u64);
+        match (rows, total_num) {
+            (Some(rows), Some(total)) if rows as u64 <= total => Ok((total, bytes)),
+            _ => bail!("{path} is not answered with total_num and data_list: {body}"),
+        }
+    }
+
+    async fn turn(
+        &self,
+        request: &[u8],
+        connections: u32,
+        length: Duration,
+    ) -> anyhow::Result<Turn> {
+        Turn::run(&self.server, self.pid, request, connections, length).await
+    }
+
+    /// A 200 answer that is JSON, and its length.
+    async fn json(&self, path: &str) -> anyhow::Result<(Value, usize)> {
+        let mut connection = self.server.connect().await?;
+        let answer = connection
+            .exchange(&self.server.get(path, &self.token))
+            .await?;
+        ensure!(
+            answer.status == 200,
+            "{path} is answered with {}",
+            answer.summary()
+        );
+        let body = serde_json::from_slice(answer.body)
+            .with_context(|| format!("{path} is not answered with JSON: {}", answer.summary()))?;
+        Ok((body, answer.body.len()))
+    }
+}
+
+impl Measured {
+    /// Writes the figures into the table.
+    pub(crate) fn tell(&self, table: &mut Table) {
+        let name = &self.name;
+        let rows = format!("{} bytes an answer", whole(self.answer_bytes as f64));
+        table.figure(
+            format!("{name}: total_num"),
+            whole(self.total_num as f64),
+            rows,
+        );
+        let turns = || self.rounds.iter().map(|round| &round.query);
+        let nulls = || self.rounds.iter().map(|round| &round.healthz);
+        let cost = |turn: &Turn| turn.server_micros();
+        let server = Spread::of(turns().filter_map(cost));
+        table.spread(format!("{name}: server CPU a request"), server, micros);
+        let null = Spread::of(nulls().filter_map(cost));
+        table.spread(format!("{name}: of /healthz beside it"), null, micros);
+        let ratios = self.rounds.iter().filter_map(|round| {
+            let null = round.healthz.server_micros().filter(|null| *null > 0.0)?;
+            Some(round.query.server_micros()? / null)
+        });
+        table.spread(
+            format!("{name}: server CPU against /healthz"),
+            Spread::of(ratios),
+            times,
+        );
+        let rate = Spread::of(turns().map(Turn::rate));
+        table.spread(format!("{name}: requests/s"), rate, whole);
+        let ratios = self
+            .rounds
+            .iter()
+            .map(|round| round.query.rate() / round.healthz.rate());
+        table.spread(
+            format!("{name}: rate against /healthz"),
+            Spread::of(ratios),
+            times,
+        );
+        let p50 = Spread::of(turns().map(|turn| f64::from(turn.p50_micros)));
+        table.spread(format!("{name}: answer time p50"), p50, micros);
+        let p99 = Spread::of(turns().map(|turn| f64::from(turn.p99_micros)));
+        table.spread(format!("{name}: answer time p99"), p99, micros);
+        let client = Spread::of(turns().map(Turn::client_micros));
+        table.spread(format!("{name}: client CPU a request"), client, micros);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_server::{Reply, TestServer};
+
+    fn target(server: &TestServer) -> Target {
+        Target {
+            server: server.url().clone(),
+            token: "reader-token-of-a-test-0123456789".to_owned(),
+            project: "p1".to_owned(),
+            pid: Some(std::process::id()),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_deep_page_is_at_80_000_or_40_000_or_the_last_one() {
+        for (total, offset) in [(80_010, 80_000), (80_009, 40_000), (40_009, 39_999), (3, 0)] {
+            let body = format!(r#"{{"total_num":{total},"data_list":[]}}"#);
+            let server = TestServer::start(move |_| Reply::ok(body.clone())).await;
+            let queries = queries(&target(&server)).await.unwrap();
+            let deep = format!("offset={offset}&enterprise_project_id=all_granted_eps");
+            assert!(
+                queries.iter().any(|(_, parameters)| *parameters == deep),
+                "{queries:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_no_page_of_statistics_ends_the_bench() {
+        for (reply, why) in [
+            (r#"{"total_num":1}"#, "total_num and data_list"),
+            (
+                r#"{"total_num":0,"data_list":[{"port":22}]}"#,
+                "total_num and data_list",
+            ),
+            ("<html>", "not answered with JSON"),
+        ] {
+            let server = TestServer::start(move |_| Reply::ok(reply)).await;
+            let error = target(&server).statistics("").await.unwrap_err();
+            assert!(format!("{error:#}").contains(why), "{error:#}");
+        }
+        let server = TestServer::start(|_| Reply::of(401, None, "APIGW.0301")).await;
+        let error = target(&server)
+            .statistics("")
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("401 APIGW.0301"), "{error}");
+    }
+
+    #[test]
+    fn ratios_are_those_of_neighbouring_turns() {
+        let turn = |requests, cpu_ms| Turn {
+            requests,
+            seconds: 1.0,
+            server_cpu: Some(Duration::from_millis(cpu_ms)),
+            client_cpu: Duration::from_millis(5),
+            p50_micros: 10,
+            p99_micros: 20,
+        };
+        let round = |healthz, query| Round { healthz, query };
+        let measured = Measured {
+            name: "q".to_owned(),
+            total_num: 1,
+            answer_bytes: 9,
+            // 10 against 20 us, then 20 against 30 us: the machine slowed down between.
+            rounds: vec![
+                round(turn(1_000, 10), turn(1_000, 20)),
+                round(turn(1_000, 20), turn(1_000, 30)),
+            ],
+        };
+        let mut table = Table::new();
+        measured.tell(&mut table);
+        let text = format!("{table:?}");
+        assert!(
+            text.contains(
+                r#"["q: server CPU against /healthz", "1.75x", "median; 1.50x to 2.00x"]"#
+            ),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"["q: rate against /healthz", "1.00x", "median; 1.00x to 1.00x"]"#),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,161 @@
+//! What can be checked of a server at any moment: replay, recount, and counts from the sets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portolan_census::{Filter, HostFacts, Page, PageRequest, Selection, Start, State};
+use portolan_store::{Published, Snapshot, rebuild_all, recount};
+use portolan_wire::hss::port_statistics::SortDir;
+use portolan_wire::ids::{HostKey, ProjectId};
+use portolan_wire::open_port::{Category, OpenPort, Transport};
+
+use crate::broken::{Broken, Rule, must};
+use crate::log_store::LogStore;
+use crate::model::Model;
+
+const CATEGORIES: [Category; 2] = [Category::Host, Category::Container];
+
+/// Checks what a running server shows against its disk.
+pub(crate) fn check(store: &LogStore, published: &Published, model: &Model) -> Result<(), Broken> {
+    let state = published.state.load_full();
+    let replayed = rebuild_all(&store.replica(), |_| {})
+        .map_err(|error| Broken::new(Rule::CensusIsReplay, error.to_string()))?;
+    let records = replayed.records.iter().map(|(key, value)| (key, value));
+    must(
+        records.eq(model.durable_records()),
+        Rule::CensusIsReplay,
+        || {
+            format!(
+                "records are {:?}, replayed {:?}",
+                model.durable_records(),
+                replayed.records
+            )
+        },
+    )?;
+    let (told_now, told_then) = (told(&state), told(&replayed.state));
+    must(told_now == told_then, Rule::CensusIsReplay, || {
+        format!("the census tells {told_now:?}\nand its replay {told_then:?}")
+    })?;
+    for (project, _) in state.projects() {
+        recounts(store, published, project)?;
+        counts_are_those_of_the_sets(&state, project, model.durable())?;
+    }
+    Ok(())
+}
+
+/// The program's own recount.
+fn recounts(store: &LogStore, published: &Published, project: &ProjectId) -> Result<(), Broken> {
+    let found = recount(store, &published.state, project, &Selection::Whole)
+        .map_err(|error| Broken::new(Rule::CountsAreRecounts, error.to_string()))?;
+    must(
+        found.differences.is_empty(),
+        Rule::CountsAreRecounts,
+        || format!("{:?}", found.differences),
+    )
+}
+
+/// A recount that shares no code with the program: from the sets on the disk, asset by asset.
+fn counts_are_those_of_the_sets(
+    state: &State,
+    project: &ProjectId,
+    durable: &BTreeMap<HostKey, Snapshot>,
+) -> Result<(), Broken> {
+    let hosts: Vec<_> = durable
+        .iter()
+        .filter(|(key, _)| key.project == *project)
+        .collect();
+    let of = |selection: &Selection, category: Category, v6: bool| {
+        let mut assets = BTreeMap::<(u16, Transport), BTreeSet<(&str, &str)>>::new();
+        for (key, stored) in &hosts {
+            let enterprise_project = stored.host.enterprise_project_id.as_str().into();
+            for port in stored
+                .open_ports
+                .iter()
+                .filter(|_| selection.holds(&enterprise_project))
+            {
+                if port.netns.is_some() == (category == Category::Container)
+                    && (port.laddr.is_ipv6() || !v6)
+                {
+                    let row = assets.entry((port.port, port.transport)).or_default();
+                    row.insert((key.host.as_str(), asset(port)));
+                }
+            }
+        }
+        let rows = assets
+            .into_iter()
+            .map(|((port, transport), of)| (port, transport, of.len() as u64));
+        rows.collect::<Vec<_>>()
+    };
+    let Some(shown) = state.project(project.as_str()) else {
+        return Ok(());
+    };
+    let scopes = shown
+        .enterprise_projects()
+        .map(|id| Selection::Of(vec![id.clone()]));
+    for selection in scopes.chain([Selection::Whole]) {
+        for category in CATEGORIES {
+            for v6 in [false, true] {
+                let page = shown.page(&selection, &filter(category, v6), &all_rows());
+                let rows = page
+                    .rows
+                    .iter()
+                    .map(|row| (row.port, row.transport, row.num));
+                let (rows, sets) = (rows.collect::<Vec<_>>(), of(&selection, category, v6));
+                must(rows == sets, Rule::CountsAreRecounts, || {
+                    format!(
+                        "{project} {selection:?} {category:?} v6={v6}: {rows:?}, by the sets {sets:?}"
+                    )
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn asset(port: &OpenPort) -> &str {
+    let netns = port.netns.as_deref().unwrap_or("");
+    port.container_id
+        .as_deref()
+        .filter(|_| port.netns.is_some())
+        .unwrap_or(netns)
+}
+
+/// All that a census answers: the facts of each host, and every row of every scope.
+type Told = Vec<(String, Vec<HostFacts>, Vec<Page>)>;
+
+fn told(state: &State) -> Told {
+    let projects = state.projects().map(|(id, project)| {
+        let facts = project.hosts_after(None).map(|host| host.facts.clone());
+        let scopes = project
+            .enterprise_projects()
+            .map(|id| Selection::Of(vec![id.clone()]));
+        let pages = scopes.chain([Selection::Whole]).flat_map(|selection| {
+            let lists = CATEGORIES
+                .into_iter()
+                .flat_map(|category| [(category, false), (category, true)]);
+            let pages = lists
+                .map(|(category, v6)| project.page(&selection, &filter(category, v6), &all_rows()));
+            pages.collect::<Vec<_>>()
+        });
+        (id.to_string(), facts.collect(), pages.collect())
+    });
+    projects.collect()
+}
+
+fn filter(category: Category, v6: bool) -> Filter {
+    Filter {
+        category,
+        v6,
+        transport: None,
+        port: None,
+        port_string: None,
+        status: None,
+    }
+}
+
+fn all_rows() -> PageRequest {
+    PageRequest {
+        sort_dir: SortDir::Asc,
+        start: Start::Offset(0),
+        limit: usize::MAX,
+    }
+}

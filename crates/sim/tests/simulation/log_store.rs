@@ -1,0 +1,209 @@
+//! A store over the simulated disk.
+//!
+//! A stand-in for the embedded store that promises what that one promises, so that what is above
+//! the `Store` trait is tested against every crash that the trait allows.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use portolan_store::{
+    Batch, CopyOut, EachEntry, Entry, Loaded, RecordKey, SeenAt, Store, StoreError, record_hash,
+};
+use portolan_wire::ids::HostKey;
+use portolan_wire::time::UnixMicros;
+
+use crate::disk::{Disk, Interruption};
+use crate::journal::{Frame, frames};
+
+/// What errors call the place.
+const FOLDER: &str = "the simulated disk";
+
+/// An open store.
+pub(crate) struct LogStore {
+    disk: Arc<Mutex<Disk>>,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    commit: u64,
+    at: UnixMicros,
+    hosts: BTreeMap<HostKey, Vec<u8>>,
+    records: BTreeMap<RecordKey, Vec<u8>>,
+}
+
+impl Held {
+    fn apply(&mut self, frame: &Frame) {
+        (self.commit, self.at) = (frame.commit, UnixMicros(frame.at));
+        for write in &frame.hosts {
+            match &write.value {
+                Some(value) => self.hosts.insert(write.key(), value.clone()),
+                None => self.hosts.remove(&write.key()),
+            };
+        }
+        for write in &frame.records {
+            match &write.value {
+                Some(value) => self.records.insert(write.key(), value.clone()),
+                None => self.records.remove(&write.key()),
+            };
+        }
+    }
+
+    /// What a committer owes its store.
+    fn check(&self, batch: &Batch) -> Result<(), StoreError> {
+        if batch.commit != self.commit + 1 {
+            return Err(damaged(format!(
+                "commit {} after {}",
+                batch.commit, self.commit
+            )));
+        }
+        for write in &batch.hosts {
+            let held = self.hosts.get(&write.key);
+            let replaces = held.map(|value| record_hash(&write.key, value));
+            let hash = write
+                .value
+                .as_ref()
+                .map_or(0, |value| record_hash(&write.key, value));
+            if (write.replaces, write.hash) != (replaces, hash) {
+                return Err(damaged(format!("the sums of {} are wrong", write.key.host)));
+            }
+        }
+        for write in &batch.records {
+            let held = self.records.get(&write.key);
+            let replaces = held.map(|value| write.key.hash_with(value));
+            let hash = write
+                .value
+                .as_ref()
+                .map_or(0, |value| write.key.hash_with(value));
+            if (write.replaces, write.hash) != (replaces, hash) {
+                return Err(damaged(format!("the sums of {:?} are wrong", write.key)));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn damaged(what: String) -> StoreError {
+    StoreError::Damaged {
+        path: FOLDER.into(),
+        what,
+    }
+}
+
+fn interrupted(what: &str) -> StoreError {
+    StoreError::Write {
+        what: what.to_owned(),
+    }
+}
+
+impl LogStore {
+    /// Opens what is on the disk; a torn end is cut off. Says how many bytes that were.
+    ///
+    /// What a killed process wrote and did not sync is read from the page cache like everything
+    /// else, so it is synced before anybody can be told of it.
+    pub(crate) fn open(disk: Arc<Mutex<Disk>>) -> (Self, usize) {
+        let mut held = Held::default();
+        let mut guard = disk.lock().unwrap();
+        let (whole, len) = frames(guard.bytes());
+        let torn = guard.bytes().len() - len;
+        guard.truncate(len);
+        guard.sync();
+        guard.dead = false;
+        drop(guard);
+        whole.iter().for_each(|frame| held.apply(frame));
+        let held = Mutex::new(held);
+        (Self { disk, held }, torn)
+    }
+
+    /// A second store over what is durable now, to be read only.
+    pub(crate) fn replica(&self) -> Self {
+        let mut disk = Disk::default();
+        disk.append(self.disk().durable());
+        Self::open(Arc::new(Mutex::new(disk))).0
+    }
+
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().unwrap()
+    }
+}
+
+impl Store for LogStore {
+    fn load(&self, each: EachEntry<'_>) -> Result<Loaded, StoreError> {
+        let held = self.held.lock().unwrap();
+        for (key, value) in &held.hosts {
+            each(Entry::Host(key.clone(), value))?;
+        }
+        for (key, value) in &held.records {
+            each(Entry::Record(key.clone(), value))?;
+        }
+        Ok(Loaded {
+            commit: held.commit,
+            at: held.at,
+            hosts: held.hosts.len() as u64,
+            records: held.records.len() as u64,
+        })
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        let (mut disk, mut held) = (self.disk(), self.held.lock().unwrap());
+        if disk.dead {
+            return Err(interrupted("the process is dead"));
+        }
+        held.check(batch)?;
+        if disk.full {
+            return Err(StoreError::NoSpace {
+                path: FOLDER.into(),
+                free: 0,
+                needed: 1,
+            });
+        }
+        let interruption = disk.interruption.take();
+        disk.dead = interruption.is_some();
+        if interruption == Some(Interruption::BeforeWrite) {
+            return Err(interrupted("power lost before the write"));
+        }
+        let frame = Frame::of(batch);
+        disk.append(&frame.encode());
+        match interruption {
+            Some(Interruption::BeforeSync | Interruption::KilledBeforeSync) => {
+                return Err(interrupted("ended before the sync"));
+            }
+            Some(Interruption::SyncFails) => return Err(interrupted("the sync failed")),
+            _ => disk.sync(),
+        }
+        held.apply(&frame);
+        match interruption {
+            Some(_) => Err(interrupted("power lost after the sync")),
+            None => Ok(()),
+        }
+    }
+
+    fn host(&self, key: &HostKey) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.held.lock().unwrap().hosts.get(key).cloned())
+    }
+
+    fn record(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.held.lock().unwrap().records.get(key).cloned())
+    }
+
+    /// Backups are the embedded store's own concern.
+    fn copy_out(&self, _: &mut dyn CopyOut) -> Result<(), StoreError> {
+        Err(StoreError::Copy {
+            what: "the simulated store has no backup".to_owned(),
+        })
+    }
+
+    fn save_seen(&self, seen: &[SeenAt]) -> Result<(), StoreError> {
+        self.disk().write_seen(seen);
+        Ok(())
+    }
+
+    fn load_seen(&self) -> Result<Vec<SeenAt>, StoreError> {
+        Ok(self.disk().seen().to_vec())
+    }
+
+    fn close(&self) -> Result<(), StoreError> {
+        self.disk().sync();
+        Ok(())
+    }
+}

@@ -1,0 +1,298 @@
+//! What the world knows beside the program: who told what, what was acknowledged, what must be.
+//!
+//! Naive on purpose: maps from hosts to what is held, and rules over them. A report whose answer
+//! nobody has seen is neither applied nor refused: [`Fate::Maybe`] is a value, and the disk decides
+//! it after the next crash.
+
+mod durable;
+mod speakers;
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use portolan_census::{Pair, Selection, State};
+use portolan_store::{Decision, RecordKey, Retirement, Snapshot};
+use portolan_wire::digest::Digest;
+use portolan_wire::ids::{EnterpriseProjectId, HostKey};
+use portolan_wire::report::Report;
+
+use crate::broken::{Broken, Rule, must};
+
+pub(crate) use speakers::Moment;
+use speakers::Speakers;
+
+/// One version of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Version {
+    pub(crate) pair: Pair,
+    pub(crate) digest: Digest,
+    pub(crate) enterprise_project: EnterpriseProjectId,
+}
+
+impl Version {
+    pub(crate) fn of(report: &Report) -> Self {
+        Self {
+            pair: Pair {
+                generation: report.generation,
+                sequence: report.sequence,
+            },
+            digest: report.digest(),
+            enterprise_project: report.host.enterprise_project_id.as_str().into(),
+        }
+    }
+}
+
+/// What is known of a report that an agent told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It was sent. It may be applied, or not: it, or a repetition of it, may be under way.
+    Maybe,
+    /// It was applied, and nobody was told so.
+    Applied,
+    /// The server said that it holds it.
+    Acknowledged,
+}
+
+/// The hosts of one server, as they must be.
+#[derive(Default)]
+pub(crate) struct Model {
+    /// By host, pair and agent: the sets that were told, which is one but where machines or lives
+    /// of an agent got at each other's pairs.
+    told: BTreeMap<(HostKey, Pair, String), BTreeMap<Digest, Fate>>,
+    /// What census and disk must hold while the server is up.
+    held: BTreeMap<HostKey, Version>,
+    /// What is durable.
+    durable: BTreeMap<HostKey, Snapshot>,
+    /// Bytes of the journal that `durable` has in it.
+    bytes_seen: usize,
+    /// The newest report of each host that was acknowledged.
+    acknowledged: BTreeMap<HostKey, (Pair, Digest)>,
+    /// Which agents speak for which host.
+    speakers: Speakers,
+    /// Hosts whose removal waits for the committer.
+    retiring: BTreeSet<HostKey>,
+    /// The records beside the hosts, as acknowledged and as durable.
+    records: BTreeMap<RecordKey, Vec<u8>>,
+    durable_records: BTreeMap<RecordKey, Vec<u8>>,
+    /// How many reports were acknowledged.
+    pub(crate) acknowledgements: u64,
+}
+
+/// A report as it waits for the committer.
+pub(crate) struct Waiting {
+    pub(crate) key: HostKey,
+    pub(crate) version: Version,
+    pub(crate) agent_id: String,
+    pub(crate) granted: Selection,
+}
+
+impl Model {
+    /// An agent sends a report. `owns_its_pairs`: no other machine and no life of it before a clock
+    /// went back by days can have used them.
+    pub(crate) fn sent(
+        &mut self,
+        key: &HostKey,
+        report: &Report,
+        owns_its_pairs: bool,
+    ) -> Result<(), Broken> {
+        let version = Version::of(report);
+        let agent_id = report.host.agent_id.clone().unwrap_or_default();
+        let told = self
+            .told
+            .entry((key.clone(), version.pair, agent_id))
+            .or_default();
+        told.entry(version.digest).or_insert(Fate::Maybe);
+        must(
+            told.len() == 1 || !owns_its_pairs,
+            Rule::AgentKeepsItsWord,
+            || format!("{} told two sets under {:?}", key.host, version.pair),
+        )
+    }
+
+    /// The committer decided a report.
+    pub(crate) fn decided(
+        &mut self,
+        waiting: &Waiting,
+        decision: Decision,
+        state: &State,
+        moment: &Moment,
+    ) -> Result<(), Broken> {
+        let Waiting {
+            key,
+            version,
+            granted,
+            ..
+        } = waiting;
+        let held = self.held.get(key);
+        let is_granted = granted.holds(&version.enterprise_project)
+            && held.is_none_or(|held| granted.holds(&held.enterprise_project));
+        must(
+            is_granted != (decision == Decision::NotGranted),
+            Rule::GrantsHold,
+            || format!("{} granted: {is_granted}, and {decision:?}", key.host),
+        )?;
+        let order = held.map_or(Ordering::Greater, |held| version.pair.cmp(&held.pair));
+        let is_same = held.is_some_and(|held| held.digest == version.digest);
+        let is_ordered = match decision {
+            Decision::Accepted { fresh: true } => order.is_gt(),
+            Decision::Accepted { fresh: false } => order.is_eq() && is_same,
+            Decision::Stale => order.is_lt(),
+            Decision::Conflict => order.is_gt() || order.is_eq() && !is_same,
+            Decision::NotGranted => true,
+        };
+        must(is_ordered, Rule::OlderNeverWins, || {
+            format!("{} {version:?} after {held:?} is {decision:?}", key.host)
+        })?;
+        if order.is_gt() {
+            self.speakers.judge(waiting, decision, moment)?;
+        }
+        if decision == (Decision::Accepted { fresh: true }) {
+            self.held.insert(key.clone(), version.clone());
+            self.speakers.speaks(key, &waiting.agent_id, moment.now);
+        }
+        match decision {
+            Decision::Accepted { .. } => self.acknowledge(waiting, state),
+            _ => Ok(()),
+        }
+    }
+
+    /// The committer answers that the server holds a report.
+    fn acknowledge(&mut self, waiting: &Waiting, state: &State) -> Result<(), Broken> {
+        let Waiting {
+            key,
+            version,
+            agent_id,
+            ..
+        } = waiting;
+        self.acknowledgements += 1;
+        let told = self
+            .told
+            .get_mut(&(key.clone(), version.pair, agent_id.clone()));
+        if let Some(fate) = told.and_then(|told| told.get_mut(&version.digest)) {
+            *fate = Fate::Acknowledged;
+        }
+        let newest = (version.pair, version.digest);
+        // A removal in the same batch may have taken it back already.
+        if !self.retiring.contains(key) {
+            let durable = self.durable.get(key).map(|held| (held.pair, held.digest));
+            let visible = state
+                .host(key)
+                .map(|host| (host.facts.pair, host.facts.digest));
+            for (held, how) in [(durable, "durable"), (visible, "visible")] {
+                must(keeps(held, newest), Rule::AcknowledgedIsKept, || {
+                    let pair = version.pair;
+                    format!(
+                        "{} {pair:?} is acknowledged and not {how}: {held:?}",
+                        key.host
+                    )
+                })?;
+            }
+        }
+        let acknowledged = self.acknowledged.entry(key.clone()).or_insert(newest);
+        if acknowledged.0 < newest.0 {
+            *acknowledged = newest;
+        }
+        Ok(())
+    }
+
+    /// An operator asks for the removal of a host.
+    pub(crate) fn retires(&mut self, key: &HostKey) {
+        self.retiring.insert(key.clone());
+    }
+
+    /// The committer removed a host, or did not know it.
+    pub(crate) fn retired(&mut self, key: &HostKey, retirement: Retirement) -> Result<(), Broken> {
+        let was_held = self.held.remove(key).is_some();
+        self.acknowledged.remove(key);
+        self.speakers.forget(key);
+        must(
+            was_held == (retirement == Retirement::Retired),
+            Rule::Works,
+            || {
+                format!(
+                    "{} was held: {was_held}; removing it: {retirement:?}",
+                    key.host
+                )
+            },
+        )
+    }
+
+    /// The committer changed a record.
+    pub(crate) fn changed(&mut self, key: &RecordKey, value: Option<&Vec<u8>>) {
+        match value {
+            Some(value) => self.records.insert(key.clone(), value.clone()),
+            None => self.records.remove(key),
+        };
+    }
+
+    /// All answers of a batch were taken in: what is durable is what they said, and what is shown.
+    pub(crate) fn batch_ends(&mut self, state: &State) -> Result<(), Broken> {
+        self.retiring.clear();
+        must(
+            self.records == self.durable_records,
+            Rule::AcknowledgedIsKept,
+            || {
+                format!(
+                    "records are {:?}, durable are {:?}",
+                    self.records, self.durable_records
+                )
+            },
+        )?;
+        let durable: BTreeMap<_, _> = self.durable_versions();
+        must(durable == self.held, Rule::AcknowledgedIsKept, || {
+            format!("held is {:?}, durable is {durable:?}", self.held)
+        })?;
+        self.is_shown(state)
+    }
+
+    /// The census shows what is held, and nothing else: only a report changes a host, silence does
+    /// not, and neither do failures.
+    pub(crate) fn is_shown(&self, state: &State) -> Result<(), Broken> {
+        let hosts = state
+            .projects()
+            .map(|(_, project)| project.host_count())
+            .sum::<usize>();
+        must(hosts == self.held.len(), Rule::SilenceClosesNothing, || {
+            format!("{hosts} hosts are shown, {} are held", self.held.len())
+        })?;
+        for (key, held) in &self.held {
+            let shown = state.host(key).map(|host| Version {
+                pair: host.facts.pair,
+                digest: host.facts.digest,
+                enterprise_project: host.facts.enterprise_project.clone(),
+            });
+            must(
+                shown.as_ref() == Some(held),
+                Rule::SilenceClosesNothing,
+                || {
+                    format!(
+                        "{} is shown as {shown:?} without a report, held is {held:?}",
+                        key.host
+                    )
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// How many reports were applied without anybody being told so.
+    pub(crate) fn applied_untold(&self) -> u64 {
+        let fates = self.told.values().flat_map(BTreeMap::values);
+        fates.filter(|fate| **fate == Fate::Applied).count() as u64
+    }
+
+    /// The records as they are on the disk.
+    pub(crate) fn durable_records(&self) -> &BTreeMap<RecordKey, Vec<u8>> {
+        &self.durable_records
+    }
+
+    /// The hosts as they are on the disk.
+    pub(crate) fn durable(&self) -> &BTreeMap<HostKey, Snapshot> {
+        &self.durable
+    }
+}
+
+/// Whether `held` is what was acknowledged, or something newer.
+fn keeps(held: Option<(Pair, Digest)>, acknowledged: (Pair, Digest)) -> bool {
+    held.is_some_and(|held| held.0 > acknowledged.0 || held == acknowledged)
+}
