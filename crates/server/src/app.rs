@@ -48,6 +48,11 @@ impl App {
         self.clock.now()
     }
 
+    /// The moment up to which the state is complete that is loaded after this call.
+    pub(crate) fn as_of(&self) -> UnixMicros {
+        self.published.as_of(self.clock.now())
+    }
+
     /// Refuses while the server drains.
     pub(crate) fn serving(&self) -> Result<(), ApiError> {
         if self.draining.load(Ordering::Acquire) {

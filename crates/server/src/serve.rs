@@ -10,8 +10,7 @@ use arc_swap::ArcSwap;
 use portolan_census::Liveness;
 use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use portolan_store::{
-    Clock, Committer, Counters, Handle, Published, Store, StoreError, rebuild, restore_liveness,
-    seen, start,
+    Clock, Committer, Handle, Published, Store, StoreError, rebuild, restore_liveness, seen, start,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -168,12 +167,7 @@ async fn catch_up(
             commit = loaded.commit,
             "the census has caught up"
         );
-        let state = ArcSwap::from_pointee(state);
-        let published = Published {
-            state,
-            liveness,
-            counters: Counters::default(),
-        };
+        let published = Published::new(state, liveness);
         Ok((Arc::new(published), loaded.commit))
     };
     let done: Result<_, StoreError> = tokio::task::spawn_blocking(replay)

@@ -19,6 +19,8 @@ pub struct Counters {
     pub reports_stale: AtomicU64,
     /// Reports of a second agent of a host.
     pub reports_in_conflict: AtomicU64,
+    /// Reports that showed a second agent of a host, whatever became of them.
+    pub identity_conflicts: AtomicU64,
     /// Reports whose enterprise project was not granted.
     pub reports_not_granted: AtomicU64,
     /// Hosts that an operator removed.

@@ -4,15 +4,19 @@
 //! stored set of the same version. A host that was reported anew between the two has another record
 //! hash; it is compared again in the newest published state.
 
+use std::time::{Duration, Instant};
+
 use arc_swap::ArcSwap;
 use portolan_census::{Cells, Counted, Host, Recount, Selection, State};
 use portolan_wire::ids::{HostKey, ProjectId};
 
 use crate::{Snapshot, Store, StoreError, record_hash};
 
-/// How often a host that keeps changing is looked at again. A host reports at most once a second,
-/// and a look takes microseconds.
-const LOOKS_MAX: u32 = 20;
+/// How long the census may lag behind the store: between a batch's sync and its publication there
+/// is the rest of that sync only, but a disk can stall.
+const LAG_MAX: Duration = Duration::from_secs(30);
+/// How long to wait before looking again.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// Recounts the selected part of a project.
 ///
@@ -52,7 +56,8 @@ fn agrees(
     published: &ArcSwap<State>,
     key: &HostKey,
 ) -> Result<bool, StoreError> {
-    for _ in 0..LOOKS_MAX {
+    let until = Instant::now() + LAG_MAX;
+    loop {
         let stored = store.host(key)?;
         let state = published.load();
         match (state.host(key), stored) {
@@ -60,11 +65,11 @@ fn agrees(
             (Some(host), Some(value)) if host.facts.record_hash == record_hash(key, &value) => {
                 return same_set(host, key, &value);
             }
-            // A commit is between its sync and its publication.
-            _ => std::thread::yield_now(),
+            _ if Instant::now() > until => return Ok(false),
+            // A commit is between its write and its publication.
+            _ => std::thread::sleep(LOOK_AGAIN),
         }
     }
-    Ok(false)
 }
 
 fn same_set(host: &Host, key: &HostKey, value: &[u8]) -> Result<bool, StoreError> {

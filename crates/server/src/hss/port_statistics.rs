@@ -35,7 +35,7 @@ pub(crate) async fn port_statistics(
     };
     let asked = PortStatisticsQuery::read(&query)?;
     let start = Start::Offset(asked.offset as usize);
-    let as_of = app.now();
+    let as_of = app.as_of();
     let state = app.state();
     let project = state.project(&project_id);
     let page = project.map(|p| p.page(&selection, &filter(&asked), &page_request(&asked, start)));

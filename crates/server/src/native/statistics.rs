@@ -49,7 +49,7 @@ pub(crate) async fn statistics(
     let asked = PortStatisticsQuery::read(&query)?;
     let cursor = paging::cursor(&query, read_cursor)?;
     let start = cursor.map_or(Start::Offset(asked.offset as usize), Start::After);
-    let as_of = app.now();
+    let as_of = app.as_of();
     let state = app.state();
     let project = state.project(&project_id);
     let page = project

@@ -6,11 +6,10 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use arc_swap::ArcSwap;
 use portolan_census::{Liveness, Selection, State};
 use portolan_store::{
-    Clock, Committer, Counters, Decision, Prepared, Published, RecordChange, RecordKey, Retirement,
-    Store, StoreError, Submission, rebuild, restore_liveness, seen,
+    Clock, Committer, Decision, Prepared, Published, RecordChange, RecordKey, Retirement, Store,
+    StoreError, Submission, rebuild, restore_liveness, seen,
 };
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
@@ -109,11 +108,7 @@ impl Process {
         let (state, loaded) = rebuild(&*store, |_| {})?;
         let liveness = Liveness::new(clock.now_s());
         restore_liveness(&*store, &state, &liveness, clock.now_s())?;
-        let published = Arc::new(Published {
-            state: ArcSwap::from_pointee(state),
-            liveness,
-            counters: Counters::default(),
-        });
+        let published = Arc::new(Published::new(state, liveness));
         let committer = Committer::new(
             Arc::clone(&store) as Arc<dyn Store>,
             Arc::clone(clock) as Arc<dyn Clock>,

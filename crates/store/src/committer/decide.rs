@@ -133,10 +133,23 @@ pub(super) fn decide(held: Option<&Host>, report: &Prepared, now: UnixMicros) ->
 /// Whether the agent that another one took over from is back while that other one still speaks: a
 /// take-over goes one way, so two that alternate are two machines with one id.
 fn alternates(held: &Host, report: &Prepared, now: UnixMicros) -> bool {
-    let agents = held.facts.agents;
-    if report.agent == 0 || report.agent == agents.current || report.agent != agents.previous {
-        return false;
-    }
+    report.agent == held.facts.agents.previous && is_another(held, report) && speaks(held, now)
+}
+
+/// Whether an older report shows a second agent beside the one that speaks. By its pair it is
+/// stale, and is answered so; the host is shown as spoken for by two all the same.
+pub(super) fn speaks_beside(held: &Host, report: &Prepared, now: UnixMicros) -> bool {
+    let granted = report.granted.holds(&held.facts.enterprise_project);
+    let older = report.pair < held.facts.pair;
+    granted && older && is_another(held, report) && speaks(held, now)
+}
+
+fn is_another(held: &Host, report: &Prepared) -> bool {
+    report.agent != 0 && report.agent != held.facts.agents.current
+}
+
+/// Whether the host's agent was heard within three of its intervals.
+fn speaks(held: &Host, now: UnixMicros) -> bool {
     // Its last report counts beside what was heard: hearing follows a batch, and that report may
     // stand in this very one.
     let (_, heard_s) = held.freshness();

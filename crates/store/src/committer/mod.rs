@@ -10,34 +10,24 @@
 
 mod batch;
 mod decide;
+mod published;
 mod queue;
 mod round;
 mod thread;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use portolan_census::{Liveness, Selection, State};
+use portolan_census::{Selection, State};
 use portolan_wire::ids::HostKey;
 
 pub use decide::{Decision, Prepared, Retirement};
+pub use published::Published;
 pub use queue::{Queue, QueueFull, Submission};
 pub use thread::{Handle, start};
 
 use crate::committer::round::Round;
 use crate::record::RecordChange;
 use crate::{Clock, Counters, Store, StoreError};
-
-/// What the committer shares with readers: the published view, and who was heard when.
-#[derive(Debug)]
-pub struct Published {
-    /// The newest durable state.
-    pub state: ArcSwap<State>,
-    /// Which hosts are fresh.
-    pub liveness: Liveness,
-    /// What has been counted since the start.
-    pub counters: Counters,
-}
 
 /// The committer's logic, without its thread: the same calls give the same answers.
 pub struct Committer {
@@ -119,6 +109,8 @@ impl Committer {
         &mut self,
         decide: impl FnOnce(&mut Round<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        // IMPORTANT: before the moment that its commits get; see `Published::as_of`.
+        self.published.open_round(self.clock.now());
         let now = self.clock.now();
         let mut round = Round::new(&*self.store, &mut self.working, now);
         let decided = decide(&mut round);
@@ -143,6 +135,7 @@ impl Committer {
                 self.working = State::clone(&self.published.state.load());
             }
         }
+        self.published.close_round();
         made
     }
 }

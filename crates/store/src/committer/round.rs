@@ -27,9 +27,18 @@ pub(super) struct Round<'a> {
 /// What there is to tell and to count once the round is durable.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    decided: Vec<(HostKey, Decision)>,
+    decided: Vec<Decided>,
     retired: Vec<Arc<Host>>,
     records_changed: u64,
+}
+
+/// What became of one report.
+#[derive(Debug)]
+struct Decided {
+    key: HostKey,
+    decision: Decision,
+    /// Whether it shows that two agents speak for the host.
+    two_speak: bool,
 }
 
 impl<'a> Round<'a> {
@@ -56,6 +65,8 @@ impl<'a> Round<'a> {
         let key = report.key.clone();
         let held = self.working.host(&key);
         let decision = decide::decide(held.map(|host| &**host), &report, self.now);
+        let two_speak = decision == Decision::Conflict
+            || held.is_some_and(|held| decide::speaks_beside(held, &report, self.now));
         if let Decision::Accepted { fresh: true } = decision {
             let held = held.map(|host| &host.facts);
             let (facts, write) = batch::version(report, held, self.now)?;
@@ -66,7 +77,11 @@ impl<'a> Round<'a> {
             };
             self.working.apply(Commit::Put(commit));
         }
-        self.outcome.decided.push((key, decision));
+        self.outcome.decided.push(Decided {
+            key,
+            decision,
+            two_speak,
+        });
         Ok(decision)
     }
 
@@ -115,18 +130,21 @@ impl Outcome {
         for host in &self.retired {
             liveness.forget(host);
         }
-        for (key, decision) in &self.decided {
-            counters.decided(decision);
+        for decided in &self.decided {
+            counters.decided(&decided.decision);
+            let key = &decided.key;
             let Some(project) = state.project(key.project.as_str()) else {
                 continue;
             };
             let Some(host) = project.host(key.host.as_str()) else {
                 continue;
             };
-            match decision {
-                Decision::Accepted { .. } => liveness.heard(project, host, now_s, now_s),
-                Decision::Conflict => liveness.conflict(host, now_s),
-                Decision::Stale | Decision::NotGranted => {}
+            if let Decision::Accepted { .. } = decided.decision {
+                liveness.heard(project, host, now_s, now_s);
+            }
+            if decided.two_speak {
+                Counters::add(&counters.identity_conflicts, 1);
+                liveness.conflict(host, now_s);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The committer's thread: takes what waits, commits it, answers.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -25,7 +26,7 @@ impl Handle {
 }
 
 /// Starts the thread. `on_fatal` is called once, after the waiting requests were answered, when a
-/// write or a sync failed: the process must end then, and the thread takes no more.
+/// write or a sync failed, or when the thread panicked: the process must end then, and the thread takes no more.
 ///
 /// # Errors
 /// The thread cannot be started.
@@ -38,28 +39,39 @@ pub fn start(
     let waiting = Arc::clone(&bytes);
     let thread = std::thread::Builder::new()
         .name("committer".into())
-        .spawn(move || run(committer, &receiver, &waiting, on_fatal))?;
+        .spawn(move || {
+            // Nothing of the committer is used after a panic.
+            let run = AssertUnwindSafe(|| run(committer, receiver, &waiting));
+            match catch_unwind(run) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => on_fatal(error),
+                Err(_) => {
+                    let what = "the committer's thread panicked".into();
+                    on_fatal(Arc::new(StoreError::Write { what }));
+                }
+            }
+        })?;
     Ok((Queue { sender, bytes }, Handle { thread }))
 }
 
+/// Until every queue is dropped, or the store has failed for good.
 fn run(
     mut committer: Committer,
-    receiver: &Receiver<Submission>,
+    receiver: Receiver<Submission>,
     waiting: &AtomicUsize,
-    on_fatal: impl FnOnce(Arc<StoreError>),
-) {
+) -> Result<(), Arc<StoreError>> {
     while let Ok(first) = receiver.recv() {
-        let submissions = take_what_waits(first, receiver);
+        let submissions = take_what_waits(first, &receiver);
         let bytes = submissions.iter().map(|submission| submission.bytes).sum();
         let outcome = committer.serve(submissions);
         waiting.fetch_sub(bytes, Ordering::AcqRel);
         if let Err(error) = outcome
             && error.is_fatal()
         {
-            on_fatal(error);
-            return;
+            return Err(error);
         }
     }
+    Ok(())
 }
 
 fn take_what_waits(first: Submission, receiver: &Receiver<Submission>) -> Vec<Submission> {

@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use arc_swap::ArcSwap;
 use portolan_census::{
     Filter, Host, HostFacts, Liveness, Page, PageRequest, Selection, Start, State,
 };
 use portolan_store::{
-    Batch, Clock, Committer, CopyOut, Counters, Decision, EachEntry, Entry, Loaded, Prepared,
-    Published, RecordChange, RecordKey, Retirement, SeenAt, Store, StoreError, Write, rebuild,
-    record_hash,
+    Batch, Clock, Committer, CopyOut, Decision, EachEntry, Entry, Loaded, Prepared, Published,
+    RecordChange, RecordKey, Retirement, SeenAt, Store, StoreError, Write, rebuild, record_hash,
 };
 use portolan_wire::hss::port_statistics::SortDir;
 use portolan_wire::ids::{EnterpriseProjectId, HostKey};
@@ -31,6 +29,7 @@ pub(crate) struct MemoryStore {
     writes: AtomicU64,
     fails: Mutex<Option<StoreError>>,
     held: Mutex<()>,
+    during: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl MemoryStore {
@@ -47,6 +46,11 @@ impl MemoryStore {
     pub(crate) fn put_raw(&self, host: &str, value: &[u8]) {
         let key = host_key(host);
         self.hosts.lock().unwrap().insert(key, value.to_vec());
+    }
+
+    /// Calls `what` in the middle of the next write.
+    pub(crate) fn during_next_commit(&self, what: impl FnOnce() + Send + 'static) {
+        *self.during.lock().unwrap() = Some(Box::new(what));
     }
 
     pub(crate) fn fail_next_commit(&self) {
@@ -100,6 +104,9 @@ impl Store for MemoryStore {
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         let _passed = self.hold();
+        if let Some(during) = self.during.lock().unwrap().take() {
+            during();
+        }
         if let Some(error) = self.fails.lock().unwrap().take() {
             return Err(error);
         }
@@ -175,11 +182,10 @@ impl Bench {
     pub(crate) fn new() -> Self {
         let store = Arc::new(MemoryStore::default());
         let clock = Arc::new(TestClock(AtomicI64::new(1_764_000_000_000_000)));
-        let published = Arc::new(Published {
-            state: ArcSwap::from_pointee(State::default()),
-            liveness: Liveness::new(clock.now_s()),
-            counters: Counters::default(),
-        });
+        let published = Arc::new(Published::new(
+            State::default(),
+            Liveness::new(clock.now_s()),
+        ));
         let committer = Committer::new(
             Arc::clone(&store) as Arc<dyn Store>,
             Arc::clone(&clock) as Arc<dyn Clock>,

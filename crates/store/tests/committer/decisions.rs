@@ -102,6 +102,67 @@ fn two_agents_that_alternate_within_three_intervals_are_a_conflict() {
 }
 
 /// Both were silent for long; that one of them speaks in the same batch is not heard yet.
+/// Its older pair makes it stale; that two agents speak is shown all the same.
+#[test]
+fn an_older_report_of_another_agent_shows_a_clone_while_the_newer_one_speaks() {
+    let mut bench = Bench::new();
+    let by = |agent: &str, generation| {
+        let mut report = report("h", generation, 1, &[22]);
+        report.host.agent_id = Some(agent.into());
+        report.heartbeat_interval_s = Some(10);
+        report
+    };
+    bench.send(by("a", 100));
+    bench.send(by("b", 200));
+    assert!(!bench.host("h").in_conflict(bench.clock.now_s()));
+    bench.clock.advance_s(31);
+    assert_eq!(bench.send(by("a", 100)), Decision::Stale);
+    assert!(
+        !bench.host("h").in_conflict(bench.clock.now_s()),
+        "b has gone silent"
+    );
+    bench.send(by("b", 201));
+    assert_eq!(bench.send(by("a", 100)), Decision::Stale);
+    assert!(bench.host("h").in_conflict(bench.clock.now_s()));
+    assert_eq!(
+        bench.send(by("b", 200)),
+        Decision::Stale,
+        "its own older report is no clone's"
+    );
+    let counters = &bench.published.counters;
+    assert_eq!(
+        counters
+            .identity_conflicts
+            .load(std::sync::atomic::Ordering::SeqCst),
+        1
+    );
+}
+
+/// A commit has its moment before its write and is visible after it: what is told in between must
+/// not promise it.
+#[test]
+fn an_answer_is_never_complete_up_to_a_commit_that_it_lacks() {
+    let mut bench = Bench::new();
+    let (published, clock) = (
+        std::sync::Arc::clone(&bench.published),
+        std::sync::Arc::clone(&bench.clock),
+    );
+    let during = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let told = std::sync::Arc::clone(&during);
+    bench.store.during_next_commit(move || {
+        clock.advance_s(5);
+        let as_of = published.as_of(portolan_store::Clock::now(&*clock));
+        *told.lock().unwrap() = Some((as_of, published.state.load().project("p").is_none()));
+    });
+    bench.send(report("h", 1, 1, &[22]));
+    let (as_of, lacks_it) = during.lock().unwrap().take().unwrap();
+    assert!(lacks_it);
+    assert!(as_of < bench.host("h").facts.at);
+    bench.clock.advance_s(1);
+    let now = portolan_store::Clock::now(&*bench.clock);
+    assert_eq!(bench.published.as_of(now), now.plus_micros(-1));
+}
+
 #[test]
 fn two_agents_that_alternate_within_one_batch_are_a_conflict() {
     let mut bench = Bench::new();

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use arc_swap::ArcSwap;
 use portolan_census::{Liveness, Selection, State};
 use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use portolan_store::{
-    Clock, Committer, Counters, Prepared, Published, Snapshot, Store, rebuild, snapshot_of,
+    Clock, Committer, Prepared, Published, Snapshot, Store, rebuild, snapshot_of,
 };
 use portolan_wire::ids::HostKey;
 use portolan_wire::report::Report;
@@ -50,21 +49,13 @@ proptest! {
     fn a_rebuild_equals_the_live_census_after_every_prefix(reports in reports()) {
         let folder = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(Ticking(AtomicI64::new(1)));
-        let mut published = Arc::new(Published {
-            state: ArcSwap::from_pointee(State::default()),
-            liveness: Liveness::new(0),
-            counters: Counters::default(),
-        });
+        let mut published = Arc::new(Published::new(State::default(), Liveness::new(0)));
         for (place, report) in reports.iter().enumerate() {
             let store = Arc::new(EmbeddedStore::open(folder.path(), EmbeddedOptions::default()).unwrap());
             let (rebuilt, loaded) = rebuild(&*store, |_| {}).unwrap();
             prop_assert_eq!(told(&rebuilt), told(&published.state.load()));
             prop_assert_eq!(loaded.commit, place as u64);
-            published = Arc::new(Published {
-                state: ArcSwap::from_pointee(rebuilt),
-                liveness: Liveness::new(0),
-                counters: Counters::default(),
-            });
+            published = Arc::new(Published::new(rebuilt, Liveness::new(0)));
             let mut committer = Committer::new(
                 Arc::clone(&store) as Arc<dyn Store>,
                 Arc::clone(&clock),

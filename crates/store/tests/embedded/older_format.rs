@@ -12,11 +12,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use portolan_census::{Filter, Liveness, PageRequest, Selection, Start, State};
 use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore, verify};
 use portolan_store::{
-    Clock, Committer, Counters, Decision, Prepared, Published, RecordChange, RecordKey, RecordKind,
+    Clock, Committer, Decision, Prepared, Published, RecordChange, RecordKey, RecordKind,
     Retirement, Snapshot, Store, StoreError, rebuild_all, restore_liveness, seen, snapshot_of,
 };
 use portolan_wire::hss::port_statistics::SortDir;
@@ -147,11 +146,7 @@ fn records() -> BTreeMap<RecordKey, Vec<u8>> {
 /// Six commits: two reports of one host, two bare ones, the records, a removal, one record again.
 fn fill(store: &Arc<EmbeddedStore>) {
     let loaded = rebuild_all(&**store, |_| {}).unwrap().loaded;
-    let published = Arc::new(Published {
-        state: ArcSwap::from_pointee(State::default()),
-        liveness: Liveness::new(0),
-        counters: Counters::default(),
-    });
+    let published = Arc::new(Published::new(State::default(), Liveness::new(0)));
     let shared = Arc::clone(store) as Arc<dyn Store>;
     let mut committer = Committer::new(
         shared,

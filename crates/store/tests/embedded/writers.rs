@@ -12,12 +12,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
-use arc_swap::ArcSwap;
 use portolan_census::{Liveness, Selection, State};
 use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use portolan_store::{
-    Committer, Counters, Decision, Prepared, Published, Queue, Rebuilt, RecordChange, Retirement,
-    Store, Submission, SystemClock, rebuild_all, recount, snapshot_of, start,
+    Committer, Decision, Prepared, Published, Queue, Rebuilt, RecordChange, Retirement, Store,
+    Submission, SystemClock, rebuild_all, recount, snapshot_of, start,
 };
 use portolan_wire::ids::HostKey;
 use portolan_wire::open_port::{OpenPort, Transport};
@@ -115,11 +114,10 @@ struct Opened {
 fn open(folder: &Path) -> Opened {
     let store = Arc::new(EmbeddedStore::open(folder, options()).unwrap());
     let rebuilt = rebuild_all(&*store, |_| {}).unwrap();
-    let published = Arc::new(Published {
-        state: ArcSwap::from_pointee(State::clone(&rebuilt.state)),
-        liveness: Liveness::new(0),
-        counters: Counters::default(),
-    });
+    let published = Arc::new(Published::new(
+        State::clone(&rebuilt.state),
+        Liveness::new(0),
+    ));
     Opened {
         store,
         published,
