@@ -8,6 +8,7 @@ use portolan_census::State;
 use portolan_store::{Clock, Published, Queue, Store};
 use portolan_wire::error::ErrorCode;
 use portolan_wire::time::UnixMicros;
+use tokio::sync::Semaphore;
 
 use crate::credentials::Credentials;
 use crate::error::ApiError;
@@ -34,6 +35,8 @@ pub(crate) struct App {
     pub(crate) request_ids: RequestIds,
     pub(crate) room: Room,
     pub(crate) draining: AtomicBool,
+    /// Turns for requests that read from the store; see [`App::reading`].
+    pub(crate) reads: Arc<Semaphore>,
     /// Recounts read the whole store: one at a time.
     pub(crate) recounting: tokio::sync::Mutex<()>,
 }
@@ -51,6 +54,25 @@ impl App {
     /// The moment up to which the state is complete that is loaded after this call.
     pub(crate) fn as_of(&self) -> UnixMicros {
         self.published.as_of(self.clock.now())
+    }
+
+    /// Lets `work` read from the store, where it blocks nobody else: a page of hosts is up to 200
+    /// reads, and a thread that waits for the disk answers no other connection.
+    pub(crate) async fn reading<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let app = Arc::clone(self);
+        // The semaphore is never closed, so a turn always comes. It goes with the work, which goes
+        // on when the client goes away.
+        let turn = Arc::clone(&self.reads).acquire_owned().await;
+        let work = move || {
+            let done = work(&app);
+            drop(turn);
+            done
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        done.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?
     }
 
     /// Refuses while the server drains.

@@ -12,8 +12,9 @@ use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use portolan_store::{
     Clock, Committer, Handle, Published, Store, StoreError, rebuild, restore_liveness, seen, start,
 };
+use portolan_wire::caps;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::accept::{accept, stopped};
@@ -126,6 +127,7 @@ pub async fn serve(
         request_ids: RequestIds::new().map_err(|e| system("the request ids", &e))?,
         room: Room::default(),
         draining: AtomicBool::new(false),
+        reads: Arc::new(Semaphore::new(caps::STORE_READS_MAX)),
         recounting: tokio::sync::Mutex::new(()),
     });
     let (stop, stop_seen) = watch::channel(false);

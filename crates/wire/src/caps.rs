@@ -103,6 +103,8 @@ pub const BACKUP_VALUE_BYTES_MAX: usize = 128 << 20;
 /// Longest time that the receiver of a backup may take for the next 64 KiB, in seconds: the store
 /// keeps what it has replaced for as long as a backup is under way.
 pub const BACKUP_STALL_S_MAX: u64 = 60;
+/// Most requests that read from the store at once; others wait for their turn.
+pub const STORE_READS_MAX: usize = 8;
 /// Most connections the server holds open.
 pub const CONNECTIONS_MAX: usize = 4_096;
 /// Most bytes of one request's head.

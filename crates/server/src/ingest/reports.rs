@@ -104,6 +104,23 @@ async fn commit(
     } else {
         submit(app, ready).await?
     };
+    let needs_what_is_held =
+        |decision: &Decision| matches!(decision, Decision::Stale | Decision::Conflict);
+    if !decisions.iter().any(needs_what_is_held) {
+        return results(app, granted, waiting, decisions);
+    }
+    let granted = granted.clone();
+    app.reading(move |app| results(app, &granted, waiting, decisions))
+        .await
+}
+
+/// Decisions and faults together, in the order that the reports were sent.
+fn results(
+    app: &App,
+    granted: &Selection,
+    waiting: Vec<Result<Sent, Fault>>,
+    decisions: Vec<Decision>,
+) -> Result<Vec<ReportResult>, ApiError> {
     let mut decisions = decisions.into_iter();
     let mut results = Vec::with_capacity(waiting.len());
     for (index, item) in waiting.into_iter().enumerate() {

@@ -54,7 +54,18 @@ pub(crate) async fn assets(
             given: port,
         })?;
     let asked = AssetFilter::read(&query)?;
-    let mut rows = rows(&app, &project_id, &selection, port, asked);
+    let page = move |app: &App| {
+        let rows = rows(app, &project_id, &selection, port, asked);
+        Ok(asset_list(rows, after, limit))
+    };
+    json(&app.reading(page).await?)
+}
+
+fn asset_list(
+    mut rows: Vec<AssetRow>,
+    after: Option<(String, &'static str)>,
+    limit: usize,
+) -> AssetList {
     let total_num = rows.len() as u64;
     rows.sort_unstable();
     let from = after.map_or(0, |after| {
@@ -63,11 +74,11 @@ pub(crate) async fn assets(
     let more = rows.len() - from > limit;
     let data_list: Vec<AssetRow> = rows.into_iter().skip(from).take(limit).collect();
     let next_cursor = data_list.last().filter(|_| more).map(cursor_of);
-    json(&AssetList {
+    AssetList {
         total_num,
         data_list,
         next_cursor,
-    })
+    }
 }
 
 /// The cursor of a row. It is compared in its parts: as one text it would not order as the rows do,

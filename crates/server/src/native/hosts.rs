@@ -80,17 +80,38 @@ pub(crate) async fn hosts(
     let selection = paging::selection(&query, &caller)?;
     let limit = paging::limit(&query)?;
     let after = paging::cursor(&query, |text| Some(text.to_owned()))?;
+    let page = move |app: &App| {
+        host_list(
+            app,
+            &project_id,
+            caller.granted(),
+            &selection,
+            after.as_deref(),
+            limit,
+        )
+    };
+    json(&app.reading(page).await?)
+}
+
+fn host_list(
+    app: &App,
+    project_id: &str,
+    granted: &Selection,
+    selection: &Selection,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<HostList, ApiError> {
     let state = app.state();
-    let Some(project) = state.project(&project_id) else {
-        return json(&HostList {
+    let Some(project) = state.project(project_id) else {
+        return Ok(HostList {
             total_num: 0,
             data_list: Vec::new(),
             next_cursor: None,
         });
     };
-    let total_num = project.hosts_in(&selection);
+    let total_num = project.hosts_in(selection);
     let mut matching = project
-        .hosts_after(after.as_deref())
+        .hosts_after(after)
         .filter(|host| selection.holds(&host.facts.enterprise_project));
     let page: Vec<&Arc<Host>> = matching.by_ref().take(limit).collect();
     let next_cursor = match (page.last(), matching.next()) {
@@ -100,9 +121,9 @@ pub(crate) async fn hosts(
     let mut data_list = Vec::with_capacity(page.len());
     for host in page {
         // A host that was removed or moved away since the view was published is not told of.
-        data_list.extend(read(&app, &project_id, caller.granted(), host)?.map(|(row, _)| row));
+        data_list.extend(read(app, project_id, granted, host)?.map(|(row, _)| row));
     }
-    json(&HostList {
+    Ok(HostList {
         total_num,
         data_list,
         next_cursor,
@@ -115,15 +136,24 @@ pub(crate) async fn host(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let page = move |app: &App| host_page(app, &project_id, &host_id, caller.granted());
+    json(&app.reading(page).await?)
+}
+
+fn host_page(
+    app: &App,
+    project_id: &str,
+    host_id: &str,
+    granted: &Selection,
+) -> Result<HostPage, ApiError> {
     let state = app.state();
     let host = state
-        .project(&project_id)
-        .and_then(|project| project.host(&host_id))
-        .filter(|host| caller.granted().holds(&host.facts.enterprise_project))
+        .project(project_id)
+        .and_then(|project| project.host(host_id))
+        .filter(|host| granted.holds(&host.facts.enterprise_project))
         .ok_or_else(paging::no_such_host)?;
-    let (row, snapshot) =
-        read(&app, &project_id, caller.granted(), host)?.ok_or_else(paging::no_such_host)?;
-    json(&HostPage {
+    let (row, snapshot) = read(app, project_id, granted, host)?.ok_or_else(paging::no_such_host)?;
+    Ok(HostPage {
         row,
         host_ips: snapshot.host.host_ips,
         os_type: snapshot.host.os_type,

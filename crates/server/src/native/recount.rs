@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_census::{Difference, Recount, Selection};
-use portolan_store::{StoreError, recount as recount_store};
+use portolan_store::recount as recount_store;
 use portolan_wire::error::ErrorCode;
 use portolan_wire::ids::ProjectId;
 use serde_json::{Value, json as object};
@@ -23,10 +23,6 @@ pub(crate) async fn recount(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
-    let _one_at_a_time = app
-        .recounting
-        .try_lock()
-        .map_err(|_| ApiError::new(ErrorCode::QueueFull, "another recount is running"))?;
     let found = count(
         Arc::clone(&app),
         project_id.into(),
@@ -49,11 +45,17 @@ async fn count(
     project: ProjectId,
     selection: Selection,
 ) -> Result<Recount, ApiError> {
-    let work = move || recount_store(&*app.store, &app.published.state, &project, &selection);
-    let done: Result<Recount, StoreError> = tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
-    done.map_err(|error| store_failed(&error))
+    let work = move || {
+        // Taken by the work, which goes on when the client goes away.
+        let _one_at_a_time = app
+            .recounting
+            .try_lock()
+            .map_err(|_| ApiError::new(ErrorCode::QueueFull, "another recount is running"))?;
+        recount_store(&*app.store, &app.published.state, &project, &selection)
+            .map_err(|error| store_failed(&error))
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?
 }
 
 fn told(difference: &Difference) -> Value {
