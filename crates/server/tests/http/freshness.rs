@@ -104,12 +104,12 @@ fn an_answer_tells_the_moment_up_to_which_it_is_complete() {
             .unwrap()
             .to_owned()
     };
-    assert_eq!(told(), "2026-11-24T02:13:00Z");
+    assert_eq!(told(), "2026-11-24T02:12:59.999999Z");
     app.clock.advance_s(3_601);
-    assert_eq!(told(), "2026-11-24T03:13:01Z");
+    assert_eq!(told(), "2026-11-24T03:13:00.999999Z");
     assert_eq!(
         app.native(&reader, "/statistics").ok()["as_of"],
-        "2026-11-24T03:13:01Z"
+        "2026-11-24T03:13:00.999999Z"
     );
 }
 

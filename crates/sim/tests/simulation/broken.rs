@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The rules, as design and brief number them.
+/// The rules; invariants are numbered as in the design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
     /// Invariant 1: nothing is acknowledged before it is durable, no acknowledged report is lost.

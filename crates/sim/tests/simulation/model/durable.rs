@@ -135,6 +135,13 @@ impl Model {
                 )
             })?;
         }
+        // The batch may have removed a host and taken it anew, under an older pair.
+        let Self {
+            acknowledged,
+            retiring,
+            ..
+        } = self;
+        acknowledged.retain(|key, _| !retiring.contains(key));
         self.held = self.durable_versions();
         self.records = self.durable_records.clone();
         self.batch_ends(state)

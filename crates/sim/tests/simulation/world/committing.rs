@@ -7,7 +7,7 @@ use portolan_census::Pair;
 use portolan_store::{Decision, StoreError};
 use portolan_wire::error::ErrorCode;
 
-use crate::broken::{Broken, Rule};
+use crate::broken::{Broken, Rule, must};
 use crate::checks::check;
 use crate::disk::Interruption;
 use crate::ingest::{Answer, answer};
@@ -164,6 +164,15 @@ impl World {
         let Some(process) = &self.server else {
             return Ok(());
         };
+        if decision == Decision::Conflict {
+            let state = process.published.state.load();
+            let host = state.host(&of.waiting.key);
+            // Another job of the batch may have removed it since.
+            let is_flagged = host.is_none_or(|host| host.in_conflict(process.now_s()));
+            must(is_flagged, Rule::CloneIsTold, || {
+                format!("node {node} is not flagged")
+            })?;
+        }
         let answer = answer(&of.waiting, decision, &*process.store)
             .map_err(|error| Broken::new(Rule::Works, error.to_string()))?;
         self.reply(of.asker, answer);

@@ -284,7 +284,9 @@ fn is_like(stored: &Snapshot, node: &Node) -> bool {
     if !node.owns_its_pairs {
         let digest = node.real.look(0).digest();
         let agent_id = node.real.truth().host.agent_id;
-        return (&stored.host.agent_id, stored.digest) == (&agent_id, digest);
+        let is_held = (&stored.host.agent_id, stored.digest) == (&agent_id, digest);
+        let is_told = node.agent.as_ref().is_some_and(|agent| agent.is_told_held);
+        return is_held && (is_told || node.is_clone);
     }
     let Truth {
         host,
