@@ -3,7 +3,8 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,16 +16,26 @@ use portolan_store::SystemClock;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::EXIT_USAGE;
 use crate::cli::{self, Output, Server};
 use crate::client::Client;
 use crate::output;
 use crate::signals::{Asked, Signals};
 
 const PROJECT: &str = "demo";
+/// Rows asked for at once.
+const PAGE: usize = 200;
 /// How long the first report may take: it is durable within milliseconds on any sound disk.
 const FIRST_REPORT: Duration = Duration::from_secs(60);
 
 pub(crate) fn demo(arguments: &cli::Demo) -> anyhow::Result<ExitCode> {
+    if !arguments.listen.ip().is_loopback() {
+        output::say(&format!(
+            "portolan demo: --listen must be an address of loopback, got {}: the demo speaks plain HTTP",
+            arguments.listen
+        ));
+        return Ok(ExitCode::from(EXIT_USAGE));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -39,12 +50,12 @@ pub(crate) fn demo(arguments: &cli::Demo) -> anyhow::Result<ExitCode> {
     let mut running = runtime.block_on(server(arguments.listen, &folder, &token))?;
     let address = running.local_addr();
     let agent = Agent::start(address, &folder, &token)?;
-    let answered = answer(address, &token);
+    let answered = runtime.block_on(until_answered(&agent, &mut signals, address, &token));
     let ended = match answered {
-        Ok(()) if !arguments.once => {
+        Ok(true) if !arguments.once => {
             runtime.block_on(stay(&mut running, &mut signals, address, &token))
         }
-        other => other,
+        other => other.map(|_| ()),
     };
     let agent_ended = agent.end();
     let stopped = runtime
@@ -69,10 +80,13 @@ async fn server(listen: SocketAddr, folder: &TempDir, token: &str) -> anyhow::Re
 }
 
 /// The agent's thread.
+#[derive(Clone)]
 struct Agent {
     stop: Stop,
-    thread: JoinHandle<Result<(), portolan_agent::RunError>>,
+    thread: Arc<Mutex<Option<AgentThread>>>,
 }
+
+type AgentThread = JoinHandle<Result<(), portolan_agent::RunError>>;
 
 impl Agent {
     fn start(server: SocketAddr, folder: &TempDir, token: &str) -> anyhow::Result<Self> {
@@ -92,39 +106,109 @@ impl Agent {
             .name("agent".into())
             .spawn(move || portolan_agent::run(&config, &agents_stop))
             .context("cannot start the agent's thread")?;
+        let thread = Arc::new(Mutex::new(Some(thread)));
         Ok(Self { stop, thread })
     }
 
-    fn end(self) -> anyhow::Result<()> {
+    fn has_ended(&self) -> bool {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    fn end(&self) -> anyhow::Result<()> {
         self.stop.stop();
-        match self.thread.join() {
-            Ok(ended) => Ok(ended?),
-            Err(_) => bail!("the agent's thread panicked"),
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        match thread.map(JoinHandle::join) {
+            Some(Ok(ended)) => Ok(ended?),
+            Some(Err(_)) => bail!("the agent's thread panicked"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Prints the answer, unless it is told to end before there is one; says whether it was printed.
+async fn until_answered(
+    agent: &Agent,
+    signals: &mut Signals,
+    address: SocketAddr,
+    token: &str,
+) -> anyhow::Result<bool> {
+    let (agent, token) = (agent.clone(), token.to_owned());
+    let ended = Arc::new(AtomicBool::new(false));
+    let told_to_end = Arc::clone(&ended);
+    let answering =
+        tokio::task::spawn_blocking(move || answer(&agent, address, &token, &told_to_end));
+    let mut answering = std::pin::pin!(answering);
+    loop {
+        tokio::select! {
+            answered = &mut answering => return answered?.map(|()| true),
+            asked = signals.next() => if asked == Asked::End {
+                ended.store(true, Ordering::Release);
+                return Ok(false);
+            }
         }
     }
 }
 
 /// Waits for the first report, asks the question, and prints the answer.
-fn answer(address: SocketAddr, token: &str) -> anyhow::Result<()> {
+fn answer(
+    agent: &Agent,
+    address: SocketAddr,
+    token: &str,
+    told_to_end: &AtomicBool,
+) -> anyhow::Result<()> {
     let client = Client::new(&Server {
         server: format!("http://{address}"),
         token: token.into(),
         project: Some(PROJECT.into()),
         output: Output::Json,
     })?;
-    let host = first_host(&client)?;
+    let Some(host) = first_host(&client, agent, told_to_end)? else {
+        return Ok(());
+    };
     tell_what_was_not_seen(&host);
-    let target = format!("/v5/{PROJECT}/asset/port/statistics?category=host&limit=200");
+    let target = format!("/v5/{PROJECT}/asset/port/statistics?category=host&limit={PAGE}");
     output::say(&format!("GET http://{address}{target}"));
-    output::json(&client.get(&format!("http://{address}{target}"))?)
+    output::json(&whole_answer(
+        &client,
+        &format!("http://{address}{target}"),
+    )?)
 }
 
-fn first_host(client: &Client) -> anyhow::Result<Value> {
+/// All pages as one answer: `total_num` is the number of its rows.
+fn whole_answer(client: &Client, url: &str) -> anyhow::Result<Value> {
+    let mut whole = client.get(url)?;
+    for offset in (PAGE..).step_by(PAGE) {
+        let page = client.get(&format!("{url}&offset={offset}"))?;
+        let Some(Value::Array(rows)) = page.get("data_list") else {
+            break;
+        };
+        match whole.get_mut("data_list") {
+            Some(Value::Array(all)) if !rows.is_empty() => all.extend_from_slice(rows),
+            _ => break,
+        }
+    }
+    Ok(whole)
+}
+
+/// The agent's host, once it has reported; `None` if it was told to end before.
+fn first_host(
+    client: &Client,
+    agent: &Agent,
+    told_to_end: &AtomicBool,
+) -> anyhow::Result<Option<Value>> {
     let until = Instant::now() + FIRST_REPORT;
-    loop {
+    while !told_to_end.load(Ordering::Acquire) {
         let hosts = client.read_all("/hosts", &[])?;
         if let Some(host) = hosts.into_iter().next() {
-            return Ok(host);
+            return Ok(Some(host));
+        }
+        if agent.has_ended() {
+            bail!("the agent has ended");
         }
         if Instant::now() > until {
             bail!(
@@ -134,6 +218,7 @@ fn first_host(client: &Client) -> anyhow::Result<Value> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+    Ok(None)
 }
 
 fn tell_what_was_not_seen(host: &Value) {
@@ -155,13 +240,18 @@ fn tell_what_was_not_seen(host: &Value) {
     if skipped == 0 && unattributed == 0 {
         return;
     }
+    let mut what = Vec::new();
+    if skipped > 0 {
+        what.push(format!("{skipped} other network namespaces"));
+    }
+    if unattributed > 0 {
+        what.push(format!("the programs of {unattributed} sockets"));
+    }
     let needed = match host.pointer("/coverage/privileged") {
-        Some(Value::Bool(true)) => "this process has every privilege that could help",
+        Some(Value::Bool(true)) => "`portolan scan` says why",
         _ => "root, or CAP_SYS_ADMIN, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, would see them",
     };
-    output::say(&format!(
-        "Not seen: {skipped} other network namespaces and the programs of {unattributed} sockets; {needed}."
-    ));
+    output::say(&format!("Not seen: {}; {needed}.", what.join(" and ")));
 }
 
 async fn stay(

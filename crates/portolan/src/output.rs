@@ -22,11 +22,28 @@ pub(crate) fn data(text: &str) -> io::Result<()> {
     }
 }
 
-/// Writes a JSON document.
+/// Writes a JSON document. What could steer a terminal stands in it as an escape of JSON.
 pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    let mut text = serde_json::to_string_pretty(value)?;
-    text.push('\n');
-    Ok(data(&text)?)
+    let text = serde_json::to_string_pretty(value)?;
+    Ok(data(&json_visible(&text))?)
+}
+
+fn json_visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        if c == '\n' || is_harmless(c) {
+            visible.push(c);
+        } else {
+            // Such characters stand in strings only, where this is the same character.
+            visible.extend(
+                c.encode_utf16(&mut [0; 2])
+                    .iter()
+                    .map(|unit| format!("\\u{unit:04x}")),
+            );
+        }
+    }
+    visible.push('\n');
+    visible
 }
 
 /// Rows of text under a head, for [`table`](Self::table) or [`csv`](Self::csv).
@@ -93,26 +110,37 @@ impl Rows {
 
 /// Paths and names come from other people's machines: nothing in them may steer the terminal.
 pub(crate) fn visible(cell: &str) -> String {
-    let harmless = |c: char| {
-        !c.is_control()
-            && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    cell.chars()
-        .flat_map(|c| {
-            if harmless(c) {
-                vec![c]
-            } else {
-                c.escape_default().collect()
-            }
-        })
-        .collect()
+    let mut visible = String::with_capacity(cell.len());
+    for c in cell.chars() {
+        if is_harmless(c) {
+            visible.push(c);
+        } else {
+            visible.extend(c.escape_default());
+        }
+    }
+    visible
 }
 
+/// Whether a character is neither a control character nor one that is invisible, breaks the line
+/// or turns the direction of what follows.
+fn is_harmless(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A cell of CSV. A spreadsheet takes what begins like a formula for one: an apostrophe in front
+/// makes it text.
 fn quoted(cell: &str) -> String {
-    if cell.contains(['"', ',', '\r', '\n']) {
+    let cell = visible(cell);
+    let cell = if cell.starts_with(['=', '+', '-', '@']) {
+        format!("'{cell}")
+    } else {
+        cell
+    };
+    if cell.contains(['"', ',']) {
         format!("\"{}\"", cell.replace('"', "\"\""))
     } else {
-        cell.to_owned()
+        cell
     }
 }
 
@@ -141,9 +169,26 @@ mod tests {
     }
 
     #[test]
-    fn csv_quotes_what_needs_it() {
+    fn csv_quotes_what_needs_it_and_holds_no_formula() {
         let mut rows = Rows::new(&["path"]);
-        rows.push(vec!["/a \"b\",c".into()]);
-        assert_eq!(rows.csv(), "path\r\n\"/a \"\"b\"\",c\"\r\n");
+        for cell in ["/a \"b\",c", "=HYPERLINK(\"x\")", "-1", "/a\u{1b}[0m\nb"] {
+            rows.push(vec![cell.into()]);
+        }
+        let expected = "path\r\n\"/a \"\"b\"\",c\"\r\n\"'=HYPERLINK(\"\"x\"\")\"\r\n'-1\r\n/a\\u{1b}[0m\\nb\r\n";
+        assert_eq!(rows.csv(), expected);
+    }
+
+    #[test]
+    fn json_stays_the_same_document_and_steers_nothing() {
+        let value = serde_json::json!({"path": "/a\u{202e}\u{9b}b\u{1b}", "ok": "é中"});
+        let text = json_visible(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(
+            text.contains("\\u202e\\u009bb\\u001b") && text.contains("é中"),
+            "{text}"
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+            value
+        );
     }
 }
