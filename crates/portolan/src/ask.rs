@@ -99,7 +99,12 @@ pub(crate) fn recount(arguments: &Recount) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn write(form: Output, head: &[&'static str], list: Vec<Value>) -> anyhow::Result<ExitCode> {
+/// Writes a list in the form that was asked for.
+pub(crate) fn write(
+    form: Output,
+    head: &[&'static str],
+    list: Vec<Value>,
+) -> anyhow::Result<ExitCode> {
     if form == Output::Json {
         output::json(&list)?;
         return Ok(ExitCode::SUCCESS);

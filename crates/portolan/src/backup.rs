@@ -76,6 +76,7 @@ fn receive(arguments: &Backup, part: &Path) -> anyhow::Result<()> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
+        .tls_config(crate::client::tls(server, arguments.ca_file.as_deref())?)
         .timeout_recv_response(Some(BEGIN))
         .build()
         .into();

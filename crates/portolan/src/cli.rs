@@ -35,6 +35,14 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Make a store of a backup, for a server to be started on
     Restore(Restore),
+    /// Make, list and revoke tokens
+    Token(Tokens),
+    /// Make, list and revoke access keys, for clients that sign requests
+    AccessKey(AccessKeys),
+    /// Make, list and revoke users, who sign in with a password
+    User(Users),
+    /// Look through the audit log of a server
+    Audit(AuditCommand),
 }
 
 #[derive(Debug, Args)]
@@ -64,6 +72,16 @@ pub(crate) struct Serve {
     /// Allow plain HTTP on an address that is not loopback
     #[arg(long, env = "PORTOLAN_INSECURE_HTTP")]
     pub(crate) insecure_http: bool,
+    /// The certificate, and those between it and its CA, in PEM form; read again on SIGHUP
+    #[arg(long, env = "PORTOLAN_TLS_CERT")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The certificate's private key in PEM form; read again on SIGHUP
+    #[arg(long, env = "PORTOLAN_TLS_KEY")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// The key that secret keys are encrypted under [default: secret-key in the data folder]; made if
+    /// it is missing
+    #[arg(long, env = "PORTOLAN_SECRET_KEY_FILE")]
+    pub(crate) secret_key_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -85,7 +103,7 @@ pub(crate) struct Scan {
 }
 
 /// Which server, and as whom.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Server {
     /// The server's address
     #[arg(long, env = "PORTOLAN_SERVER", default_value = "http://127.0.0.1:8080")]
@@ -96,6 +114,9 @@ pub(crate) struct Server {
     /// The project; without it, the one that the token is for
     #[arg(long, env = "PORTOLAN_PROJECT")]
     pub(crate) project: Option<String>,
+    /// Trust only the certificates in this PEM file, instead of the system's
+    #[arg(long, env = "PORTOLAN_CA_FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// The form of the answer
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,
@@ -182,6 +203,9 @@ pub(crate) struct Backup {
     /// A token of the role admin for the whole server
     #[arg(long, env = "PORTOLAN_TOKEN", hide_env_values = true)]
     pub(crate) token: String,
+    /// Trust only the certificates in this PEM file, instead of the system's
+    #[arg(long, env = "PORTOLAN_CA_FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -191,4 +215,104 @@ pub(crate) struct Restore {
     /// The data folder of the new store: empty or missing
     #[arg(long, env = "PORTOLAN_DATA_DIR", default_value = "/var/lib/portolan")]
     pub(crate) data_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tokens {
+    #[command(subcommand)]
+    pub(crate) action: CredentialAction,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccessKeys {
+    #[command(subcommand)]
+    pub(crate) action: CredentialAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CredentialAction {
+    /// Make one; its secret is printed now and never again
+    Create(CreateCredential),
+    /// List what there is, without secrets
+    List(Server),
+    /// End one, at once
+    Revoke(RevokeCredential),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateCredential {
+    #[command(flatten)]
+    pub(crate) server: Server,
+    #[command(flatten)]
+    pub(crate) grant: Grant,
+    /// A name for people
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}
+
+/// What a credential grants.
+#[derive(Debug, Args)]
+pub(crate) struct Grant {
+    /// reader, agent or admin
+    #[arg(long)]
+    pub(crate) role: String,
+    /// An enterprise project; may be given again [default: all that the asking token has]
+    #[arg(long = "enterprise-project")]
+    pub(crate) enterprise_projects: Vec<String>,
+    /// When it ends, such as 2027-01-01T00:00:00Z [default: never]
+    #[arg(long)]
+    pub(crate) expires_at: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RevokeCredential {
+    #[command(flatten)]
+    pub(crate) server: Server,
+    /// Its id, as the list tells it
+    pub(crate) id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Users {
+    #[command(subcommand)]
+    pub(crate) action: UserAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserAction {
+    /// Make one; the password is read from a file or from the standard input
+    Create(CreateUser),
+    /// List what there is, without passwords
+    List(Server),
+    /// End one, at once
+    Revoke(RevokeCredential),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateUser {
+    #[command(flatten)]
+    pub(crate) server: Server,
+    #[command(flatten)]
+    pub(crate) grant: Grant,
+    /// The name to sign in with
+    #[arg(long)]
+    pub(crate) name: String,
+    /// The domain of the name
+    #[arg(long, default_value = "default")]
+    pub(crate) domain: String,
+    /// A file whose first line is the password [default: the standard input]
+    #[arg(long)]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditCommand {
+    #[command(subcommand)]
+    pub(crate) action: AuditAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditAction {
+    /// Check that no line was changed, lost or slipped in
+    Verify(StoreDir),
 }

@@ -1,9 +1,15 @@
 //! The HTTP client of the commands that ask a server.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use anyhow::{Context as _, bail};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use portolan_agent::read_ca_file;
 use portolan_wire::error::ErrorBody;
 use serde_json::Value;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Body, http::Response};
 
 use crate::cli::Server;
 
@@ -23,7 +29,8 @@ impl Client {
     pub(crate) fn new(server: &Server) -> anyhow::Result<Self> {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .max_redirects(0);
+            .max_redirects(0)
+            .tls_config(tls(&server.server, server.ca_file.as_deref())?);
         let mut client = Self {
             agent: config.build().into(),
             server: server.server.trim_end_matches('/').to_owned(),
@@ -45,13 +52,15 @@ impl Client {
         }
     }
 
+    /// The address of `path` in the project.
+    fn in_project(&self, path: &str) -> String {
+        let project = escape(&self.project);
+        format!("{}/portolan/v1/projects/{project}{path}", self.server)
+    }
+
     /// `GET /portolan/v1/projects/{project}{path}` with a query.
     pub(crate) fn read(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
-        let mut url = format!(
-            "{}/portolan/v1/projects/{}{path}",
-            self.server,
-            escape(&self.project)
-        );
+        let mut url = self.in_project(path);
         for (place, (name, value)) in query.iter().enumerate() {
             url.push(if place == 0 { '?' } else { '&' });
             url.push_str(&format!("{name}={}", escape(value)));
@@ -92,6 +101,33 @@ impl Client {
             .get(url)
             .header("X-Auth-Token", &self.token)
             .call();
+        let body = self.answer(asked)?;
+        serde_json::from_slice(&body).context("the answer is not JSON: is this a Portolan server?")
+    }
+
+    /// `POST` of JSON to a path in the project.
+    pub(crate) fn create(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let asked = self
+            .agent
+            .post(self.in_project(path))
+            .header("X-Auth-Token", &self.token)
+            .send_json(body);
+        let body = self.answer(asked)?;
+        serde_json::from_slice(&body).context("the answer is not JSON: is this a Portolan server?")
+    }
+
+    /// `DELETE` of a path in the project.
+    pub(crate) fn delete(&self, path: &str) -> anyhow::Result<()> {
+        let asked = self
+            .agent
+            .delete(self.in_project(path))
+            .header("X-Auth-Token", &self.token)
+            .call();
+        self.answer(asked).map(drop)
+    }
+
+    /// The body of an answer that is no error.
+    fn answer(&self, asked: Result<Response<Body>, ureq::Error>) -> anyhow::Result<Vec<u8>> {
         let mut answer = asked.with_context(|| format!("cannot ask {}", self.server))?;
         let body = answer
             .body_mut()
@@ -99,20 +135,46 @@ impl Client {
             .limit(ANSWER_BYTES_MAX)
             .read_to_vec()
             .with_context(|| format!("cannot read the answer of {}", self.server))?;
-        if !answer.status().is_success() {
-            match serde_json::from_slice::<ErrorBody>(&body) {
-                Ok(error) => bail!(
-                    "the server answers {} {}: {} (request {})",
-                    answer.status().as_u16(),
-                    error.error_code,
-                    error.error_msg,
-                    error.request_id
-                ),
-                Err(_) => bail!("the server answers {}", answer.status()),
+        if answer.status().is_success() {
+            return Ok(body);
+        }
+        match serde_json::from_slice::<ErrorBody>(&body) {
+            Ok(error) => bail!(
+                "the server answers {} {}: {} (request {})",
+                answer.status().as_u16(),
+                error.error_code,
+                error.error_msg,
+                error.request_id
+            ),
+            Err(_) => bail!("the server answers {}", answer.status()),
+        }
+    }
+}
+
+/// What a server's certificate is checked against: with `--ca-file` only what is in it, else what the
+/// system trusts, and where that is nothing, what Mozilla does.
+pub(crate) fn tls(server: &str, ca_file: Option<&Path>) -> anyhow::Result<TlsConfig> {
+    let roots = match ca_file {
+        Some(path) => specific(read_ca_file(path)?),
+        None if !server.starts_with("https://") => RootCerts::WebPki,
+        None => {
+            let native = rustls_native_certs::load_native_certs().certs;
+            let native: Vec<_> = native
+                .iter()
+                .map(|certificate| Certificate::from_der(certificate).to_owned())
+                .collect();
+            if native.is_empty() {
+                RootCerts::WebPki
+            } else {
+                specific(native)
             }
         }
-        serde_json::from_slice(&body).context("the answer is not JSON: is this a Portolan server?")
-    }
+    };
+    Ok(TlsConfig::builder().root_certs(roots).build())
+}
+
+fn specific(certificates: Vec<Certificate<'static>>) -> RootCerts {
+    RootCerts::Specific(Arc::new(certificates))
 }
 
 /// One path segment or query value.

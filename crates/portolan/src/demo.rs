@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use portolan_agent::{Config, ScanInterval, Secret, ServerUrl, Stop, TokenSource};
 use portolan_server::credentials::{Credentials, Grant, TokenHash, random_token};
-use portolan_server::{Running, Settings, open_and_serve};
+use portolan_server::{Running, Setup, open_and_serve};
 use portolan_store::SystemClock;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -76,7 +76,7 @@ async fn server(listen: SocketAddr, folder: &TempDir, token: &str) -> anyhow::Re
     );
     let data_dir = folder.path().join("server");
     let clock = Arc::new(SystemClock);
-    Ok(open_and_serve(data_dir, listen, credentials, Settings::default(), clock).await?)
+    Ok(open_and_serve(listen, Setup::new(data_dir, credentials), clock).await?)
 }
 
 /// The agent's thread.
@@ -165,6 +165,7 @@ fn answer(
         server: format!("http://{address}"),
         token: token.into(),
         project: Some(PROJECT.into()),
+        ca_file: None,
         output: Output::Json,
     })?;
     let Some(host) = first_host(&client, agent, told_to_end)? else {

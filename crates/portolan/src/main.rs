@@ -4,9 +4,11 @@
 #![forbid(unsafe_code)]
 
 mod ask;
+mod audit;
 mod backup;
 mod cli;
 mod client;
+mod credentials;
 mod demo;
 mod output;
 mod scan;
@@ -42,6 +44,10 @@ fn main() -> ExitCode {
         Command::Store(arguments) => store::store(&arguments),
         Command::Backup(arguments) => backup::backup(&arguments),
         Command::Restore(arguments) => backup::restore(&arguments),
+        Command::Token(arguments) => credentials::tokens(&arguments.action),
+        Command::AccessKey(arguments) => credentials::access_keys(&arguments.action),
+        Command::User(arguments) => credentials::users(&arguments.action),
+        Command::Audit(arguments) => audit::audit(&arguments),
     };
     match done {
         Ok(code) => code,

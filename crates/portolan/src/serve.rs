@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use portolan_server::credentials::{Credentials, admin_token, read_file};
-use portolan_server::{Running, open_and_serve};
+use portolan_server::{Running, Setup, Tls, open_and_serve};
 use portolan_store::SystemClock;
 
 use crate::signals::{Asked, Signals};
@@ -25,24 +25,50 @@ pub(crate) fn serve(arguments: &cli::Serve) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(run(serve))
+    let done = runtime.block_on(run(serve));
+    // A rebuild that nobody waits for any more holds nobody up.
+    runtime.shutdown_background();
+    done
 }
 
 async fn run(serve: settings::Serve) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new().context("cannot watch for signals")?;
-    let running = open_and_serve(
-        serve.data_dir.clone(),
-        serve.listen,
-        // Nobody is let in before the store is open: only then may the admin token be written
-        // beside it.
-        Credentials::default(),
-        serve.answers,
-        Arc::new(SystemClock),
-    )
-    .await?;
-    running.replace_credentials(credentials(&serve)?);
-    output::data(&format!("listening on http://{}\n", running.local_addr()))?;
+    let tls = match serve.tls.clone().map(Tls::read) {
+        None => None,
+        Some(Ok(tls)) => Some(Arc::new(tls)),
+        Some(Err(error)) => {
+            output::say(&format!("portolan serve: {error}"));
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
+    };
+    let written = serve.clone();
+    let setup = Setup {
+        data_dir: serve.data_dir.clone(),
+        // Called once the store is open: only then may the admin token be written beside it.
+        credentials: Box::new(move |has_administrator| {
+            credentials(&written, has_administrator).map_err(Into::into)
+        }),
+        settings: serve.answers,
+        secret_key_file: serve.secret_key_file.clone(),
+        tls,
+    };
+    let starting = open_and_serve(serve.listen, setup, Arc::new(SystemClock));
+    // A rebuild may take a while; who ends the server meanwhile need not wait for it.
+    let running = tokio::select! {
+        running = starting => running?,
+        () = end(&mut signals) => {
+            tracing::info!("ended while starting");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let (scheme, address) = (running.scheme(), running.local_addr());
+    output::data(&format!("listening on {scheme}://{address}\n"))?;
     until_told_to_end(running, &mut signals, &serve).await
+}
+
+/// Waits until the program is told to end. What is read again on SIGHUP is only being read.
+async fn end(signals: &mut Signals) {
+    while signals.next().await != Asked::End {}
 }
 
 async fn until_told_to_end(
@@ -70,7 +96,11 @@ async fn until_told_to_end(
 }
 
 fn reload(running: &Running, serve: &settings::Serve) {
-    match credentials(serve) {
+    match running.read_tls_again() {
+        Ok(()) => {}
+        Err(error) => tracing::error!("keeping the certificate as it was: {error}"),
+    }
+    match credentials(serve, running.has_made_administrator()) {
         Ok(credentials) => {
             running.replace_credentials(credentials);
             tracing::info!("credentials read again");
@@ -79,13 +109,14 @@ fn reload(running: &Running, serve: &settings::Serve) {
     }
 }
 
-/// The credentials file's, and the admin token of a server that was given none at its first start.
-fn credentials(serve: &settings::Serve) -> anyhow::Result<Credentials> {
+/// The credentials file's, and the admin token of a server that was given no credential at its first
+/// start. Nobody is left outside: it is made again where neither the file nor the store has anybody.
+fn credentials(serve: &settings::Serve, has_administrator: bool) -> anyhow::Result<Credentials> {
     let mut credentials = match &serve.credentials {
         Some(path) => read_file(path)?,
         None => Credentials::default(),
     };
-    if credentials.is_empty() || has_admin_token(&serve.data_dir) {
+    if (credentials.is_empty() && !has_administrator) || has_admin_token(&serve.data_dir) {
         let (admin, made) = admin_token(&serve.data_dir)?;
         if let Some(path) = made {
             output::say(&format!("an admin token was written to {}", path.display()));

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use portolan_server::Settings;
+use portolan_server::{Settings, TlsFiles};
 use serde::Deserialize;
 
 use crate::cli;
@@ -20,6 +20,8 @@ pub(crate) struct Serve {
     pub(crate) data_dir: PathBuf,
     pub(crate) credentials: Option<PathBuf>,
     pub(crate) answers: Settings,
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) secret_key_file: Option<PathBuf>,
 }
 
 /// The file: one table a concern.
@@ -42,6 +44,12 @@ struct ServerTable {
     credentials: Option<PathBuf>,
     /// Plain HTTP on an address that is not loopback.
     insecure_http: bool,
+    /// The certificate in PEM form.
+    tls_cert: Option<PathBuf>,
+    /// Its private key in PEM form.
+    tls_key: Option<PathBuf>,
+    /// The key that secret keys are encrypted under.
+    secret_key_file: Option<PathBuf>,
 }
 
 /// `[hss]`
@@ -74,9 +82,20 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
         parsed
     });
     let insecure_http = arguments.insecure_http || file.server.insecure_http;
-    if listen.is_some_and(|listen| !listen.ip().is_loopback()) && !insecure_http {
+    let tls_cert = arguments.tls_cert.clone().or(file.server.tls_cert);
+    let tls_key = arguments.tls_key.clone().or(file.server.tls_key);
+    let tls = match (tls_cert, tls_key) {
+        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => {
+            mistakes.push("--tls-cert and --tls-key go together: give both, or neither".into());
+            None
+        }
+    };
+    let beyond_loopback = listen.is_some_and(|listen| !listen.ip().is_loopback());
+    if beyond_loopback && tls.is_none() && !insecure_http {
         mistakes.push(
-            "plain HTTP beyond loopback would show tokens to the network: listen on 127.0.0.1 behind a proxy that does TLS, or say --insecure-http".into(),
+            "plain HTTP beyond loopback would show tokens to the network: give --tls-cert and --tls-key, listen on 127.0.0.1 behind a proxy that does TLS, or say --insecure-http".into(),
         );
     }
     let credentials = arguments.credentials.clone().or(file.server.credentials);
@@ -101,6 +120,11 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
                 .unwrap_or(DATA_DIR.into()),
             credentials,
             answers,
+            tls,
+            secret_key_file: arguments
+                .secret_key_file
+                .clone()
+                .or(file.server.secret_key_file),
         }),
         _ => Err(mistakes),
     }
@@ -123,6 +147,9 @@ mod tests {
             data_dir: None,
             credentials: None,
             insecure_http: false,
+            tls_cert: None,
+            tls_key: None,
+            secret_key_file: None,
         }
     }
 
@@ -165,6 +192,20 @@ mod tests {
         given.credentials = None;
         given.insecure_http = true;
         assert!(read(&given).is_ok());
+    }
+
+    #[test]
+    fn tls_takes_the_place_of_insecure_http_and_needs_both_files() {
+        let file = file("[server]\nlisten = \"0.0.0.0:1\"\ntls_cert = \"/c\"\n");
+        let mut given = arguments(Some(file.path()));
+        let mistakes = read(&given).unwrap_err();
+        assert!(mistakes[0].contains("--tls-key"), "{mistakes:?}");
+        given.tls_key = Some("/k".into());
+        let tls = read(&given).unwrap().tls.unwrap();
+        assert_eq!(
+            (tls.certificate, tls.key),
+            (PathBuf::from("/c"), PathBuf::from("/k"))
+        );
     }
 
     #[test]

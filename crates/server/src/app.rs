@@ -3,18 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arc_swap::ArcSwap;
 use portolan_census::State;
 use portolan_store::{Clock, Published, Queue, Store};
 use portolan_wire::error::ErrorCode;
 use portolan_wire::time::UnixMicros;
 use tokio::sync::Semaphore;
 
-use crate::credentials::Credentials;
+use crate::audit::Audit;
+use crate::credentials::{Directory, SealKey};
 use crate::error::ApiError;
 use crate::ingest::Room;
 use crate::metrics::Metrics;
-use crate::request_id::RequestIds;
 
 /// What an operator can set about answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,16 +28,19 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) published: Arc<Published>,
     pub(crate) queue: Queue,
-    pub(crate) credentials: Arc<ArcSwap<Credentials>>,
+    pub(crate) credentials: Directory,
+    pub(crate) seal_key: SealKey,
+    pub(crate) audit: Arc<Audit>,
     pub(crate) settings: Settings,
-    pub(crate) metrics: Metrics,
-    pub(crate) request_ids: RequestIds,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) room: Room,
     pub(crate) draining: AtomicBool,
     /// Turns for requests that read from the store; see [`App::reading`].
     pub(crate) reads: Arc<Semaphore>,
     /// Recounts read the whole store: one at a time.
     pub(crate) recounting: tokio::sync::Mutex<()>,
+    /// Credentials are made and revoked one at a time: what is checked holds until it is done.
+    pub(crate) changing_credentials: tokio::sync::Mutex<()>,
 }
 
 impl App {

@@ -4,27 +4,45 @@
 //! On the raw path and query, because the router decodes leniently: it would take `%ZZ`, and match
 //! an empty segment as an id.
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use portolan_store::Clock;
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
 use portolan_wire::query::{Query, percent_decode};
 
-use crate::app::App;
+use crate::audit::{Act, Audit};
 use crate::error::{ApiError, REQUEST_ID};
+use crate::metrics::Metrics;
+use crate::request_id::RequestIds;
+
+/// The address that a request came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// What the edge needs, which is there before anything else of the server.
+pub(crate) struct Edge {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) request_ids: RequestIds,
+    /// There before the first credential is looked at.
+    pub(crate) audit: OnceLock<Arc<Audit>>,
+}
 
 /// The outermost layer.
 pub(crate) async fn edge(
-    State(app): State<Arc<App>>,
+    State(edge): State<Arc<Edge>>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let request_id = app.request_ids.next();
+    let request_id = edge.request_ids.next();
+    let asked = Asked::of(&request);
     // The router would answer HEAD by GET. The contract knows no HEAD, so it becomes a method that
     // no route has, and is refused with the Allow header like any other.
     if request.method() == Method::HEAD {
@@ -34,7 +52,50 @@ pub(crate) async fn edge(
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     };
-    finish(&app, response, &request_id)
+    finish(&edge, response, &request_id, &asked)
+}
+
+/// What the audit log tells of a request.
+struct Asked {
+    method: Method,
+    target: Uri,
+    source: Option<IpAddr>,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Self {
+        Self {
+            method: request.method().clone(),
+            target: request.uri().clone(),
+            source: request.extensions().get::<Peer>().map(|peer| peer.0),
+        }
+    }
+}
+
+/// Tells the audit log of a refused credential, whichever route refused it.
+fn audit(edge: &Edge, error: &ApiError, asked: &Asked) {
+    let of_a_credential = matches!(
+        error.code(),
+        ErrorCode::Unauthenticated
+            | ErrorCode::TokenExpired
+            | ErrorCode::AccessDenied
+            | ErrorCode::RoleNotAllowed
+    );
+    let Some(audit) = edge.audit.get().filter(|_| of_a_credential) else {
+        return;
+    };
+    let path = asked.target.path().chars();
+    let path: String = path.take(caps::AUDIT_TARGET_CHARS_MAX).collect();
+    audit.refused(Act {
+        at: edge.clock.now(),
+        actor: error.actor().map(str::to_owned),
+        source: asked.source,
+        action: "credential.refused",
+        target: format!("{} {path}", asked.method),
+        outcome: error.code().as_str().to_owned(),
+        detail: error.detail().to_owned(),
+        count: 1,
+    });
 }
 
 fn check(target: &Uri) -> Result<(), ApiError> {
@@ -58,9 +119,10 @@ fn check(target: &Uri) -> Result<(), ApiError> {
     }
 }
 
-fn finish(app: &App, mut response: Response, request_id: &str) -> Response {
+fn finish(edge: &Edge, mut response: Response, request_id: &str, asked: &Asked) -> Response {
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        app.metrics.error(error.code());
+        edge.metrics.error(error.code());
+        audit(edge, &error, asked);
         let (mut parts, _) = response.into_parts();
         parts.headers.insert(
             header::CONTENT_TYPE,
@@ -72,7 +134,7 @@ fn finish(app: &App, mut response: Response, request_id: &str) -> Response {
     if let Some(allow) = response.headers().get(header::ALLOW).and_then(without_head) {
         response.headers_mut().insert(header::ALLOW, allow);
     }
-    app.metrics.answered(response.status());
+    edge.metrics.answered(response.status());
     // 32 hex digits are always a header value.
     if let Ok(value) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert(REQUEST_ID, value);

@@ -14,6 +14,8 @@ pub(crate) struct ApiError {
     /// What was wrong and what is allowed; may be empty.
     detail: String,
     retry_after_s: Option<u32>,
+    /// The id of the credential that was refused, where it was known.
+    actor: Option<String>,
 }
 
 impl ApiError {
@@ -24,11 +26,29 @@ impl ApiError {
             code,
             detail: detail.into(),
             retry_after_s,
+            actor: None,
         }
     }
 
     pub(crate) fn of(code: ErrorCode) -> Self {
         Self::new(code, "")
+    }
+
+    /// The same, as the answer to a known credential.
+    pub(crate) fn told_to(self, credential_id: &str) -> Self {
+        Self {
+            actor: Some(credential_id.to_owned()),
+            ..self
+        }
+    }
+
+    /// The id of the credential that was refused, where it was known.
+    pub(crate) fn actor(&self) -> Option<&str> {
+        self.actor.as_deref()
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
     }
 
     pub(crate) fn code(&self) -> ErrorCode {

@@ -1,12 +1,14 @@
 //! HTTP: reports in, the HSS API and the native API out.
 //!
 //! One folder a concern: [`credentials`], `ingest` (reports and heartbeats), `hss` (compatibility
-//! surface), `native`, `edge` (what every request passes), `accept` (connections).
+//! surface), `native`, `administration`, `audit`, `edge` (what every request passes), `accept` (connections).
 //! Knows nothing of how open ports are found.
 #![forbid(unsafe_code)]
 
 mod accept;
+mod administration;
 mod app;
+pub mod audit;
 pub mod credentials;
 mod edge;
 mod error;
@@ -16,7 +18,11 @@ mod metrics;
 mod native;
 mod request_id;
 mod routes;
+mod running;
 mod serve;
+mod tls;
 
 pub use app::Settings;
-pub use serve::{Running, ServeError, open_and_serve, serve};
+pub use running::Running;
+pub use serve::{ReadCredentials, ServeError, Setup, open_and_serve, serve};
+pub use tls::{Tls, TlsError, TlsFiles};

@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     reports_rejected: AtomicU64,
     pub(crate) connections: AtomicU64,
     pub(crate) connections_open: AtomicU64,
+    pub(crate) tls_failed: AtomicU64,
     pub(crate) recount_differences: AtomicU64,
     errors: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -110,6 +111,24 @@ fn page(app: &App) -> String {
         "gauge",
         "Connections open.",
         load(&m.connections_open),
+    );
+    page.single(
+        "portolan_tls_handshakes_failed_total",
+        "counter",
+        "TLS handshakes that failed or took too long.",
+        load(&m.tls_failed),
+    );
+    page.single(
+        "portolan_credentials_refused_total",
+        "counter",
+        "Requests whose credential was missing, unknown, expired or not allowed the call.",
+        app.audit.refused_total(),
+    );
+    page.single(
+        "portolan_audit_errors_total",
+        "counter",
+        "Writes of the audit log that failed. Must stay 0.",
+        app.audit.errors_total(),
     );
     write_path(&mut page, app);
     page.family(

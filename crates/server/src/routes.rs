@@ -6,23 +6,29 @@ use axum::Router;
 use axum::http::header;
 use axum::middleware;
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use portolan_wire::error::ErrorCode;
 
 use crate::app::App;
-use crate::edge::edge;
+use crate::credentials::Kind;
+use crate::edge::{Edge, edge};
 use crate::error::ApiError;
-use crate::{hss, ingest, metrics, native};
+use crate::{administration, hss, ingest, metrics, native};
 
-pub(crate) fn router(app: Arc<App>) -> Router {
+/// The routes of a server that serves.
+pub(crate) fn router(app: Arc<App>, at: Arc<Edge>) -> Router {
     let native = Router::new()
         .route("/reports", post(ingest::reports))
         .route("/heartbeats", post(ingest::heartbeats))
         .route("/statistics", get(native::statistics))
         .route("/hosts", get(native::hosts))
-        .route("/hosts/{host_id}", get(native::host))
+        .route(
+            "/hosts/{host_id}",
+            get(native::host).delete(administration::remove_host),
+        )
         .route("/ports/{port}/assets", get(native::assets))
-        .route("/recount", get(native::recount));
+        .route("/recount", get(native::recount))
+        .merge(credentials());
     let routes = Router::new()
         .route(
             "/v5/{project_id}/asset/port/statistics",
@@ -36,12 +42,60 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .method_not_allowed_fallback(no_such_api)
         .fallback(no_such_api)
-        .with_state(Arc::clone(&app));
-    // Around the routes as a whole, not around each: only so does the edge change a method before it
-    // is matched, and see the Allow header of an answer.
+        .with_state(app);
+    behind_the_edge(routes, at)
+}
+
+/// The routes of a server that is starting.
+pub(crate) fn starting(at: Arc<Edge>) -> Router {
+    let routes = Router::new()
+        .route("/healthz", get(healthz))
+        .fallback(not_yet);
+    behind_the_edge(routes, at)
+}
+
+/// Around the routes as a whole, not around each: only so does the edge change a method before it is
+/// matched, and see the Allow header of an answer.
+fn behind_the_edge(routes: Router, at: Arc<Edge>) -> Router {
     Router::new()
         .fallback_service(routes)
-        .layer(middleware::from_fn_with_state(app, edge))
+        .layer(middleware::from_fn_with_state(at, edge))
+}
+
+/// Making, listing and revoking credentials, for each kind the same.
+fn credentials() -> Router<Arc<App>> {
+    Router::new()
+        .route(
+            "/tokens",
+            get(|a, b, c, d| administration::list(Kind::Token, a, b, c, d))
+                .post(administration::create_token),
+        )
+        .route(
+            "/tokens/{id}",
+            delete(|a, b, c, d| administration::revoke(Kind::Token, a, b, c, d)),
+        )
+        .route(
+            "/access-keys",
+            get(|a, b, c, d| administration::list(Kind::AccessKey, a, b, c, d))
+                .post(administration::create_access_key),
+        )
+        .route(
+            "/access-keys/{id}",
+            delete(|a, b, c, d| administration::revoke(Kind::AccessKey, a, b, c, d)),
+        )
+        .route(
+            "/users",
+            get(|a, b, c, d| administration::list(Kind::User, a, b, c, d))
+                .post(administration::create_user),
+        )
+        .route(
+            "/users/{id}",
+            delete(|a, b, c, d| administration::revoke(Kind::User, a, b, c, d)),
+        )
+}
+
+async fn not_yet() -> ApiError {
+    ApiError::new(ErrorCode::NotServing, "it is starting")
 }
 
 /// A wrong method gets the same answer; the router adds the Allow header.

@@ -1,32 +1,67 @@
-//! Putting a server together: store, census, committer, routes, connections; and taking it down.
+//! Putting a server together: listener, store, census, credentials, audit log, committer, routes.
+//!
+//! Holds: it answers from the moment it listens; until the census has caught up it says that it is
+//! starting. Nothing in the data folder is written before the store is open, which keeps others out.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwap;
 use portolan_census::Liveness;
 use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use portolan_store::{
-    Clock, Committer, Handle, Published, Store, StoreError, rebuild, restore_liveness, seen, start,
+    Clock, Committer, Published, RecordKey, Store, StoreError, rebuild_all, restore_liveness, start,
 };
 use portolan_wire::caps;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::accept::{accept, stopped};
+use crate::accept::{Front, Gate, accept};
 use crate::app::{App, Settings};
-use crate::credentials::Credentials;
+use crate::audit::{Audit, AuditError, AuditThread};
+use crate::credentials::{Credentials, Directory, SealKey, SecretKeyError, decode};
+use crate::edge::Edge;
 use crate::ingest::Room;
 use crate::metrics::Metrics;
 use crate::request_id::RequestIds;
-use crate::routes::router;
+use crate::routes::{router, starting};
+use crate::running::{Running, keep_seen, roll};
+use crate::tls::Tls;
 
-/// How often it is kept who was heard when.
-const KEEP_SEEN: Duration = Duration::from_secs(60);
+/// Reads what the operator wrote down, once the store is open. It is told whether the store keeps an
+/// administrator's token for the whole server.
+pub type ReadCredentials =
+    Box<dyn FnOnce(bool) -> Result<Credentials, Box<dyn Error + Send + Sync>> + Send>;
+
+/// What a server is made of, beside its store and its listener.
+pub struct Setup {
+    /// Where the store, the audit log and the secret-key file are.
+    pub data_dir: PathBuf,
+    /// What the operator wrote down.
+    pub credentials: ReadCredentials,
+    /// What can be set about answers.
+    pub settings: Settings,
+    /// The secret-key file, where it is not `secret-key` in the data folder.
+    pub secret_key_file: Option<PathBuf>,
+    /// Certificate and key, or plain HTTP.
+    pub tls: Option<Arc<Tls>>,
+}
+
+impl Setup {
+    /// A server with these credentials, and everything else as it is by default.
+    pub fn new(data_dir: PathBuf, credentials: Credentials) -> Self {
+        Self {
+            data_dir,
+            credentials: Box::new(move |_| Ok(credentials)),
+            settings: Settings::default(),
+            secret_key_file: None,
+            tls: None,
+        }
+    }
+}
 
 /// A server that cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +77,18 @@ pub enum ServeError {
     /// The store refuses.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The operator's credentials cannot be used.
+    #[error(transparent)]
+    Credentials(Box<dyn Error + Send + Sync>),
+    /// A credential in the store cannot be read.
+    #[error("{0}")]
+    Record(String),
+    /// The secret-key file cannot be used.
+    #[error(transparent)]
+    SecretKey(#[from] SecretKeyError),
+    /// The audit log cannot be gone on with.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The system refuses a thread or randomness.
     #[error("cannot start {what}: {message}")]
     System {
@@ -52,226 +99,198 @@ pub enum ServeError {
     },
 }
 
-/// A running server.
-pub struct Running {
-    local_addr: SocketAddr,
-    credentials: Arc<ArcSwap<Credentials>>,
-    store: Arc<dyn Store>,
-    published: Arc<Published>,
-    app: Arc<App>,
-    stop: watch::Sender<bool>,
-    failed: mpsc::Receiver<Arc<StoreError>>,
-    committer: Handle,
-    tasks: Vec<JoinHandle<()>>,
-}
-
-/// Opens the embedded store in `data_dir` and serves it on `listen`.
+/// Opens the embedded store in the data folder and serves it on `listen`.
 ///
 /// # Errors
-/// The address cannot be listened on, or the store refuses.
+/// The address cannot be listened on, the store refuses, or something else that [`Setup`] names
+/// cannot be used.
 pub async fn open_and_serve(
-    data_dir: PathBuf,
     listen: SocketAddr,
-    credentials: Credentials,
-    settings: Settings,
+    setup: Setup,
     clock: Arc<dyn Clock>,
 ) -> Result<Running, ServeError> {
     // Before the store: a mistake in the address should not cost a rebuild.
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|source| ServeError::Listen { listen, source })?;
+    let listening = Listening::begin(listener, &setup, clock)?;
+    let data_dir = setup.data_dir.clone();
     let opened = tokio::task::spawn_blocking(move || {
         EmbeddedStore::open(&data_dir, EmbeddedOptions::default())
     })
     .await;
     let store = opened.map_err(|e| system("the store", &e))??;
-    serve(Arc::new(store), listener, credentials, settings, clock).await
+    listening.serve(Arc::new(store), setup).await
 }
 
 /// Serves a store on a listener, once the census has caught up with the store.
 ///
 /// # Errors
-/// The store refuses, or the system refuses a thread.
+/// The store refuses, or something that [`Setup`] names cannot be used.
 pub async fn serve(
     store: Arc<dyn Store>,
     listener: TcpListener,
-    credentials: Credentials,
-    settings: Settings,
+    setup: Setup,
     clock: Arc<dyn Clock>,
 ) -> Result<Running, ServeError> {
-    let local_addr = listener
-        .local_addr()
-        .map_err(|e| system("the listener", &e))?;
-    let (published, last_commit) = catch_up(&store, &clock).await?;
-    let (fail, failed) = mpsc::channel(1);
-    let committer = Committer::new(
-        Arc::clone(&store),
-        Arc::clone(&clock),
-        Arc::clone(&published),
-        last_commit,
+    let listening = Listening::begin(listener, &setup, clock)?;
+    listening.serve(store, setup).await
+}
+
+/// A server that answers that it is starting. It ends when it is dropped.
+struct Listening {
+    local_addr: SocketAddr,
+    edge: Arc<Edge>,
+    front: Arc<Front>,
+    clock: Arc<dyn Clock>,
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+impl Listening {
+    fn begin(
+        listener: TcpListener,
+        setup: &Setup,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ServeError> {
+        let local_addr = listener
+            .local_addr()
+            .map_err(|e| system("the listener", &e))?;
+        let metrics = Arc::new(Metrics::default());
+        let edge = Arc::new(Edge {
+            clock: Arc::clone(&clock),
+            metrics: Arc::clone(&metrics),
+            request_ids: RequestIds::new().map_err(|e| system("the request ids", &e))?,
+            audit: OnceLock::new(),
+        });
+        let front = Arc::new(Front {
+            gate: Gate::new(starting(Arc::clone(&edge))),
+            metrics,
+            tls: setup.tls.clone(),
+        });
+        let (stop, stop_seen) = watch::channel(false);
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&front), stop_seen));
+        Ok(Self {
+            local_addr,
+            edge,
+            front,
+            clock,
+            stop,
+            accepting,
+        })
+    }
+
+    async fn serve(self, store: Arc<dyn Store>, setup: Setup) -> Result<Running, ServeError> {
+        let tls = setup.tls.clone();
+        let settings = setup.settings;
+        let ready = {
+            let (store, clock) = (Arc::clone(&store), Arc::clone(&self.clock));
+            let work = move || catch_up(&*store, &*clock, setup);
+            let done = tokio::task::spawn_blocking(work).await;
+            done.map_err(|e| system("the rebuild", &e))??
+        };
+        let (fail, failed) = mpsc::channel(1);
+        let committer = Committer::new(
+            Arc::clone(&store),
+            Arc::clone(&self.clock),
+            Arc::clone(&ready.published),
+            ready.last_commit,
+        );
+        let on_fatal = move |error| {
+            // Nobody listens only when the server is being taken down already.
+            let _gone = fail.blocking_send(error);
+        };
+        let (queue, committer) =
+            start(committer, on_fatal).map_err(|e| system("the committer", &e))?;
+        let audit = Arc::new(ready.audit);
+        let app = Arc::new(App {
+            store: Arc::clone(&store),
+            clock: self.clock,
+            published: Arc::clone(&ready.published),
+            queue,
+            credentials: ready.credentials,
+            seal_key: ready.seal_key,
+            audit: Arc::clone(&audit),
+            settings,
+            metrics: Arc::clone(&self.front.metrics),
+            room: Room::default(),
+            draining: AtomicBool::new(false),
+            reads: Arc::new(Semaphore::new(caps::STORE_READS_MAX)),
+            recounting: tokio::sync::Mutex::new(()),
+            changing_credentials: tokio::sync::Mutex::new(()),
+        });
+        // IMPORTANT: before the gate opens, so that no refused credential goes unnoticed.
+        let _first = self.edge.audit.set(audit);
+        self.front.gate.open(router(Arc::clone(&app), self.edge));
+        let tasks = vec![
+            self.accepting,
+            tokio::spawn(roll(Arc::clone(&app), self.stop.subscribe())),
+            tokio::spawn(keep_seen(Arc::clone(&app), self.stop.subscribe())),
+        ];
+        Ok(Running {
+            local_addr: self.local_addr,
+            tls,
+            store,
+            published: ready.published,
+            app,
+            stop: self.stop,
+            failed,
+            committer,
+            audit: ready.audit_thread,
+            tasks,
+        })
+    }
+}
+
+/// All that comes from disk.
+struct Ready {
+    published: Arc<Published>,
+    last_commit: u64,
+    credentials: Directory,
+    seal_key: SealKey,
+    audit: Audit,
+    audit_thread: AuditThread,
+}
+
+fn catch_up(store: &dyn Store, clock: &dyn Clock, setup: Setup) -> Result<Ready, ServeError> {
+    let told = |hosts: u64| tracing::info!(hosts, "rebuilding the census");
+    let rebuilt = rebuild_all(store, told)?;
+    let liveness = Liveness::new(clock.now_s());
+    restore_liveness(store, &rebuilt.state, &liveness, clock.now_s())?;
+    let made = made(&rebuilt.records)?;
+    let key_file = setup
+        .secret_key_file
+        .unwrap_or_else(|| setup.data_dir.join("secret-key"));
+    let seal_key = SealKey::open(&key_file, &made.sealed())?;
+    let credentials = Directory::new(made);
+    let written = (setup.credentials)(credentials.has_made_administrator());
+    credentials.replace_written(written.map_err(ServeError::Credentials)?);
+    let (audit, audit_thread) = Audit::start(&setup.data_dir, clock.now())?;
+    tracing::info!(
+        hosts = rebuilt.loaded.hosts,
+        commit = rebuilt.loaded.commit,
+        "the census has caught up"
     );
-    let on_fatal = move |error| {
-        // Nobody listens only when the server is being taken down already.
-        let _gone = fail.blocking_send(error);
-    };
-    let (queue, committer) = start(committer, on_fatal).map_err(|e| system("the committer", &e))?;
-    let credentials = Arc::new(ArcSwap::from_pointee(credentials));
-    let app = Arc::new(App {
-        store: Arc::clone(&store),
-        clock,
-        published: Arc::clone(&published),
-        queue,
-        credentials: Arc::clone(&credentials),
-        settings,
-        metrics: Metrics::default(),
-        request_ids: RequestIds::new().map_err(|e| system("the request ids", &e))?,
-        room: Room::default(),
-        draining: AtomicBool::new(false),
-        reads: Arc::new(Semaphore::new(caps::STORE_READS_MAX)),
-        recounting: tokio::sync::Mutex::new(()),
-    });
-    let (stop, stop_seen) = watch::channel(false);
-    let tasks = vec![
-        tokio::spawn(accept(
-            listener,
-            router(Arc::clone(&app)),
-            Arc::clone(&app),
-            stop_seen.clone(),
-        )),
-        tokio::spawn(roll(Arc::clone(&app), stop_seen.clone())),
-        tokio::spawn(keep_seen(Arc::clone(&app), stop_seen)),
-    ];
-    Ok(Running {
-        local_addr,
+    let published = Published::new(rebuilt.state, liveness);
+    Ok(Ready {
+        published: Arc::new(published),
+        last_commit: rebuilt.loaded.commit,
         credentials,
-        store,
-        published,
-        app,
-        stop,
-        failed,
-        committer,
-        tasks,
+        seal_key,
+        audit,
+        audit_thread,
     })
 }
 
-async fn catch_up(
-    store: &Arc<dyn Store>,
-    clock: &Arc<dyn Clock>,
-) -> Result<(Arc<Published>, u64), ServeError> {
-    let (store, clock) = (Arc::clone(store), Arc::clone(clock));
-    let replay = move || {
-        let told = |hosts: u64| tracing::info!(hosts, "rebuilding the census");
-        let (state, loaded) = rebuild(&*store, told)?;
-        let liveness = Liveness::new(clock.now_s());
-        restore_liveness(&*store, &state, &liveness, clock.now_s())?;
-        tracing::info!(
-            hosts = loaded.hosts,
-            commit = loaded.commit,
-            "the census has caught up"
-        );
-        let published = Published::new(state, liveness);
-        Ok((Arc::new(published), loaded.commit))
-    };
-    let done: Result<_, StoreError> = tokio::task::spawn_blocking(replay)
-        .await
-        .map_err(|e| system("the rebuild", &e))?;
-    Ok(done?)
-}
-
-/// Each second: who has been silent too long becomes stale.
-async fn roll(app: Arc<App>, mut stop: watch::Receiver<bool>) {
-    let mut second = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        tokio::select! {
-            () = stopped(&mut stop) => return,
-            _ = second.tick() => app.published.liveness.roll(app.clock.now_s()),
+fn made(records: &[(RecordKey, Vec<u8>)]) -> Result<Credentials, ServeError> {
+    let mut made = Credentials::default();
+    for (key, value) in records {
+        let entry = decode(key, value).map_err(|error| ServeError::Record(error.to_string()))?;
+        if let Some(entry) = entry {
+            made.insert(Arc::new(entry));
         }
     }
-}
-
-async fn keep_seen(app: Arc<App>, mut stop: watch::Receiver<bool>) {
-    let mut minute = tokio::time::interval(KEEP_SEEN);
-    minute.tick().await;
-    loop {
-        tokio::select! {
-            () = stopped(&mut stop) => return,
-            _ = minute.tick() => {}
-        }
-        let app = Arc::clone(&app);
-        let kept = tokio::task::spawn_blocking(move || app.store.save_seen(&seen(&app.state())));
-        match kept.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = %error, "cannot keep who was heard when"),
-            Err(error) => tracing::warn!(error = %error, "keeping who was heard when ended early"),
-        }
-    }
-}
-
-impl Running {
-    /// Where it listens.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
-    }
-
-    /// Takes other credentials from now on.
-    pub fn replace_credentials(&self, credentials: Credentials) {
-        self.credentials.store(Arc::new(credentials));
-    }
-
-    /// Waits until the store has failed; the process must end then.
-    pub async fn failed(&mut self) -> Arc<StoreError> {
-        match self.failed.recv().await {
-            Some(error) => error,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// After the store has failed: lets the answers out that say so, and closes nothing.
-    pub async fn answer_and_abandon(self) {
-        self.app.draining.store(true, Ordering::Release);
-        self.stop.send_replace(true);
-        let ended = async {
-            for task in self.tasks {
-                if let Err(error) = task.await {
-                    tracing::error!(error = %error, "a task of the server ended early");
-                }
-            }
-        };
-        if tokio::time::timeout(Duration::from_secs(1), ended)
-            .await
-            .is_err()
-        {
-            tracing::warn!("connections were cut");
-        }
-    }
-
-    /// Drains: no new connections and reports, what waits is committed, the store is closed.
-    ///
-    /// # Errors
-    /// The store cannot be closed; everything acknowledged is durable all the same.
-    pub async fn stop(self) -> Result<(), StoreError> {
-        self.app.draining.store(true, Ordering::Release);
-        self.stop.send_replace(true);
-        for task in self.tasks {
-            if let Err(error) = task.await {
-                tracing::error!(error = %error, "a task of the server ended early");
-            }
-        }
-        // The last queue goes with the application: the committer ends after what waits.
-        drop(self.app);
-        let (committer, store, published) = (self.committer, self.store, self.published);
-        let closing = move || {
-            committer.join();
-            store.save_seen(&seen(&published.state.load()))?;
-            store.close()
-        };
-        match tokio::task::spawn_blocking(closing).await {
-            Ok(closed) => closed,
-            Err(error) => Err(StoreError::Write {
-                what: error.to_string(),
-            }),
-        }
-    }
+    Ok(made)
 }
 
 fn system(what: &'static str, error: &dyn std::fmt::Display) -> ServeError {

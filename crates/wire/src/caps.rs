@@ -105,6 +105,28 @@ pub const BACKUP_VALUE_BYTES_MAX: usize = 128 << 20;
 pub const BACKUP_STALL_S_MAX: u64 = 60;
 /// Most requests that read from the store at once; others wait for their turn.
 pub const STORE_READS_MAX: usize = 8;
+/// Most tokens, access keys and users together that a server keeps; beyond it 409.
+pub const CREDENTIALS_MAX: usize = 10_000;
+/// Most enterprise projects that one credential names; who needs more has all of them.
+pub const CREDENTIAL_ENTERPRISE_PROJECTS_MAX: usize = 1_000;
+/// Shortest password of a user, in characters.
+pub const PASSWORD_CHARS_MIN: usize = 12;
+/// Longest password of a user, in characters.
+pub const PASSWORD_CHARS_MAX: usize = 1_024;
+/// Largest file of the audit log, in bytes; then the chain goes on in the next.
+pub const AUDIT_FILE_BYTES_MAX: u64 = 64 << 20;
+/// Most refused credentials of one minute that get a line of their own in the audit log; the rest is
+/// counted by reason and source address.
+pub const AUDIT_REFUSALS_TOLD_MAX: u32 = 60;
+/// Most pairs of reason and source address whose refusals are counted apart in one minute; the rest
+/// is counted together. With lines of some 400 bytes an attack writes some 70 MB a day at most.
+pub const AUDIT_REFUSAL_SOURCES_MAX: usize = 64;
+/// Most messages that wait for the audit log: acts wait for room, refusals are only counted then.
+pub const AUDIT_QUEUE_MAX: usize = 1_024;
+/// Most characters of a request's path in the audit log.
+pub const AUDIT_TARGET_CHARS_MAX: usize = 256;
+/// Longest line of the audit log that is read, in bytes: far beyond what is written.
+pub const AUDIT_LINE_BYTES_MAX: usize = 64 << 10;
 /// Most connections the server holds open.
 pub const CONNECTIONS_MAX: usize = 4_096;
 /// Most bytes of one request's head.
@@ -113,5 +135,7 @@ pub const HEAD_BYTES_MAX: usize = 64 << 10;
 /// sender holds a connection, and how long an idle one is kept. Longer than the default heartbeat
 /// interval, so that agents keep theirs.
 pub const HEAD_READ_S_MAX: u64 = 40;
+/// Longest time for a TLS handshake, in seconds.
+pub const TLS_HANDSHAKE_S_MAX: u64 = 10;
 /// Longest time to send a request's body, in seconds.
 pub const BODY_READ_S_MAX: u64 = 60;

@@ -50,6 +50,12 @@ pub enum ErrorCode {
     IdentityConflict,
     /// There is no such host.
     HostUnknown,
+    /// There is no such credential.
+    CredentialUnknown,
+    /// The credential is not kept by the server, which therefore cannot revoke it.
+    CredentialNotRevocable,
+    /// One more credential of that kind or name cannot be made.
+    CredentialNotMade,
 }
 
 impl ErrorCode {
@@ -77,11 +83,14 @@ impl ErrorCode {
             Self::TooManyPorts => "PORTOLAN.0012",
             Self::IdentityConflict => "PORTOLAN.0013",
             Self::HostUnknown => "PORTOLAN.0014",
+            Self::CredentialUnknown => "PORTOLAN.0015",
+            Self::CredentialNotRevocable => "PORTOLAN.0016",
+            Self::CredentialNotMade => "PORTOLAN.0017",
         }
     }
 
-    /// The HTTP status of an answer with this code. The codes of a single report
-    /// (PORTOLAN.0010 to .0013) stand inside a 200 and never make a status of their own.
+    /// The HTTP status of an answer with this code. Of a single report the codes PORTOLAN.0010 to
+    /// .0013 stand inside a 200; .0010 and .0011 are also told of a credential to be made, as a 400.
     pub const fn http_status(self) -> u16 {
         match self {
             Self::InvalidParameter
@@ -95,7 +104,8 @@ impl ErrorCode {
             | Self::IdentityConflict => 400,
             Self::Unauthenticated | Self::TokenExpired => 401,
             Self::RoleNotAllowed | Self::AccessDenied => 403,
-            Self::ApiNotFound | Self::HostUnknown => 404,
+            Self::ApiNotFound | Self::HostUnknown | Self::CredentialUnknown => 404,
+            Self::CredentialNotRevocable | Self::CredentialNotMade => 409,
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
             Self::UnsupportedEncoding => 415,
@@ -132,6 +142,9 @@ impl ErrorCode {
             Self::TooManyPorts => "Too many open ports.",
             Self::IdentityConflict => "Two agents speak for one host.",
             Self::HostUnknown => "There is no such host.",
+            Self::CredentialUnknown => "There is no such credential.",
+            Self::CredentialNotRevocable => "The credential cannot be revoked here.",
+            Self::CredentialNotMade => "The credential cannot be made.",
         }
     }
 
@@ -156,7 +169,10 @@ impl ErrorCode {
             | Self::EnterpriseProjectNotGranted
             | Self::TooManyPorts
             | Self::IdentityConflict
-            | Self::HostUnknown => false,
+            | Self::HostUnknown
+            | Self::CredentialUnknown
+            | Self::CredentialNotRevocable
+            | Self::CredentialNotMade => false,
         }
     }
 }

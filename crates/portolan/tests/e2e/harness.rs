@@ -82,6 +82,11 @@ impl Server {
 
     /// The same on an address.
     pub(crate) fn start_on(folder: &Path, listen: &str) -> Self {
+        Self::start_with(folder, listen, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(folder: &Path, listen: &str, more: &[&str]) -> Self {
         let credentials = folder.join("credentials.toml");
         if !credentials.exists() {
             let entry = |secret: &str, role: &str| {
@@ -100,6 +105,7 @@ impl Server {
             .arg(folder.join("data"))
             .arg("--credentials")
             .arg(&credentials)
+            .args(more)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -164,6 +170,11 @@ impl Server {
 
 /// Starts `portolan-agent` for a server, with a state folder of its own.
 pub(crate) fn agent(server: &Server, folder: &Path, host_id: &str) -> Process {
+    agent_with(server, folder, host_id, &[])
+}
+
+/// The same with more arguments.
+pub(crate) fn agent_with(server: &Server, folder: &Path, host_id: &str, more: &[&str]) -> Process {
     let token = folder.join("agent-token");
     std::fs::write(&token, AGENT).unwrap();
     let child = Command::new(sibling("portolan-agent"))
@@ -179,6 +190,7 @@ pub(crate) fn agent(server: &Server, folder: &Path, host_id: &str) -> Process {
         .arg(&token)
         .arg("--state-dir")
         .arg(folder.join(format!("agent-{host_id}")))
+        .args(more)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

@@ -8,7 +8,9 @@
 mod backup;
 mod commands;
 mod crash;
+mod credentials;
 mod full_disk;
 mod harness;
 mod machine;
+mod tls;
 mod unprivileged;

@@ -3,6 +3,8 @@
 //! Holds: an unknown project and another's project give the same answer by the same path, and so do
 //! an unknown enterprise project and one that is not granted.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, header};
 use portolan_census::Selection;
 use portolan_wire::caps;
@@ -11,7 +13,7 @@ use portolan_wire::hss::port_statistics::EnterpriseProjects;
 use portolan_wire::ids::EnterpriseProjectId;
 
 use crate::app::App;
-use crate::credentials::{Grant, Role};
+use crate::credentials::{Entry, Role};
 use crate::error::ApiError;
 
 /// What a route needs.
@@ -21,12 +23,14 @@ pub(crate) enum Need {
     Read,
     /// The role agent or admin.
     Report,
+    /// The role admin.
+    Administer,
 }
 
 /// A caller that passed every check up to its query.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
-    granted: Selection,
+    entry: Arc<Entry>,
 }
 
 impl Caller {
@@ -37,39 +41,43 @@ impl Caller {
         project_id: &str,
         need: Need,
     ) -> Result<Self, ApiError> {
-        let grant = authenticate(app, headers)?;
+        let entry = authenticate(app, headers)?;
         let chars = project_id.chars().count();
         if chars > caps::PROJECT_ID_CHARS_MAX {
             let detail = format!("project_id must be 1 to 256 characters, got {chars}");
             return Err(ApiError::new(ErrorCode::InvalidParameter, detail));
         }
-        if !grant.is_for(project_id) {
-            return Err(ApiError::of(ErrorCode::AccessDenied));
+        if !entry.grant.is_for(project_id) {
+            return Err(ApiError::of(ErrorCode::AccessDenied).told_to(&entry.id));
         }
-        let allowed = match (grant.role, need) {
+        let allowed = match (entry.grant.role, need) {
             (Role::Admin, _) | (Role::Reader, Need::Read) | (Role::Agent, Need::Report) => true,
-            (Role::Reader, Need::Report) | (Role::Agent, Need::Read) => false,
+            (Role::Reader, Need::Report | Need::Administer)
+            | (Role::Agent, Need::Read | Need::Administer) => false,
         };
         if !allowed {
-            return Err(ApiError::of(ErrorCode::RoleNotAllowed));
+            return Err(ApiError::of(ErrorCode::RoleNotAllowed).told_to(&entry.id));
         }
-        Ok(Self {
-            granted: grant.enterprise_projects,
-        })
+        Ok(Self { entry })
     }
 
     /// The enterprise projects that the credential may read or speak for.
     pub(crate) fn granted(&self) -> &Selection {
-        &self.granted
+        &self.entry.grant.enterprise_projects
+    }
+
+    /// The id of the credential.
+    pub(crate) fn id(&self) -> &str {
+        &self.entry.id
     }
 
     /// The hosts that a query is about.
     pub(crate) fn select(&self, asked: &EnterpriseProjects) -> Result<Selection, ApiError> {
         match asked {
-            EnterpriseProjects::AllGranted => Ok(self.granted.clone()),
+            EnterpriseProjects::AllGranted => Ok(self.granted().clone()),
             EnterpriseProjects::One(id) => {
                 let id = EnterpriseProjectId::from(id.as_str());
-                if self.granted.holds(&id) {
+                if self.granted().holds(&id) {
                     return Ok(Selection::Of(vec![id]));
                 }
                 let detail = "the enterprise_project_id is not granted to this credential";
@@ -79,8 +87,8 @@ impl Caller {
     }
 }
 
-/// The grant of the credential that a request carries.
-pub(crate) fn authenticate(app: &App, headers: &HeaderMap) -> Result<Grant, ApiError> {
+/// The credential that a request carries.
+pub(crate) fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<Entry>, ApiError> {
     let refused = |detail: &str| ApiError::new(ErrorCode::Unauthenticated, detail);
     // A signature that is offered must hold; the token beside it is no way around it.
     let signed = headers
@@ -98,12 +106,13 @@ pub(crate) fn authenticate(app: &App, headers: &HeaderMap) -> Result<Grant, ApiE
     };
     // Not `to_str`: a token of the credentials file may have characters beyond ASCII.
     let token = std::str::from_utf8(token.as_bytes()).map_err(|_| refused("decrypt token fail"))?;
-    let credentials = app.credentials.load();
-    let grant = credentials
-        .grant(token)
+    let entry = app
+        .credentials
+        .token(token)
         .ok_or_else(|| refused("decrypt token fail"))?;
-    if grant.expires_at.is_some_and(|end| end <= app.now()) {
-        return Err(ApiError::of(ErrorCode::TokenExpired));
+    if entry.is_expired(app.now()) {
+        return Err(ApiError::of(ErrorCode::TokenExpired).told_to(&entry.id));
     }
-    Ok(grant.clone())
+    entry.used(app.clock.now_s());
+    Ok(entry)
 }

@@ -9,7 +9,7 @@ use portolan_wire::caps;
 use portolan_wire::ids::EnterpriseProjectId;
 use serde::Deserialize;
 
-use crate::credentials::{Credentials, Grant, Role, TokenHash};
+use crate::credentials::{Credentials, Grant, Role, TokenHash, hex};
 
 /// A credentials file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -146,7 +146,9 @@ impl TokenEntry {
                 }
                 TokenHash::of(secret)
             }
-            (None, Some(hex)) => hash_of_hex(hex).ok_or("secret_sha256 must be 64 hex digits")?,
+            (None, Some(text)) => hex::decode(text)
+                .map(TokenHash)
+                .ok_or("secret_sha256 must be 64 hex digits")?,
             _ => return Err("exactly one of secret and secret_sha256 must be given".into()),
         };
         let project_chars = self.project_id.chars().count();
@@ -155,12 +157,8 @@ impl TokenEntry {
                 "project_id must be 1 to 256 characters, got {project_chars}"
             ));
         }
-        let role = match self.role.as_str() {
-            "reader" => Role::Reader,
-            "agent" => Role::Agent,
-            "admin" => Role::Admin,
-            other => return Err(format!("role must be reader, agent or admin, got {other}")),
-        };
+        let role = Role::read(&self.role)
+            .ok_or_else(|| format!("role must be reader, agent or admin, got {}", self.role))?;
         let expires_at = match self.expires_at {
             None => None,
             Some(text) => Some(
@@ -181,7 +179,8 @@ impl TokenEntry {
     }
 }
 
-fn selection(ids: Vec<String>) -> Result<Selection, String> {
+/// Reads a list of enterprise projects.
+pub(crate) fn selection(ids: Vec<String>) -> Result<Selection, String> {
     if ids.is_empty() {
         return Err("enterprise_projects must name at least one".into());
     }
@@ -199,21 +198,6 @@ fn selection(ids: Vec<String>) -> Result<Selection, String> {
     selected.sort();
     selected.dedup();
     Ok(Selection::Of(selected))
-}
-
-fn hash_of_hex(hex: &str) -> Option<TokenHash> {
-    let (pairs, []) = hex.as_bytes().as_chunks::<2>() else {
-        return None;
-    };
-    let pairs: &[[u8; 2]; 32] = pairs.try_into().ok()?;
-    let mut hash = [0; 32];
-    for (byte, pair) in hash.iter_mut().zip(pairs) {
-        let text = std::str::from_utf8(pair)
-            .ok()
-            .filter(|text| !text.starts_with('+'))?;
-        *byte = u8::from_str_radix(text, 16).ok()?;
-    }
-    Some(TokenHash(hash))
 }
 
 #[cfg(test)]
@@ -240,7 +224,7 @@ mod tests {
             format!("secret_sha256 = \"{hex}\""),
         ] {
             let credentials = read(&entry(&how)).unwrap();
-            let grant = credentials.grant(&secret).unwrap();
+            let grant = &credentials.token(&TokenHash::of(&secret)).unwrap().grant;
             assert_eq!(grant.project_id, "p");
             assert_eq!(
                 grant.enterprise_projects,
@@ -250,7 +234,7 @@ mod tests {
                 grant.expires_at,
                 Some("2027-01-01T00:00:00Z".parse().unwrap())
             );
-            assert_eq!(credentials.grant(&"t".repeat(32)), None);
+            assert!(credentials.token(&TokenHash::of(&"t".repeat(32))).is_none());
         }
     }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::credentials::{Credentials, Grant, TokenHash};
+use crate::credentials::{Credentials, Grant, Source, TokenHash, random_token};
 
 /// The admin token can be neither read nor made.
 #[derive(Debug, thiserror::Error)]
@@ -37,18 +37,9 @@ pub fn admin_token(data_dir: &Path) -> Result<(Credentials, Option<PathBuf>), Fi
         Err(error) => return Err(failed("read")(error)),
     };
     let mut credentials = Credentials::default();
-    credentials.add(TokenHash::of(&token), Grant::whole_server());
+    let grant = Grant::whole_server();
+    credentials.add_from(Source::FirstStart, TokenHash::of(&token), grant);
     Ok((credentials, made))
-}
-
-/// A token of 64 hex digits, 256 random bits.
-///
-/// # Errors
-/// The system has no randomness to give.
-pub fn random_token() -> io::Result<String> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn write_new(path: &Path, token: &str) -> io::Result<()> {

@@ -1,21 +1,38 @@
 //! Who may call, and for what.
 //!
 //! A table from the SHA-256 of a token to what it grants: the look-up is by the hash, so no secret
-//! is kept and no comparison leaks one. Reads never lock: a reload swaps the table.
+//! is kept and no comparison leaks one. Two layers: what the operator wrote down (the credentials
+//! file, the first start's token) and what was made over HTTP, which the store keeps.
+//! Holds: reads never lock, a change swaps a table; nothing secret has a readable `Debug`.
 
 mod caller;
+mod directory;
+mod entry;
 mod file;
 mod first_start;
-
-use std::collections::HashMap;
+mod hex;
+mod record;
+mod seal;
+mod secret;
+mod table;
 
 use portolan_census::Selection;
+use portolan_wire::ids::EnterpriseProjectId;
 use portolan_wire::time::UnixMicros;
 use sha2::{Digest, Sha256};
 
 pub(crate) use caller::{Caller, Need, authenticate};
+pub(crate) use directory::Directory;
+pub(crate) use entry::{Entry, Kind, Proof, Source};
+pub(crate) use file::selection;
 pub use file::{FileError, read_file};
-pub use first_start::{FirstStartError, admin_token, random_token};
+pub use first_start::{FirstStartError, admin_token};
+pub(crate) use record::{decode, encode};
+pub use seal::SecretKeyError;
+pub(crate) use seal::{SealKey, Sealed};
+pub use secret::random_token;
+pub(crate) use secret::{Secret, password_hash, random_ak, random_id, random_sk};
+pub use table::Credentials;
 
 /// What a credential's holder may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +45,24 @@ pub enum Role {
     Admin,
 }
 
-/// What a token grants.
+impl Role {
+    /// The role as text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Agent => "agent",
+            Self::Admin => "admin",
+        }
+    }
+
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        [Self::Reader, Self::Agent, Self::Admin]
+            .into_iter()
+            .find(|role| role.as_str() == text)
+    }
+}
+
+/// What a credential grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The project, or `*` for every one of the server.
@@ -57,10 +91,34 @@ impl Grant {
     fn is_for(&self, project_id: &str) -> bool {
         self.project_id == Self::EVERY_PROJECT || self.project_id == project_id
     }
+
+    /// Whether it is an administrator's of the whole server.
+    pub(crate) fn is_whole_server(&self) -> bool {
+        self.project_id == Self::EVERY_PROJECT
+            && self.enterprise_projects == Selection::Whole
+            && self.role == Role::Admin
+    }
+
+    /// The enterprise projects as clients see them.
+    pub(crate) fn enterprise_project_ids(&self) -> Vec<String> {
+        match &self.enterprise_projects {
+            Selection::Whole => vec![EnterpriseProjectId::ALL_GRANTED.to_owned()],
+            Selection::Of(list) => list.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// Whether every host of `inner` is one of `outer`.
+pub(crate) fn within(inner: &Selection, outer: &Selection) -> bool {
+    match (inner, outer) {
+        (_, Selection::Whole) => true,
+        (Selection::Whole, Selection::Of(_)) => false,
+        (Selection::Of(inner), Selection::Of(_)) => inner.iter().all(|id| outer.holds(id)),
+    }
 }
 
 /// The SHA-256 of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {
@@ -68,37 +126,18 @@ impl TokenHash {
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
     }
+
+    /// A name for the token that tells nothing of it: for lists and the audit log.
+    fn id(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(b"portolan-credential-id\n");
+        hash.update(self.0);
+        hex::encode(&hash.finalize()).chars().take(16).collect()
+    }
 }
 
-/// Every token that the server knows.
-#[derive(Clone, Debug, Default)]
-pub struct Credentials {
-    tokens: HashMap<TokenHash, Grant>,
-}
-
-impl Credentials {
-    /// Adds a token; says `false`, and changes nothing, where it is known already.
-    pub fn add(&mut self, token: TokenHash, grant: Grant) -> bool {
-        if self.tokens.contains_key(&token) {
-            return false;
-        }
-        self.tokens.insert(token, grant);
-        true
-    }
-
-    /// Adds all of `other`; a token that both know keeps the grant it has here.
-    pub fn merge(&mut self, other: Self) {
-        for (token, grant) in other.tokens {
-            self.add(token, grant);
-        }
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.tokens.is_empty()
-    }
-
-    fn grant(&self, token: &str) -> Option<&Grant> {
-        self.tokens.get(&TokenHash::of(token))
+impl std::fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TokenHash({})", self.id())
     }
 }

@@ -3,12 +3,12 @@
 //! A body is read and unpacked under its caps, then item by item, so that a fault in one report
 //! rejects that report alone. Holds: 200 means every accepted report is durable and visible.
 
-mod body;
+pub(crate) mod body;
 mod heartbeats;
 mod reports;
 mod room;
 mod unpack;
 
 pub(crate) use heartbeats::heartbeats;
-pub(crate) use reports::{reports, store_failed};
+pub(crate) use reports::{reports, store_failed, submit};
 pub(crate) use room::Room;

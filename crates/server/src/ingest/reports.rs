@@ -102,7 +102,7 @@ async fn commit(
     let decisions = if ready.is_empty() {
         Vec::new()
     } else {
-        submit(app, ready).await?
+        submit(app, |reply| Submission::new(ready, reply)).await?
     };
     let needs_what_is_held =
         |decision: &Decision| matches!(decision, Decision::Stale | Decision::Conflict);
@@ -140,20 +140,25 @@ fn results(
     Ok(results)
 }
 
-async fn submit(app: &App, ready: Vec<Prepared>) -> Result<Vec<Decision>, ApiError> {
+/// Hands something to the committer and waits until it is durable and visible. `submission` is made
+/// with the way to answer.
+pub(crate) async fn submit<T: Send + 'static>(
+    app: &App,
+    submission: impl FnOnce(Reply<T>) -> Submission,
+) -> Result<T, ApiError> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let reply = Box::new(move |outcome| {
-        // The client may have gone; its reports are durable all the same.
+        // The client may have gone; what it sent is durable all the same.
         let _gone = sender.send(outcome);
     });
     app.queue
-        .submit(Submission::new(ready, reply))
+        .submit(submission(reply))
         .map_err(|full| match full {
             QueueFull::Full => ApiError::new(ErrorCode::QueueFull, "try again in a second"),
             QueueFull::Ended => ApiError::new(ErrorCode::NotServing, "it takes no more reports"),
         })?;
     match receiver.await {
-        Ok(Ok(decisions)) => Ok(decisions),
+        Ok(Ok(decided)) => Ok(decided),
         Ok(Err(error)) => Err(store_failed(&error)),
         Err(_ended) => Err(ApiError::new(
             ErrorCode::NotServing,
@@ -161,6 +166,9 @@ async fn submit(app: &App, ready: Vec<Prepared>) -> Result<Vec<Decision>, ApiErr
         )),
     }
 }
+
+/// How the committer answers.
+type Reply<T> = Box<dyn FnOnce(Result<T, Arc<StoreError>>) + Send>;
 
 /// The cause goes to the log, once; the client learns only that it may try again.
 pub(crate) fn store_failed(error: &StoreError) -> ApiError {

@@ -19,7 +19,6 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use hyper::body::Frame;
-use portolan_census::Selection;
 use portolan_store::backup;
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
@@ -40,7 +39,8 @@ pub(crate) async fn backup(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    check(&authenticate(&app, &headers)?)?;
+    let caller = authenticate(&app, &headers)?;
+    check(&caller.grant).map_err(|error| error.told_to(&caller.id))?;
     let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
     let (begun, has_begun) = oneshot::channel();
     let out = Chunks {
@@ -63,9 +63,11 @@ pub(crate) async fn backup(
 
 /// A backup holds every project's hosts and every credential: only who may do all may have it.
 fn check(grant: &Grant) -> Result<(), ApiError> {
-    let whole = Grant::whole_server();
-    let everything = grant.project_id == whole.project_id
-        && matches!(grant.enterprise_projects, Selection::Whole);
+    let everything = Grant {
+        role: Role::Admin,
+        ..grant.clone()
+    }
+    .is_whole_server();
     match (everything, grant.role) {
         (true, Role::Admin) => Ok(()),
         (true, Role::Reader | Role::Agent) => Err(ApiError::of(ErrorCode::RoleNotAllowed)),

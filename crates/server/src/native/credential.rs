@@ -6,13 +6,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use portolan_census::Selection;
-use portolan_wire::ids::EnterpriseProjectId;
 use portolan_wire::time::UnixMicros;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::credentials::{Role, authenticate};
+use crate::credentials::authenticate;
 use crate::error::ApiError;
 use crate::hss::json;
 
@@ -28,18 +26,11 @@ pub(crate) async fn credential(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let grant = authenticate(&app, &headers)?;
+    let grant = &authenticate(&app, &headers)?.grant;
     json(&Credential {
-        project_id: grant.project_id,
-        enterprise_projects: match grant.enterprise_projects {
-            Selection::Whole => vec![EnterpriseProjectId::ALL_GRANTED.to_owned()],
-            Selection::Of(list) => list.iter().map(ToString::to_string).collect(),
-        },
-        role: match grant.role {
-            Role::Reader => "reader",
-            Role::Agent => "agent",
-            Role::Admin => "admin",
-        },
+        project_id: grant.project_id.clone(),
+        enterprise_projects: grant.enterprise_project_ids(),
+        role: grant.role.as_str(),
         expires_at: grant.expires_at,
     })
 }

@@ -4,7 +4,7 @@ mod assets;
 mod backup;
 mod credential;
 mod hosts;
-mod paging;
+pub(crate) mod paging;
 mod recount;
 mod statistics;
 

@@ -164,7 +164,14 @@ fn published(status: u16, code: &str) -> &'static str {
         (415, "PORTOLAN.0003") => "Unsupported content type or encoding.",
         (413, "PORTOLAN.0004") => "The body is too large.",
         (429, "PORTOLAN.0005") => "Too many reports are waiting.",
+        (503, "PORTOLAN.0006") => "The server is not serving.",
+        (503, "PORTOLAN.0007") => "The store failed.",
+        (400, "PORTOLAN.0010") => "A field is invalid.",
+        (400, "PORTOLAN.0011") => "The enterprise project is not granted.",
         (404, "PORTOLAN.0014") => "There is no such host.",
+        (404, "PORTOLAN.0015") => "There is no such credential.",
+        (409, "PORTOLAN.0016") => "The credential cannot be revoked here.",
+        (409, "PORTOLAN.0017") => "The credential cannot be made.",
         _ => panic!("{code} with status {status} is not an error that a test expects"),
     }
 }

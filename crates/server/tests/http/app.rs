@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use portolan_server::{Running, Settings, credentials, open_and_serve};
+use portolan_server::{Running, Settings, Setup, credentials, open_and_serve};
 use portolan_store::Clock;
 use portolan_wire::time::UnixMicros;
 use serde_json::{Value, json};
@@ -140,7 +140,11 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let data = self.dir.path().join("data");
-        let serving = open_and_serve(data, listen, credentials, self.settings, clock);
+        let setup = Setup {
+            settings: self.settings,
+            ..Setup::new(data, credentials)
+        };
+        let serving = open_and_serve(listen, setup, clock);
         self.running = Some(self.runtime.block_on(serving).unwrap());
     }
 
@@ -154,6 +158,11 @@ impl App {
     pub(crate) fn restart(&mut self) {
         self.stop();
         self.serve();
+    }
+
+    /// Where the server keeps everything.
+    pub(crate) fn data_dir(&self) -> std::path::PathBuf {
+        self.dir.path().join("data")
     }
 
     /// A server on a copy of this one's folder as it is now, as a crash would leave it.

@@ -17,6 +17,8 @@ mod fleet;
 mod model;
 mod support;
 
+mod administration;
+mod audit;
 mod bodies;
 mod cases;
 mod checks;
@@ -36,3 +38,4 @@ mod rebuild;
 mod recount;
 mod reports;
 mod rows;
+mod starting;

@@ -1,0 +1,138 @@
+//! `portolan token`, `portolan access-key` and `portolan user`: they ask a server by HTTP, and never
+//! open its store.
+//!
+//! Holds: stdout of `create` has the secret and nothing else, so that a script can take it as it is.
+
+use std::io::BufRead as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Map, Value, json};
+
+use crate::ask::write;
+use crate::cli::{
+    CreateCredential, CreateUser, CredentialAction, Grant, Output, RevokeCredential, Server,
+    UserAction,
+};
+use crate::client::{Client, escape};
+use crate::output;
+
+pub(crate) fn tokens(action: &CredentialAction) -> anyhow::Result<ExitCode> {
+    run("/tokens", &["secret"], action)
+}
+
+/// `create` prints two lines: the access key, then its secret key.
+pub(crate) fn access_keys(action: &CredentialAction) -> anyhow::Result<ExitCode> {
+    run("/access-keys", &["ak", "sk"], action)
+}
+
+/// `create` prints the id; the password is known already.
+pub(crate) fn users(action: &UserAction) -> anyhow::Result<ExitCode> {
+    match action {
+        UserAction::Create(arguments) => create_user(arguments),
+        UserAction::List(server) => list("/users", server),
+        UserAction::Revoke(arguments) => revoke("/users", arguments),
+    }
+}
+
+fn run(path: &str, secrets: &[&str], action: &CredentialAction) -> anyhow::Result<ExitCode> {
+    match action {
+        CredentialAction::Create(arguments) => create(path, secrets, arguments),
+        CredentialAction::List(server) => list(path, server),
+        CredentialAction::Revoke(arguments) => revoke(path, arguments),
+    }
+}
+
+fn create(path: &str, secrets: &[&str], arguments: &CreateCredential) -> anyhow::Result<ExitCode> {
+    let mut asked = asked(&arguments.grant);
+    asked.insert("name".into(), json!(arguments.name));
+    made(path, &arguments.server, secrets, asked)
+}
+
+fn create_user(arguments: &CreateUser) -> anyhow::Result<ExitCode> {
+    let mut asked = asked(&arguments.grant);
+    asked.insert("name".into(), json!(arguments.name));
+    asked.insert("domain".into(), json!(arguments.domain));
+    let password = password(arguments.password_file.as_deref())?;
+    asked.insert("password".into(), json!(password));
+    made("/users", &arguments.server, &["id"], asked)
+}
+
+fn asked(grant: &Grant) -> Map<String, Value> {
+    let mut asked = Map::new();
+    asked.insert("role".into(), json!(grant.role));
+    if !grant.enterprise_projects.is_empty() {
+        let ids = json!(grant.enterprise_projects);
+        asked.insert("enterprise_projects".into(), ids);
+    }
+    if let Some(end) = &grant.expires_at {
+        asked.insert("expires_at".into(), json!(end));
+    }
+    asked
+}
+
+fn made(
+    path: &str,
+    server: &Server,
+    fields: &[&str],
+    asked: Map<String, Value>,
+) -> anyhow::Result<ExitCode> {
+    let answer = Client::new(server)?.create(path, &asked.into())?;
+    if server.output == Output::Json {
+        output::json(&answer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = String::new();
+    for field in fields {
+        match answer.get(field).and_then(Value::as_str) {
+            Some(value) => text.push_str(&format!("{value}\n")),
+            None => bail!("the answer has no {field}: is this a Portolan server?"),
+        }
+    }
+    output::data(&text)?;
+    if let Some(id) = answer.get("id").and_then(Value::as_str) {
+        output::say(&format!("made {id}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(path: &str, server: &Server) -> anyhow::Result<ExitCode> {
+    let rows = Client::new(server)?.read_all(path, &[])?;
+    let head = [
+        "id",
+        "name",
+        "role",
+        "enterprise_projects",
+        "source",
+        "created_at",
+        "expires_at",
+        "last_used",
+    ];
+    write(server.output, &head, rows)
+}
+
+fn revoke(path: &str, arguments: &RevokeCredential) -> anyhow::Result<ExitCode> {
+    let client = Client::new(&arguments.server)?;
+    client.delete(&format!("{path}/{}", escape(&arguments.id)))?;
+    output::say(&format!("revoked {}", arguments.id));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Never an argument: other users of the machine see those.
+fn password(file: Option<&Path>) -> anyhow::Result<String> {
+    let mut text = String::new();
+    match file {
+        Some(path) => {
+            text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the password of {}", path.display()))?;
+        }
+        None => {
+            std::io::stdin()
+                .lock()
+                .read_line(&mut text)
+                .context("cannot read the password from the standard input")?;
+        }
+    }
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}

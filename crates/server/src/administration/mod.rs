@@ -1,0 +1,17 @@
+//! What the role admin does: credentials are made, listed and revoked, hosts removed.
+//!
+//! Holds: an act is durable, in the audit log, and in effect for every following request before it
+//! is answered, whether or not its client still waits; a secret is in the one answer that made it and
+//! nowhere else; an administrator grants no more than its own project and enterprise projects, and
+//! sees and revokes only what it could have granted.
+
+mod act;
+mod create;
+mod hosts;
+mod list;
+mod revoke;
+
+pub(crate) use create::{create_access_key, create_token, create_user};
+pub(crate) use hosts::remove_host;
+pub(crate) use list::list;
+pub(crate) use revoke::revoke;

@@ -1,0 +1,163 @@
+//! One credential: what it grants, how its holder proves it, and where it comes from.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use portolan_store::RecordKind;
+use portolan_wire::time::UnixMicros;
+
+use crate::credentials::{Grant, Sealed, TokenHash};
+
+/// How coarse it is kept when a credential was last used, in seconds: a busy one is written to once
+/// in that time, so that cores do not wait for each other.
+const LAST_USED_STEP_S: u32 = 60;
+
+/// The kinds of credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Token,
+    AccessKey,
+    User,
+}
+
+impl Kind {
+    /// The kind as the routes and the audit log name it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::AccessKey => "access-key",
+            Self::User => "user",
+        }
+    }
+
+    /// The kind of its record in the store.
+    pub(crate) const fn record(self) -> RecordKind {
+        match self {
+            Self::Token => RecordKind::Token,
+            Self::AccessKey => RecordKind::AccessKey,
+            Self::User => RecordKind::User,
+        }
+    }
+
+    pub(crate) const fn of_record(kind: RecordKind) -> Option<Self> {
+        match kind {
+            RecordKind::Token => Some(Self::Token),
+            RecordKind::AccessKey => Some(Self::AccessKey),
+            RecordKind::User => Some(Self::User),
+            RecordKind::Ignore => None,
+        }
+    }
+}
+
+/// Where a credential comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The credentials file.
+    File,
+    /// Made over HTTP, kept by the store.
+    Store,
+    /// `DATA/admin-token`.
+    FirstStart,
+}
+
+impl Source {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Store => "store",
+            Self::FirstStart => "first_start",
+        }
+    }
+}
+
+/// How a holder proves that a credential is theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// By a token of that hash.
+    Token(TokenHash),
+    /// By signing with the secret key that is sealed here.
+    AccessKey(Sealed),
+    /// By a password, at `POST /v3/auth/tokens`.
+    User {
+        domain: String,
+        password_argon2: String,
+    },
+}
+
+impl Proof {
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::Token(_) => Kind::Token,
+            Self::AccessKey(_) => Kind::AccessKey,
+            Self::User { .. } => Kind::User,
+        }
+    }
+}
+
+/// One credential.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// Its name in lists and in the audit log; of an access key its `ak`. Never a secret.
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) grant: Grant,
+    pub(crate) source: Source,
+    pub(crate) proof: Proof,
+    /// Unknown of what the operator wrote down.
+    pub(crate) created_at: Option<UnixMicros>,
+    /// The id of the credential that made it.
+    pub(crate) created_by: Option<String>,
+    /// Seconds since 1970; 0 for never since the start of the server.
+    last_used_s: AtomicU32,
+}
+
+impl Entry {
+    pub(crate) fn new(
+        id: String,
+        name: String,
+        grant: Grant,
+        source: Source,
+        proof: Proof,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            grant,
+            source,
+            proof,
+            created_at: None,
+            created_by: None,
+            last_used_s: AtomicU32::new(0),
+        }
+    }
+
+    /// The same, made then and by that credential.
+    pub(crate) fn made(self, at: UnixMicros, by: String) -> Self {
+        Self {
+            created_at: Some(at),
+            created_by: Some(by),
+            ..self
+        }
+    }
+
+    pub(crate) fn is_expired(&self, now: UnixMicros) -> bool {
+        self.grant.expires_at.is_some_and(|end| end <= now)
+    }
+
+    pub(crate) fn used(&self, now_s: u32) {
+        let last = self.last_used_s.load(Ordering::Relaxed);
+        if now_s.saturating_sub(last) >= LAST_USED_STEP_S {
+            self.last_used_s.store(now_s, Ordering::Relaxed);
+        }
+    }
+
+    /// When it was last used since the start of the server, to the minute.
+    pub(crate) fn last_used(&self) -> Option<UnixMicros> {
+        let seconds = self.last_used_s.load(Ordering::Relaxed);
+        (seconds > 0).then(|| UnixMicros(i64::from(seconds) * 1_000_000))
+    }
+
+    pub(crate) fn take_over_use(&self, earlier: &Self) {
+        let last = earlier.last_used_s.load(Ordering::Relaxed);
+        self.last_used_s.store(last, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,108 @@
+//! Secrets: made from the system's randomness, and shown to nobody by accident.
+
+use std::fmt;
+use std::io;
+
+use argon2::Argon2;
+use argon2::password_hash::PasswordHasher;
+use argon2::password_hash::phc::PasswordHash;
+
+use crate::credentials::hex;
+
+/// Text that must not be shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, for whom it is meant.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A token of 64 hex digits, 256 random bits.
+///
+/// # Errors
+/// The system has no randomness to give.
+pub fn random_token() -> io::Result<String> {
+    Ok(hex::encode(&random::<32>()?))
+}
+
+/// The id of a credential: 32 hex digits.
+pub(crate) fn random_id() -> io::Result<String> {
+    Ok(hex::encode(&random::<16>()?))
+}
+
+/// An access key's public half: 20 of A-Z and 0-9, the form that clients of the service expect.
+pub(crate) fn random_ak() -> io::Result<String> {
+    random_text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 20)
+}
+
+/// An access key's secret half: 40 letters and digits, 238 random bits.
+pub(crate) fn random_sk() -> io::Result<Secret> {
+    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    random_text(letters, 40).map(Secret)
+}
+
+pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes)
+}
+
+/// Each letter as likely as any other: bytes beyond the last whole multiple are drawn again.
+fn random_text(letters: &[u8], length: usize) -> io::Result<String> {
+    let fair = 256 / letters.len() * letters.len();
+    let mut text = String::with_capacity(length);
+    while text.len() < length {
+        for byte in random::<64>()?.map(usize::from) {
+            let letter = letters.get(byte % letters.len());
+            if let Some(&letter) = letter.filter(|_| byte < fair && text.len() < length) {
+                text.push(char::from(letter));
+            }
+        }
+    }
+    Ok(text)
+}
+
+/// The Argon2id hash of a password in the PHC string format. Takes tens of milliseconds and 19 MiB.
+pub(crate) fn password_hash(password: &Secret) -> io::Result<String> {
+    let salt = random::<16>()?;
+    let hash: Result<PasswordHash, _> =
+        Argon2::default().hash_password_with_salt(password.expose().as_bytes(), &salt);
+    hash.map(|hash| hash.to_string()).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_secrets_have_their_form_and_differ() {
+        let (ak, sk) = (random_ak().unwrap(), random_sk().unwrap());
+        let upper = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
+        assert!(ak.len() == 20 && ak.bytes().all(upper), "{ak}");
+        assert!(sk.0.len() == 40 && sk.0.bytes().all(|b| b.is_ascii_alphanumeric()));
+        assert_ne!(sk, random_sk().unwrap());
+        assert_eq!(random_token().unwrap().len(), 64);
+    }
+
+    #[test]
+    fn a_secret_is_not_shown_and_a_password_is_salted() {
+        let password = Secret::new("correct horse battery".into());
+        assert_eq!(format!("{password:?}"), "Secret(…)");
+        let hashes = [0, 1].map(|_| password_hash(&password).unwrap());
+        assert_ne!(hashes[0], hashes[1]);
+        assert!(hashes[0].starts_with("$argon2id$v=19$"), "{}", hashes[0]);
+    }
+}

@@ -1,0 +1,94 @@
+//! A table of credentials, by id and, for tokens, by hash.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::credentials::{Entry, Grant, Kind, Proof, Sealed, Source, TokenHash};
+
+/// Credentials that belong together: an operator's, or the store's.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    by_id: HashMap<(Kind, String), Arc<Entry>>,
+    by_token: HashMap<TokenHash, Arc<Entry>>,
+}
+
+impl Credentials {
+    /// Adds a token that an operator wrote down; says `false`, and changes nothing, where it is
+    /// known already.
+    pub fn add(&mut self, token: TokenHash, grant: Grant) -> bool {
+        self.add_from(Source::File, token, grant)
+    }
+
+    pub(super) fn add_from(&mut self, source: Source, token: TokenHash, grant: Grant) -> bool {
+        let entry = Entry::new(
+            token.id(),
+            String::new(),
+            grant,
+            source,
+            Proof::Token(token),
+        );
+        self.insert(Arc::new(entry))
+    }
+
+    /// Adds all of `other`; a credential that both know stays as it is here.
+    pub fn merge(&mut self, other: Self) {
+        for entry in other.by_id.into_values() {
+            self.insert(entry);
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Adds an entry; says `false`, and changes nothing, where its id or token is known already.
+    pub(crate) fn insert(&mut self, entry: Arc<Entry>) -> bool {
+        let key = (entry.proof.kind(), entry.id.clone());
+        if self.by_id.contains_key(&key) {
+            return false;
+        }
+        if let Proof::Token(hash) = entry.proof {
+            if self.by_token.contains_key(&hash) {
+                return false;
+            }
+            self.by_token.insert(hash, Arc::clone(&entry));
+        }
+        self.by_id.insert(key, entry);
+        true
+    }
+
+    pub(super) fn remove(&mut self, kind: Kind, id: &str) {
+        let removed = self.by_id.remove(&(kind, id.to_owned()));
+        if let Some(Proof::Token(hash)) = removed.as_deref().map(|entry| &entry.proof) {
+            self.by_token.remove(hash);
+        }
+    }
+
+    pub(super) fn token(&self, hash: &TokenHash) -> Option<&Arc<Entry>> {
+        self.by_token.get(hash)
+    }
+
+    pub(super) fn get(&self, kind: Kind, id: &str) -> Option<&Arc<Entry>> {
+        self.by_id.get(&(kind, id.to_owned()))
+    }
+
+    /// The sealed secret keys, by `ak`.
+    pub(crate) fn sealed(&self) -> Vec<(&str, &Sealed)> {
+        let entries = self.by_id.values();
+        entries
+            .filter_map(|entry| match &entry.proof {
+                Proof::AccessKey(sealed) => Some((entry.id.as_str(), sealed)),
+                Proof::Token(_) | Proof::User { .. } => None,
+            })
+            .collect()
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.by_id.values()
+    }
+}

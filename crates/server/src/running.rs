@@ -1,0 +1,164 @@
+//! A running server: what goes on beside requests, and how it ends.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use portolan_store::{Handle, Published, Store, StoreError, seen};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::accept::stopped;
+use crate::app::App;
+use crate::audit::{Act, AuditThread};
+use crate::credentials::Credentials;
+use crate::tls::{Tls, TlsError};
+
+/// How often it is kept who was heard when.
+const KEEP_SEEN: Duration = Duration::from_secs(60);
+
+/// A running server.
+pub struct Running {
+    pub(crate) local_addr: SocketAddr,
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) app: Arc<App>,
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) failed: mpsc::Receiver<Arc<StoreError>>,
+    pub(crate) committer: Handle,
+    pub(crate) audit: AuditThread,
+    pub(crate) tasks: Vec<JoinHandle<()>>,
+}
+
+/// Each second: who has been silent too long becomes stale, and what was counted of refused
+/// credentials in a minute that is over is written.
+pub(crate) async fn roll(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            () = stopped(&mut stop) => return,
+            _ = second.tick() => {
+                app.published.liveness.roll(app.clock.now_s());
+                app.audit.roll(app.now());
+            }
+        }
+    }
+}
+
+pub(crate) async fn keep_seen(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let mut minute = tokio::time::interval(KEEP_SEEN);
+    minute.tick().await;
+    loop {
+        tokio::select! {
+            () = stopped(&mut stop) => return,
+            _ = minute.tick() => {}
+        }
+        let app = Arc::clone(&app);
+        let kept = tokio::task::spawn_blocking(move || app.store.save_seen(&seen(&app.state())));
+        match kept.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = %error, "cannot keep who was heard when"),
+            Err(error) => tracing::warn!(error = %error, "keeping who was heard when ended early"),
+        }
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Takes other credentials of the operator's from now on, beside those that the store keeps.
+    pub fn replace_credentials(&self, credentials: Credentials) {
+        self.app.credentials.replace_written(credentials);
+        self.app.audit.note(Act {
+            at: self.app.now(),
+            actor: None,
+            source: None,
+            action: "credentials.read_again",
+            target: String::new(),
+            outcome: "done".to_owned(),
+            detail: String::new(),
+            count: 1,
+        });
+    }
+
+    /// Whether the store keeps an administrator's token for the whole server.
+    pub fn has_made_administrator(&self) -> bool {
+        self.app.credentials.has_made_administrator()
+    }
+
+    /// Reads the certificate and its key again, where there are any.
+    ///
+    /// # Errors
+    /// They cannot be used; what was read before stays in use.
+    pub fn read_tls_again(&self) -> Result<(), TlsError> {
+        self.tls.as_ref().map_or(Ok(()), |tls| tls.read_again())
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Waits until the store has failed; the process must end then.
+    pub async fn failed(&mut self) -> Arc<StoreError> {
+        match self.failed.recv().await {
+            Some(error) => error,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// After the store has failed: lets the answers out that say so, and closes nothing.
+    pub async fn answer_and_abandon(self) {
+        self.app.draining.store(true, Ordering::Release);
+        self.stop.send_replace(true);
+        let ended = async {
+            for task in self.tasks {
+                if let Err(error) = task.await {
+                    tracing::error!(error = %error, "a task of the server ended early");
+                }
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(1), ended)
+            .await
+            .is_err()
+        {
+            tracing::warn!("connections were cut");
+        }
+    }
+
+    /// Drains: no new connections and reports, what waits is committed, the store is closed.
+    ///
+    /// # Errors
+    /// The store cannot be closed; everything acknowledged is durable all the same.
+    pub async fn stop(self) -> Result<(), StoreError> {
+        self.app.draining.store(true, Ordering::Release);
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(error = %error, "a task of the server ended early");
+            }
+        }
+        self.app.audit.flush(self.app.now());
+        // The last queues go with the application: committer and audit log end after what waits.
+        drop(self.app);
+        let (committer, store, published) = (self.committer, self.store, self.published);
+        let audit = self.audit;
+        let closing = move || {
+            committer.join();
+            audit.join();
+            store.save_seen(&seen(&published.state.load()))?;
+            store.close()
+        };
+        match tokio::task::spawn_blocking(closing).await {
+            Ok(closed) => closed,
+            Err(error) => Err(StoreError::Write {
+                what: error.to_string(),
+            }),
+        }
+    }
+}
