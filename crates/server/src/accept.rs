@@ -3,8 +3,8 @@
 //!
 //! It accepts from the first moment on: while the census is rebuilt, a router of its own says that
 //! the server is starting.
-//! Limits: `caps::CONNECTIONS_MAX` connections, those in a TLS handshake too; beyond it new ones wait
-//! in the kernel's backlog.
+//! Limits: `caps::CONNECTIONS_MAX` connections, those in a TLS handshake too, and fewer where the
+//! process may open fewer files; beyond it new ones wait in the kernel's backlog.
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -23,8 +23,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
+use crate::descriptors;
 use crate::edge::Peer;
 use crate::metrics::Metrics;
 use crate::tls::Tls;
@@ -70,7 +72,7 @@ pub(crate) async fn accept(
     front: Arc<Front>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let permits = Arc::new(Semaphore::new(caps::CONNECTIONS_MAX));
+    let permits = Arc::new(Semaphore::new(descriptors::connections_max()));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -162,11 +164,14 @@ async fn talk(
         request.extensions_mut().insert(peer);
         front.gate.router().oneshot(request.map(Body::new))
     });
+    let mut stream = TimeoutStream::new(stream);
+    // Reading has times of its own: a head's, a body's.
+    stream.set_write_timeout(Some(Duration::from_secs(caps::WRITE_STALL_S_MAX)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(caps::HEAD_READ_S_MAX))
         .max_buf_size(caps::HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), answer);
+        .serve_connection(TokioIo::new(Box::pin(stream)), answer);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,

@@ -10,6 +10,7 @@ mod administration;
 mod app;
 pub mod audit;
 pub mod credentials;
+mod descriptors;
 mod edge;
 mod error;
 mod hss;

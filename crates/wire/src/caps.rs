@@ -129,6 +129,11 @@ pub const AUDIT_TARGET_CHARS_MAX: usize = 256;
 pub const AUDIT_LINE_BYTES_MAX: usize = 64 << 10;
 /// Most connections the server holds open.
 pub const CONNECTIONS_MAX: usize = 4_096;
+/// File descriptors that are left to the store and the log; connections share the others that the
+/// process may open.
+pub const DESCRIPTORS_RESERVED: u64 = 256;
+/// Longest time that a client may take nothing of an answer, in seconds; then the connection ends.
+pub const WRITE_STALL_S_MAX: u64 = 60;
 /// Most bytes of one request's head.
 pub const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Longest time from one answer to the end of the next request's head, in seconds: how long a slow

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use portolan_wire::caps;
+
 use crate::credentials::{Credentials, Grant, Source, TokenHash, random_token};
 
 /// The admin token can be neither read nor made.
@@ -28,7 +30,7 @@ pub fn admin_token(data_dir: &Path) -> Result<(Credentials, Option<PathBuf>), Fi
         move |source| FirstStartError { what, path, source }
     };
     let (token, made) = match std::fs::read_to_string(&path) {
-        Ok(token) => (token.trim().to_owned(), None),
+        Ok(token) => (checked(token.trim()).map_err(failed("use"))?, None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let token = random_token().map_err(failed("make"))?;
             write_new(&path, &token).map_err(failed("write"))?;
@@ -40,6 +42,17 @@ pub fn admin_token(data_dir: &Path) -> Result<(Credentials, Option<PathBuf>), Fi
     let grant = Grant::whole_server();
     credentials.add_from(Source::FirstStart, TokenHash::of(&token), grant);
     Ok((credentials, made))
+}
+
+/// An empty or short file would let nobody in, or anybody.
+fn checked(token: &str) -> io::Result<String> {
+    let allowed = caps::TOKEN_CHARS_MIN..=caps::TOKEN_CHARS_MAX;
+    if allowed.contains(&token.chars().count()) {
+        return Ok(token.to_owned());
+    }
+    let what =
+        "it must hold a token of 32 to 4096 characters; remove the file to have a new one made";
+    Err(io::Error::new(io::ErrorKind::InvalidData, what))
 }
 
 fn write_new(path: &Path, token: &str) -> io::Result<()> {
