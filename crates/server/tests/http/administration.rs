@@ -119,15 +119,21 @@ fn what_was_made_and_revoked_is_so_after_a_restart_and_after_a_crash() {
         made(&app, &admin(), "p1", kind, &json!({"name": "another"}));
     }
     revoke(&app, &admin(), "p1", "tokens", gone["id"].as_str().unwrap());
-    let lists = |app: &App| KINDS.map(|kind| list(app, &admin(), "p1", kind)["data_list"].clone());
     // Only when one was last used is not kept.
-    let before = lists(&app).map(|list| list.to_string().replace("\"2026-11-24T02:13:00Z\"", "T"));
+    let lists = |app: &App| {
+        KINDS.map(|kind| {
+            let mut rows = list(app, &admin(), "p1", kind)["data_list"].take();
+            for row in rows.as_array_mut().unwrap() {
+                row.as_object_mut().unwrap().remove("last_used");
+            }
+            rows
+        })
+    };
+    let before = lists(&app);
     let check = |app: &App| {
         assert_eq!(app.hss(&holder(&kept), "").status, 200);
         assert_eq!(app.hss(&holder(&gone), "").status, 401);
-        let after =
-            lists(app).map(|list| list.to_string().replace("\"2026-11-24T02:13:00Z\"", "T"));
-        assert_eq!(after, before);
+        assert_eq!(lists(app), before);
     };
     check(&app.crashed_copy());
     app.restart();
@@ -237,7 +243,6 @@ fn the_administrator_of_the_whole_server_makes_credentials_for_every_project_and
         &json!({"role": "admin", "enterprise_projects": ALL}),
     );
     let second = holder(&second);
-    assert_eq!(app.get(&second, "/portolan/v1/backup").status, 200);
     assert_eq!(list(&app, &second, "p7", "tokens")["total_num"], 1);
     // An identifier of one project means nothing in another.
     let id = in_p7["id"].as_str().unwrap();
