@@ -152,6 +152,19 @@ pub(crate) struct Cut {
     pub(crate) len: u64,
 }
 
+/// Syncs every journal. After a crash the last batch may be written and not synced: it is served
+/// from now on and a repetition of it is acknowledged without a write, so it has to be durable
+/// before the mark says that it is there.
+pub(crate) fn make_durable(dir: &DataDir) -> Result<(), StoreError> {
+    let folder = dir.engine();
+    for (_, path) in list(&folder)? {
+        File::open(&path)
+            .and_then(|journal| journal.sync_all())
+            .map_err(cannot_write(&path))?;
+    }
+    sync_folder(&folder).map_err(cannot_write(&folder))
+}
+
 /// Cuts a journal.
 pub(crate) fn cut(dir: &DataDir, cut: Cut) -> Result<(), StoreError> {
     let path = dir.engine().join(format!("{}.jnl", cut.journal));

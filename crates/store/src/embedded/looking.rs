@@ -1,6 +1,6 @@
 //! A start before it is trusted: what is on disk is compared with what was acknowledged.
 //!
-//! What must agree, in this order: the parts that `store.json` names; the journals without a gap
+//! What must agree, in this order: the parts that `store.json` names, and the tables that they name; the journals without a gap
 //! (after a clean close, exactly the ones it left), and without damage; the commit record's number with the mark; the
 //! number of hosts and of records, and the sum of their hashes, with the commit record.
 //!

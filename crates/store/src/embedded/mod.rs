@@ -35,6 +35,7 @@ mod scan;
 mod seen;
 mod serving;
 mod space;
+mod tables;
 mod totals;
 mod trouble;
 mod verify;

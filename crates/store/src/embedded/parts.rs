@@ -15,6 +15,7 @@ use std::path::Path;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::layout::{DataDir, ENGINE, MARK, cannot_read};
+use super::tables;
 use crate::StoreError;
 
 /// The parts of a store whose records are in the keyspace folder `records`.
@@ -36,7 +37,8 @@ pub(crate) fn of_engine(records: &Path) -> Vec<String> {
     ]
 }
 
-/// Refuses a folder in which a part is missing or a manifest altered.
+/// Refuses a folder in which a part is missing, a manifest altered, or a table missing or altered
+/// where that can be seen without reading it.
 pub(crate) fn check(dir: &DataDir, parts: &[String]) -> Result<(), StoreError> {
     for part in parts {
         let path = dir.path().join(part);
@@ -58,7 +60,7 @@ fn check_manifest(dir: &DataDir, part: &str) -> Result<(), StoreError> {
     };
     let manifest = pointer.with_file_name(format!("v{number}"));
     match fs::read(&manifest) {
-        Ok(content) if xxh3_128(&content) == checksum => Ok(()),
+        Ok(content) if xxh3_128(&content) == checksum => tables::check(dir, part, &content),
         Ok(_) => Err(dir.damaged(format!(
             "the manifest v{number} beside {part} is altered: its checksum does not fit its content"
         ))),

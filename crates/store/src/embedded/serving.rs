@@ -43,6 +43,7 @@ impl Serving {
         head: CommitRecord,
         options: &EmbeddedOptions,
     ) -> Result<Self, StoreError> {
+        journals::make_durable(dir)?;
         // Before the workers run: they rotate journals, which a clean mark would contradict.
         let mark = MarkKeeper::start(dir, &mark_of(head.store, head.number))?;
         let engine =

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use portolan_store::backup::{self, BackupError, Summary};
 use portolan_store::embedded::{Report, restore, verify};
-use portolan_store::{CopyOut, Entry, Loaded, SeenAt, Store, StoreError};
+use portolan_store::{
+    Batch, CopyOut, EachEntry, Entry, Loaded, RecordKey, SeenAt, Store, StoreError,
+};
+use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
 
 use crate::files::{BOTH, Records, store};
@@ -223,6 +226,75 @@ fn a_backup_with_any_byte_altered_is_refused() {
     }
 }
 
+/// A store that hands out one host twice: its backup is sound in itself, and no store can be made
+/// of it.
+struct Twice;
+
+fn not_asked<T>() -> Result<T, StoreError> {
+    Err(StoreError::Read {
+        what: "not asked".into(),
+    })
+}
+
+impl Store for Twice {
+    fn copy_out(&self, to: &mut dyn CopyOut) -> Result<(), StoreError> {
+        let at = Loaded {
+            commit: 1,
+            hosts: 2,
+            ..Loaded::default()
+        };
+        to.begin(1, &at)?;
+        to.entry(Entry::Host(key("h"), b"1"))?;
+        to.entry(Entry::Host(key("h"), b"2"))
+    }
+
+    fn load_seen(&self) -> Result<Vec<SeenAt>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn load(&self, _: EachEntry<'_>) -> Result<Loaded, StoreError> {
+        not_asked()
+    }
+
+    fn commit(&self, _: &Batch) -> Result<(), StoreError> {
+        not_asked()
+    }
+
+    fn host(&self, _: &HostKey) -> Result<Option<Vec<u8>>, StoreError> {
+        not_asked()
+    }
+
+    fn record(&self, _: &RecordKey) -> Result<Option<Vec<u8>>, StoreError> {
+        not_asked()
+    }
+
+    fn save_seen(&self, _: &[SeenAt]) -> Result<(), StoreError> {
+        not_asked()
+    }
+
+    fn close(&self) -> Result<(), StoreError> {
+        not_asked()
+    }
+}
+
+#[test]
+fn a_restore_that_does_not_read_back_as_promised_leaves_nothing_behind() {
+    let beside = tempfile::tempdir().unwrap();
+    let file = beside.path().join("backup");
+    write(&Twice, &file);
+    backup::check(&file).unwrap();
+    for folder in ["missing", "empty"] {
+        let folder = beside.path().join(folder);
+        if folder.ends_with("empty") {
+            fs::create_dir(&folder).unwrap();
+        }
+        let error = restore(&file, &folder).unwrap_err().to_string();
+        assert!(error.contains("left 2 hosts, and 1 are there"), "{error}");
+        assert!(!folder.exists() || names(&folder).is_empty());
+    }
+    assert_eq!(names(beside.path()), ["backup", "empty"]);
+}
+
 #[test]
 fn a_backup_of_a_newer_format_says_so() {
     let (beside, file, _) = backed_up(Records::InTables);
@@ -273,4 +345,75 @@ fn a_restore_that_was_killed_is_no_store_until_the_next_restore() {
     }
     restore(&file, &folder).unwrap();
     assert_eq!(start(&folder).unwrap().1, model);
+}
+
+/// Set for the child process alone: the folder that it restores into.
+const RESTORE: &str = "PORTOLAN_TEST_RESTORE";
+
+/// The child: restores the backup beside the folder.
+#[test]
+fn child_restores_until_killed() {
+    let Some(folder) = std::env::var_os(RESTORE) else {
+        return;
+    };
+    let folder = Path::new(&folder);
+    restore(&folder.with_file_name("backup"), folder).unwrap();
+}
+
+#[test]
+fn a_kill_at_any_moment_of_a_restore_leaves_no_store_or_a_whole_one() {
+    let (source, mut model) = store(Records::InTables);
+    let (store, _) = start(source.path()).unwrap();
+    for batch in 0..20 {
+        let change = |host| (key(&format!("{batch}-{host}")), Some(vec![batch; 2000]));
+        let changes: Vec<_> = (0..200).map(change).collect();
+        store.commit(&model.batch(&changes)).unwrap();
+    }
+    let beside = tempfile::tempdir().unwrap();
+    let file = beside.path().join("backup");
+    write(&store, &file);
+    let folder = beside.path().join("folder");
+    let mut interrupted = 0;
+    // Killed as soon as this is there, at ever later stages.
+    for stage in [
+        "lock",
+        "creating",
+        "fjall",
+        "fjall/keyspaces/1/current",
+        "fjall/keyspaces/1/tables/1",
+        "commit.mark",
+        "journal-copies",
+        "store.json",
+    ] {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "backup::child_restores_until_killed"])
+            .env(RESTORE, &folder)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        while !folder.join(stage).exists() && child.try_wait().unwrap().is_none() {
+            std::hint::spin_loop();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Closed before the folder is removed.
+        match start(&folder).map(|(_, found)| found) {
+            Ok(found) if found == model => fs::remove_dir_all(&folder).unwrap(),
+            // Killed before it began, it left an empty folder, which becomes an empty store.
+            Ok(found) if stage == "lock" && found == Model::default() => {
+                fs::remove_dir_all(&folder).unwrap();
+            }
+            Ok(found) => panic!("{stage}: {} hosts", found.hosts.len()),
+            Err(StoreError::RestoreInterrupted { .. }) => interrupted += 1,
+            Err(error) => panic!("{stage}: {error}"),
+        }
+    }
+    assert!(
+        interrupted > 0,
+        "every restore was over before it was killed"
+    );
+    if folder.exists() {
+        restore(&file, &folder).unwrap();
+        assert_eq!(start(&folder).unwrap().1, model);
+    }
 }

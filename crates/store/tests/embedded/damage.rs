@@ -190,7 +190,7 @@ fn a_deleted_table_is_refused() {
     let (folder, _) = store(Records::InTables);
     let (path, _) = place_of(folder.path(), Records::InTables, 0);
     fs::remove_file(path).unwrap();
-    assert_refused(folder.path(), "opening the database");
+    assert_refused(folder.path(), "the table fjall/keyspaces/1/tables/");
 }
 
 #[test]
@@ -373,4 +373,30 @@ fn a_last_batch_torn_in_its_middle_is_dropped_only_if_it_was_not_acknowledged() 
             assert_eq!(start(folder.path()).unwrap().1, model);
         }
     }
+}
+
+#[test]
+fn a_table_whose_list_of_sections_is_altered_is_refused_before_it_is_believed() {
+    let (folder, _) = store(Records::InTables);
+    let (path, _) = place_of(folder.path(), Records::InTables, 0);
+    let bytes = fs::read(&path).unwrap();
+    // The magic before the number of sections; its highest byte asks for 86 GB of memory.
+    let list = bytes
+        .windows(4)
+        .rposition(|window| window == b"TOC!")
+        .unwrap();
+    for at in list..bytes.len() {
+        let mut altered = bytes.clone();
+        altered[at] ^= 0x80;
+        fs::write(&path, altered).unwrap();
+        let refused = start(folder.path()).err().expect("served").to_string();
+        assert!(
+            refused.contains("the list of its sections"),
+            "{at}: {refused}"
+        );
+    }
+    fs::write(&path, &bytes[..20]).unwrap();
+    assert_refused(folder.path(), "the list of its sections");
+    fs::write(&path, bytes).unwrap();
+    start(folder.path()).unwrap();
 }

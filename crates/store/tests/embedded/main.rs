@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod backup;
+mod behind_the_back;
 mod damage;
 mod every_byte;
 mod files;
