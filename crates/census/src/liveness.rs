@@ -103,8 +103,10 @@ impl Liveness {
         }
     }
 
-    /// The host was heard at `heard_s`; also enters a new host, and moves one that has changed its
-    /// enterprise project. `now_s` decides whether that is lately enough.
+    /// A report of the host was committed; also enters a new host, and moves one that has changed
+    /// its enterprise project. It was heard at `heard_s`; `now_s` decides whether that is lately
+    /// enough. Only who sees every commit in order may call it; others call
+    /// [`touched`](Self::touched).
     pub fn heard(&self, project: &Project, host: &Host, heard_s: u32, now_s: u32) {
         let Some(scope) = project.scope_counts(&host.facts.enterprise_project) else {
             return;
@@ -121,15 +123,28 @@ impl Liveness {
             counts.iter().for_each(|count| count.add(word));
             state.counted = Some(counts);
         }
-        state.heard_s = state.heard_s.max(heard_s);
         state.interval_s = host.facts.heartbeat_interval_s;
+        self.refresh(host, &mut state, heard_s, now_s);
+    }
+
+    /// A heartbeat of the host was heard at `now_s`. The view in which it was found may be old: it
+    /// enters and moves nobody, so a host that was removed meanwhile is not counted again.
+    pub fn touched(&self, host: &Host, now_s: u32) {
+        let mut state = host.live.0.lock();
+        if state.counted.is_some() {
+            self.refresh(host, &mut state, now_s, now_s);
+        }
+    }
+
+    fn refresh(&self, host: &Host, state: &mut LiveState, heard_s: u32, now_s: u32) {
+        state.heard_s = state.heard_s.max(heard_s);
         let due_s = state.due_s(self.started_s);
         // A host whose interval has become shorter comes due before its entry does.
         if due_s > now_s && (!state.fresh || due_s < state.entered_s) {
             if !state.fresh {
                 state.set_fresh(true);
             }
-            self.enter(due_s, &mut state, &host.live);
+            self.enter(due_s, state, &host.live);
         }
     }
 

@@ -93,6 +93,38 @@ fn after_a_restart_a_host_is_fresh_until_three_intervals_after_the_start() {
     assert_eq!(counts(&state, &["0"]), (0, 1));
 }
 
+/// A heartbeat is answered from a view that may be a commit behind.
+#[test]
+fn a_heartbeat_from_an_old_view_counts_no_removed_host_and_moves_none_back() {
+    let (mut state, liveness) = (State::default(), Liveness::new(0));
+    put(&mut state, "anchor", "0", 1_000);
+    put(&mut state, "a", "0", 1_000);
+    heard(&state, &liveness, "anchor", 0, 0);
+    heard(&state, &liveness, "a", 0, 0);
+    let old = state.project("p").unwrap().host("a").unwrap().clone();
+    put(&mut state, "a", "x", 1_000);
+    heard(&state, &liveness, "a", 1, 1);
+    liveness.touched(&old, 2);
+    assert_eq!(
+        (counts(&state, &["0"]), counts(&state, &["x"])),
+        ((1, 0), (1, 0))
+    );
+    assert_eq!(
+        old.freshness(),
+        (Freshness::Fresh, 2),
+        "it was heard all the same"
+    );
+    liveness.forget(state.project("p").unwrap().host("a").unwrap());
+    liveness.touched(&old, 3);
+    assert_eq!(
+        state
+            .project("p")
+            .unwrap()
+            .fresh_and_stale(&Selection::Whole),
+        (1, 0)
+    );
+}
+
 proptest! {
     /// Hearing, moving, removing and time, in any order, against when each host was heard.
     #[test]

@@ -184,6 +184,30 @@ fn write_path(page: &mut Page, app: &App) {
         "Durable writes.",
         load(&counters.commits),
     );
+    for (name, help, count) in [
+        (
+            "portolan_commits_without_space_total",
+            "Writes refused because the disk has too little room.",
+            &counters.commits_without_space,
+        ),
+        (
+            "portolan_hosts_retired_total",
+            "Hosts removed by an operator.",
+            &counters.hosts_retired,
+        ),
+        (
+            "portolan_records_changed_total",
+            "Changes of records beside the hosts.",
+            &counters.records_changed,
+        ),
+        (
+            "portolan_identity_conflicts_total",
+            "Reports that showed a second agent of a host, whatever became of them.",
+            &counters.identity_conflicts,
+        ),
+    ] {
+        page.single(name, "counter", help, load(count));
+    }
     let waiting = app.queue.waiting_bytes() as u64;
     page.single(
         "portolan_commit_queue_bytes",

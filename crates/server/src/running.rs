@@ -151,7 +151,10 @@ impl Running {
         let closing = move || {
             committer.join();
             audit.join();
-            store.save_seen(&seen(&published.state.load()))?;
+            // A minute of freshness is no reason to leave the store as after a crash.
+            if let Err(error) = store.save_seen(&seen(&published.state.load())) {
+                tracing::warn!(error = %error, "cannot keep who was heard when");
+            }
             store.close()
         };
         match tokio::task::spawn_blocking(closing).await {

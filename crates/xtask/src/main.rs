@@ -14,8 +14,9 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
   test             install what the tests need, then fmt, clippy, doc and all tests
   bench [HOSTS]    load a generated fleet (100000 hosts) into a release server and measure it
-  long             what takes too long for every change: bench with one report a request and in
-                   batches of 100, and 1,000,000 hosts";
+  long             what takes too long for every change: every byte of a store flipped, 30,000 seeds
+                   of the simulation, the bench with one report a request and in batches of 100, and
+                   1,000,000 hosts";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -77,7 +78,32 @@ fn bench(hosts: &str, batch: &str) -> anyhow::Result<()> {
 }
 
 fn long() -> anyhow::Result<()> {
+    packages::install()?;
     run::all(&[
+        cargo(
+            "store, every byte",
+            &[
+                "test",
+                "--locked",
+                "-p",
+                "portolan-store",
+                "--test",
+                "embedded",
+            ],
+        )
+        .with("PORTOLAN_LONG", "1"),
+        cargo(
+            "simulation, 30,000 seeds",
+            &[
+                "test",
+                "--locked",
+                "-p",
+                "portolan-sim",
+                "--test",
+                "simulation",
+            ],
+        )
+        .with("SIM_SEEDS", "1000..31000"),
         release(),
         measure("100000", "1"),
         measure("100000", "100"),

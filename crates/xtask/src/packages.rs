@@ -6,10 +6,11 @@ use crate::run::{self, Step};
 
 /// A program that a test runs, and the package that holds it.
 const NEEDED: &[(&str, &str)] = &[
-    ("ip", "iproute2"),        // network namespaces, and `ss` as the second opinion
-    ("python3", "python3"),    // a server that is not ours, to be found
-    ("setpriv", "util-linux"), // a collector without privileges
-    ("cc", "gcc"),             // zstd and ring hold C and assembly
+    ("ip", "iproute2"),         // network namespaces, and `ss` as the second opinion
+    ("python3", "python3"),     // a server that is not ours, to be found
+    ("setpriv", "util-linux"),  // a collector without privileges
+    ("mkfs.ext4", "e2fsprogs"), // a disk that loses power, as a loop image
+    ("cc", "gcc"),              // zstd and ring hold C and assembly
 ];
 
 /// Installs what is missing; does nothing where all is there.

@@ -52,19 +52,16 @@ fn confirm(
     heartbeat: Heartbeat,
 ) -> HeartbeatResult {
     // A host of an enterprise project that is not granted is as unknown as one that is not there.
-    let held = project.and_then(|project| {
-        let host = project.host(&heartbeat.host_id)?;
-        granted
-            .holds(&host.facts.enterprise_project)
-            .then_some((project, &**host))
-    });
-    let verdict = compare(held.map(|(_, host)| host), &heartbeat);
-    let interval_s = held.map_or(caps::HEARTBEAT_INTERVAL_S_DEFAULT, |(_, host)| {
+    let held = project
+        .and_then(|project| project.host(&heartbeat.host_id))
+        .filter(|host| granted.holds(&host.facts.enterprise_project))
+        .map(|host| &**host);
+    let verdict = compare(held, &heartbeat);
+    let interval_s = held.map_or(caps::HEARTBEAT_INTERVAL_S_DEFAULT, |host| {
         host.facts.heartbeat_interval_s
     });
-    if let (Ok(()), Some((project, host))) = (verdict, held) {
-        let now_s = app.clock.now_s();
-        app.published.liveness.heard(project, host, now_s, now_s);
+    if let (Ok(()), Some(host)) = (verdict, held) {
+        app.published.liveness.touched(host, app.clock.now_s());
     }
     let status = if verdict.is_ok() {
         HeartbeatStatus::Ok

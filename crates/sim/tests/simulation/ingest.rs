@@ -205,11 +205,11 @@ pub(crate) fn confirm(
     let held = state.project(request.project.as_str()).and_then(|project| {
         let host = project.host(&heartbeat.host_id)?;
         let is_granted = granted.holds(&host.facts.enterprise_project);
-        is_granted.then_some((project, host))
+        is_granted.then_some(host)
     });
-    let verdict = compare(held.map(|(_, host)| &**host), &heartbeat);
-    if let (Ok(()), Some((project, host))) = (verdict, held) {
-        published.liveness.heard(project, host, now_s, now_s);
+    let verdict = compare(held.map(|host| &**host), &heartbeat);
+    if let (Ok(()), Some(host)) = (verdict, held) {
+        published.liveness.touched(host, now_s);
     }
     let result = HeartbeatResult {
         index: 0,
