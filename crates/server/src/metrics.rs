@@ -25,6 +25,7 @@ pub(crate) struct Metrics {
     heartbeats_report_needed: AtomicU64,
     heartbeats_rejected: AtomicU64,
     reports_rejected: AtomicU64,
+    reports_skewed: AtomicU64,
     pub(crate) connections: AtomicU64,
     pub(crate) connections_open: AtomicU64,
     pub(crate) tls_failed: AtomicU64,
@@ -60,6 +61,11 @@ impl Metrics {
 
     pub(crate) fn report_rejected(&self) {
         self.reports_rejected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn reports_skewed(&self, reports: usize) {
+        self.reports_skewed
+            .fetch_add(reports as u64, Ordering::Relaxed);
     }
 }
 
@@ -178,6 +184,12 @@ fn write_path(page: &mut Page, app: &App) {
             load(count),
         );
     }
+    page.single(
+        "portolan_reports_clock_skew_total",
+        "counter",
+        "Reports whose observed_at was more than a minute before or after the server's clock.",
+        load(&app.metrics.reports_skewed),
+    );
     page.single(
         "portolan_commits_total",
         "counter",

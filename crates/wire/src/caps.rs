@@ -64,6 +64,9 @@ pub const PID_MAX: u32 = 4_194_304;
 pub const PAIR_MAX: u64 = (1 << 53) - 1;
 /// How far ahead of the server's clock a generation may be, in seconds.
 pub const GENERATION_AHEAD_S_MAX: u64 = 86_400;
+/// How far `observed_at` may be from the server's clock before a report is counted as skewed, in
+/// seconds: more than a body's way takes.
+pub const CLOCK_SKEW_S: u64 = 60;
 /// Most open ports of one report.
 pub const OPEN_PORTS_MAX: usize = 20_000;
 /// Most transients of one report.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use portolan_census::{Filter, Page, PageRequest, PageRow, Start};
+use portolan_census::{Filter, Page, PageRequest, PageRow, Selection, Start};
 use portolan_wire::error::ErrorCode;
 use portolan_wire::hss::port_statistics::{
     KindFilter, PortStatistics, PortStatisticsQuery, PortStatisticsRow, enterprise_projects,
@@ -27,12 +27,7 @@ pub(crate) async fn port_statistics(
 ) -> Result<Response, ApiError> {
     let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
     let query = decoded(raw_query.as_deref())?;
-    // Whether the enterprise project is granted is told before any other fault; a fault in it is
-    // told in its place among the others.
-    let selection = match enterprise_projects(&query) {
-        Ok(asked) => caller.select(&asked)?,
-        Err(_) => caller.granted().clone(),
-    };
+    let selection = selected(&query, &caller)?;
     let asked = PortStatisticsQuery::read(&query)?;
     let start = Start::Offset(asked.offset as usize);
     let as_of = app.as_of();
@@ -53,6 +48,15 @@ pub(crate) async fn port_statistics(
 pub(crate) fn decoded(raw: Option<&str>) -> Result<Query<'_>, ApiError> {
     Query::decode(raw.unwrap_or(""))
         .map_err(|error| ApiError::new(ErrorCode::RequestError, error.to_string()))
+}
+
+/// The enterprise projects that statistics are asked for. Whether one is granted is told before any
+/// other fault; a fault in it is told by the parser, in its place among the others.
+pub(crate) fn selected(query: &Query<'_>, caller: &Caller) -> Result<Selection, ApiError> {
+    match enterprise_projects(query) {
+        Ok(asked) => caller.select(&asked),
+        Err(_) => Ok(caller.granted().clone()),
+    }
 }
 
 /// Which rows a query asks for.

@@ -8,9 +8,11 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_census::Selection;
 use portolan_store::{Decision, Prepared, QueueFull, StoreError, Submission, snapshot_of};
+use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
 use portolan_wire::ids::{HostKey, ProjectId};
 use portolan_wire::report::{self, Current, Fault, ReportResult, ReportsAnswer, Status};
+use portolan_wire::time::UnixMicros;
 
 use crate::app::App;
 use crate::credentials::{Caller, Need};
@@ -29,11 +31,15 @@ pub(crate) async fn reports(
     let now = app.now();
     let granted = caller.granted().clone();
     let project = ProjectId::from(project_id);
+    let counting = Arc::clone(&app);
     let prepare = move |unpacked: &[u8]| {
         let items = report::parse(unpacked, now)?;
+        let skewed = items.iter().flatten().filter(|item| is_skewed(item, now));
+        counting.metrics.reports_skewed(skewed.count());
         Ok(items
             .into_iter()
-            .map(|item| Item::prepare(item, &project, &granted))
+            .enumerate()
+            .map(|(index, item)| Item::prepare(index, item, &project, &granted))
             .collect())
     };
     let items: Result<Vec<Item>, report::RequestFault> =
@@ -41,6 +47,11 @@ pub(crate) async fn reports(
     let items = items.map_err(|fault| ApiError::new(fault.code, fault.message))?;
     let results = commit(&app, caller.granted(), items).await?;
     json(&ReportsAnswer { results })
+}
+
+/// Whether the host's clock and the server's are further apart than a report's way explains.
+fn is_skewed(report: &report::Report, now: UnixMicros) -> bool {
+    now.0.abs_diff(report.observed_at.0) > caps::CLOCK_SKEW_S * 1_000_000
 }
 
 /// One report of the request: ready for the committer, or rejected already.
@@ -51,6 +62,7 @@ enum Item {
 
 impl Item {
     fn prepare(
+        index: usize,
         item: Result<report::Report, Fault>,
         project: &ProjectId,
         granted: &Selection,
@@ -63,8 +75,8 @@ impl Item {
             Ok(prepared) => Self::Ready(Box::new(prepared)),
             Err(error) => Self::Rejected(Fault {
                 code: ErrorCode::FieldInvalid,
-                field: "reports".into(),
-                message: error.to_string(),
+                field: format!("reports[{index}]"),
+                message: format!("reports[{index}] {error}"),
                 host_id: Some(report.host.host_id),
             }),
         }

@@ -27,8 +27,6 @@ pub struct PortStatisticsQuery {
     pub port_string: Option<String>,
     /// Only rows of this status.
     pub status: Option<PortStatus>,
-    /// Whether the request named its only sort key, `port`.
-    pub sort_by_port: bool,
     /// The direction of the port order.
     pub sort_dir: SortDir,
 }
@@ -199,7 +197,8 @@ impl PortStatisticsQuery {
                 .then(|| t.to_owned())
         })?;
         let status = STATUS.read(query, PortStatus::read)?;
-        let sort_key = SORT_KEY.read(query, |t| (t == "port").then_some(()))?;
+        // The only key there is: naming it changes nothing.
+        SORT_KEY.read(query, |t| (t == "port").then_some(()))?;
         let sort_dir = SORT_DIR.read(query, |t| match t {
             "asc" => Some(SortDir::Asc),
             "desc" => Some(SortDir::Desc),
@@ -213,7 +212,6 @@ impl PortStatisticsQuery {
             category: category.unwrap_or(Category::Host),
             port_string,
             status,
-            sort_by_port: sort_key.is_some(),
             sort_dir: sort_dir.unwrap_or_default(),
         })
     }
