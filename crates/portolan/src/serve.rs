@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use portolan_server::credentials::{Credentials, admin_token, read_file};
-use portolan_server::{Running, Setup, Tls, open_and_serve};
+use portolan_server::{Running, Setup, open_and_serve};
 use portolan_store::SystemClock;
 
 use crate::signals::{Asked, Signals};
@@ -33,14 +33,6 @@ pub(crate) fn serve(arguments: &cli::Serve) -> anyhow::Result<ExitCode> {
 
 async fn run(serve: settings::Serve) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new().context("cannot watch for signals")?;
-    let tls = match serve.tls.clone().map(Tls::read) {
-        None => None,
-        Some(Ok(tls)) => Some(Arc::new(tls)),
-        Some(Err(error)) => {
-            output::say(&format!("portolan serve: {error}"));
-            return Ok(ExitCode::from(EXIT_USAGE));
-        }
-    };
     let written = serve.clone();
     let setup = Setup {
         data_dir: serve.data_dir.clone(),
@@ -50,7 +42,7 @@ async fn run(serve: settings::Serve) -> anyhow::Result<ExitCode> {
         }),
         settings: serve.answers,
         secret_key_file: serve.secret_key_file.clone(),
-        tls,
+        tls: serve.tls.clone(),
     };
     let starting = open_and_serve(serve.listen, setup, Arc::new(SystemClock));
     // A rebuild may take a while; who ends the server meanwhile need not wait for it.
