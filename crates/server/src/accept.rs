@@ -6,6 +6,7 @@
 //! Limits: `caps::CONNECTIONS_MAX` connections, those in a TLS handshake too, and fewer where the
 //! process may open fewer files; beyond it new ones wait in the kernel's backlog.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -13,10 +14,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use portolan_wire::caps;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -27,7 +28,7 @@ use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
 use crate::descriptors;
-use crate::edge::Peer;
+use crate::edge::{self, Edge, Peer};
 use crate::metrics::Metrics;
 use crate::tls::Tls;
 
@@ -62,8 +63,16 @@ impl Gate {
 /// What connections share.
 pub(crate) struct Front {
     pub(crate) gate: Gate,
+    pub(crate) edge: Arc<Edge>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tls: Option<Arc<Tls>>,
+}
+
+impl Front {
+    async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+        let router = self.gate.router();
+        Ok(edge::pass(&self.edge, request, |request| router.oneshot(request)).await)
+    }
 }
 
 /// Accepts until `stop` says so, then waits for the connections to finish.
@@ -162,7 +171,8 @@ async fn talk(
 ) {
     let answer = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        front.gate.router().oneshot(request.map(Body::new))
+        let front = Arc::clone(front);
+        async move { front.answer(request.map(Body::new)).await }
     });
     let mut stream = TimeoutStream::new(stream);
     // Reading has times of its own: a head's, a body's.

@@ -164,7 +164,8 @@ impl Listening {
             audit: OnceLock::new(),
         });
         let front = Arc::new(Front {
-            gate: Gate::new(starting(Arc::clone(&edge))),
+            gate: Gate::new(starting()),
+            edge: Arc::clone(&edge),
             metrics,
             tls: setup.tls.clone(),
         });
@@ -221,7 +222,7 @@ impl Listening {
         });
         // IMPORTANT: before the gate opens, so that no refused credential goes unnoticed.
         let _first = self.edge.audit.set(audit);
-        self.front.gate.open(router(Arc::clone(&app), self.edge));
+        self.front.gate.open(router(Arc::clone(&app)));
         let tasks = vec![
             self.accepting,
             tokio::spawn(roll(Arc::clone(&app), self.stop.subscribe())),

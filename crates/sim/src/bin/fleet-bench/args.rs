@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Load(LoadArgs),
     /// Ask for port statistics, each query in turn with /healthz: rates, CPU, answer times.
     Query(QueryArgs),
+    /// The null handler that queries are compared with; the bench starts it itself.
+    NullServer(NullServerArgs),
     /// Do it all: start a server on a new data folder, load, query, stop it, start it again.
     Run(RunArgs),
 }
@@ -134,6 +136,13 @@ pub(crate) struct QueryArgs {
     pub(crate) project: String,
     #[command(flatten)]
     pub(crate) how: QueryHow,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct NullServerArgs {
+    /// The answer to give, head and body as HTTP/1.1 has them.
+    #[arg(long)]
+    pub(crate) answer: PathBuf,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -96,6 +96,8 @@ pub(crate) struct Answer<'a> {
     /// The header Retry-After, in seconds.
     pub(crate) retry_after_s: Option<u64>,
     pub(crate) body: &'a [u8],
+    /// Head and body, as they came.
+    pub(crate) whole: &'a [u8],
 }
 
 impl Answer<'_> {
@@ -139,6 +141,7 @@ impl Connection {
             status: head.status,
             retry_after_s: head.retry_after_s,
             body: self.received.get(head.bytes..end).unwrap_or_default(),
+            whole: &self.received,
         })
     }
 

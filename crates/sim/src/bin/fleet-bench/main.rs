@@ -14,6 +14,7 @@ mod figures;
 mod http;
 mod load;
 mod machine;
+mod null_server;
 mod query;
 mod run;
 mod server;
@@ -32,11 +33,22 @@ use args::{Args, Command};
 use table::Table;
 
 fn main() -> ExitCode {
-    match measure(&Args::parse().command) {
+    let command = Args::parse().command;
+    if let Command::NullServer(null) = &command {
+        return end(null_server::serve(&null.answer));
+    }
+    match measure(&command) {
         Ok(table) => match table.print() {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         },
+        Err(error) => end(Err(error)),
+    }
+}
+
+fn end(done: anyhow::Result<()>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("fleet-bench: {error:#}");
             ExitCode::FAILURE
@@ -74,6 +86,7 @@ fn measure(command: &Command) -> anyhow::Result<Table> {
             let asked = runtime.block_on(query::query(&target, &query.how))?;
             asked.iter().for_each(|measured| measured.tell(&mut table));
         }
+        Command::NullServer(_) => {}
         Command::Run(run) => return run::run(&runtime, run),
     }
     Ok(table)

@@ -1,8 +1,8 @@
-//! Asks for port statistics, each query in turn with /healthz of the same server.
+//! Asks for port statistics, each query in turn with /healthz of the same server and with a null
+//! handler that gives the same bytes.
 //!
-//! /healthz is the null handler: the same socket, the same HTTP, no work. What a query costs
-//! beyond it is the program's own, and the ratio of two neighbouring turns is what a noisy machine
-//! changes least. A comparison with another server's null handler would compare two stacks.
+//! What a query costs beyond the null handler is the program's own, and the ratio of two
+//! neighbouring turns is what a noisy machine changes least.
 //! Holds: every query is asked once before, and its answer must be 200 and of the known form.
 //! Limit: the client's one core. Where its CPU a request times the rate comes near 1 s, the client
 //! was the limit and the rate is a lower bound; the server's CPU a request still holds.
@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::args::QueryHow;
 use crate::http::ServerUrl;
+use crate::server::Running;
 use crate::spread::Spread;
 use crate::table::{Table, micros, times, whole};
 use crate::turn::Turn;
@@ -43,10 +45,11 @@ pub(crate) struct Measured {
     rounds: Vec<Round>,
 }
 
-/// Two neighbouring turns.
+/// Neighbouring turns.
 #[derive(Debug)]
 struct Round {
     healthz: Turn,
+    null: Turn,
     query: Turn,
 }
 
@@ -59,8 +62,11 @@ pub(crate) async fn query(target: &Target, how: &QueryHow) -> anyhow::Result<Vec
     for (name, parameters) in queries(target).await? {
         let (total_num, answer_bytes) = target.statistics(&parameters).await?;
         let query = target.server.get(&target.path(&parameters), &target.token);
+        let null = target.null_handler(&query).await?;
+        let nothing = null.get(&target.path(&parameters), &target.token);
         target.turn(&healthz, connections, WARM_UP).await?;
         target.turn(&query, connections, WARM_UP).await?;
+        null.turn(&nothing, connections, WARM_UP).await?;
         let mut measured = Measured {
             name,
             total_num,
@@ -71,6 +77,7 @@ pub(crate) async fn query(target: &Target, how: &QueryHow) -> anyhow::Result<Vec
             let length = Duration::from_secs(seconds);
             measured.rounds.push(Round {
                 healthz: target.turn(&healthz, connections, length).await?,
+                null: null.turn(&nothing, connections, length).await?,
                 query: target.turn(&query, connections, length).await?,
             });
         }
@@ -127,6 +134,19 @@ impl Target {
         }
     }
 
+    /// A null handler that gives the answer to `request`.
+    async fn null_handler(&self, request: &[u8]) -> anyhow::Result<NullHandler> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("answer");
+        let mut connection = self.server.connect().await?;
+        std::fs::write(&file, connection.exchange(request).await?.whole)?;
+        let running = Running::start_null(&file, &folder.path().join("log"))?;
+        Ok(NullHandler {
+            running,
+            _folder: folder,
+        })
+    }
+
     async fn turn(
         &self,
         request: &[u8],
@@ -153,6 +173,28 @@ impl Target {
     }
 }
 
+/// A null handler, for as long as this lives.
+struct NullHandler {
+    running: Running,
+    _folder: TempDir,
+}
+
+impl NullHandler {
+    fn get(&self, target: &str, token: &str) -> Vec<u8> {
+        self.running.url.get(target, token)
+    }
+
+    async fn turn(
+        &self,
+        request: &[u8],
+        connections: u32,
+        length: Duration,
+    ) -> anyhow::Result<Turn> {
+        let pid = Some(self.running.pid());
+        Turn::run(&self.running.url, pid, request, connections, length).await
+    }
+}
+
 impl Measured {
     /// Writes the figures into the table.
     pub(crate) fn tell(&self, table: &mut Table) {
@@ -164,38 +206,50 @@ impl Measured {
             rows,
         );
         let turns = || self.rounds.iter().map(|round| &round.query);
-        let nulls = || self.rounds.iter().map(|round| &round.healthz);
-        let cost = |turn: &Turn| turn.server_micros();
-        let server = Spread::of(turns().filter_map(cost));
+        let server = Spread::of(turns().filter_map(Turn::server_micros));
         table.spread(format!("{name}: server CPU a request"), server, micros);
-        let null = Spread::of(nulls().filter_map(cost));
-        table.spread(format!("{name}: of /healthz beside it"), null, micros);
-        let ratios = self.rounds.iter().filter_map(|round| {
-            let null = round.healthz.server_micros().filter(|null| *null > 0.0)?;
-            Some(round.query.server_micros()? / null)
-        });
-        table.spread(
-            format!("{name}: server CPU against /healthz"),
-            Spread::of(ratios),
-            times,
-        );
         let rate = Spread::of(turns().map(Turn::rate));
         table.spread(format!("{name}: requests/s"), rate, whole);
-        let ratios = self
-            .rounds
-            .iter()
-            .map(|round| round.query.rate() / round.healthz.rate());
-        table.spread(
-            format!("{name}: rate against /healthz"),
-            Spread::of(ratios),
-            times,
-        );
+        self.compare(table, "the null handler", |round| &round.null);
+        self.compare(table, "/healthz", |round| &round.healthz);
         let p50 = Spread::of(turns().map(|turn| f64::from(turn.p50_micros)));
         table.spread(format!("{name}: answer time p50"), p50, micros);
         let p99 = Spread::of(turns().map(|turn| f64::from(turn.p99_micros)));
         table.spread(format!("{name}: answer time p99"), p99, micros);
         let client = Spread::of(turns().map(Turn::client_micros));
         table.spread(format!("{name}: client CPU a request"), client, micros);
+    }
+
+    /// The query against another handler, turn by turn.
+    fn compare(&self, table: &mut Table, other: &str, turn: impl Fn(&Round) -> &Turn) {
+        let name = &self.name;
+        let cost = Spread::of(self.rounds.iter().filter_map(|r| turn(r).server_micros()));
+        table.spread(format!("{name}: CPU of {other} beside it"), cost, micros);
+        let costs = self.rounds.iter().filter_map(|round| {
+            let cost = turn(round).server_micros().filter(|cost| *cost > 0.0)?;
+            Some(round.query.server_micros()? / cost)
+        });
+        table.spread(
+            format!("{name}: CPU against {other}"),
+            Spread::of(costs),
+            times,
+        );
+        let rates = self.rounds.iter();
+        let rates = rates.map(|round| round.query.rate() / turn(round).rate());
+        table.spread(
+            format!("{name}: rate against {other}"),
+            Spread::of(rates),
+            times,
+        );
+        let p99s = self.rounds.iter();
+        let p99s = p99s.map(|round| {
+            f64::from(round.query.p99_micros) / f64::from(turn(round).p99_micros.max(1))
+        });
+        table.spread(
+            format!("{name}: p99 against {other}"),
+            Spread::of(p99s),
+            times,
+        );
     }
 }
 
@@ -260,7 +314,11 @@ mod tests {
             p50_micros: 10,
             p99_micros: 20,
         };
-        let round = |healthz, query| Round { healthz, query };
+        let round = |healthz, query| Round {
+            healthz,
+            null: turn(1_000, 10),
+            query,
+        };
         let measured = Measured {
             name: "q".to_owned(),
             total_num: 1,
@@ -275,9 +333,7 @@ mod tests {
         measured.tell(&mut table);
         let text = format!("{table:?}");
         assert!(
-            text.contains(
-                r#"["q: server CPU against /healthz", "1.75x", "median; 1.50x to 2.00x"]"#
-            ),
+            text.contains(r#"["q: CPU against /healthz", "1.75x", "median; 1.50x to 2.00x"]"#),
             "{text}"
         );
         assert!(
