@@ -9,6 +9,7 @@ mod accept;
 mod administration;
 mod app;
 pub mod audit;
+mod counts;
 pub mod credentials;
 mod descriptors;
 mod edge;

@@ -154,6 +154,19 @@ fn page(app: &App) -> String {
         );
     }
     census(&mut page, app);
+    page.family(
+        "portolan_union_pages_total",
+        "counter",
+        "Pages over a part of the enterprise projects: kept ones that served, and made ones.",
+    );
+    let [hits, misses] = app.unions.hits_and_misses();
+    for (from, count) in [("kept", hits), ("made", misses)] {
+        page.value(
+            "portolan_union_pages_total",
+            &format!("from=\"{from}\""),
+            count,
+        );
+    }
     page.single(
         "portolan_recount_differences_total",
         "counter",

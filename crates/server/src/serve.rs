@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use crate::accept::{Front, Gate, accept};
 use crate::app::{App, Settings};
 use crate::audit::{Audit, AuditError, AuditThread};
+use crate::counts::UnionPages;
 use crate::credentials::{Credentials, Directory, SealKey, SecretKeyError, decode};
 use crate::edge::Edge;
 use crate::ingest::Room;
@@ -209,6 +210,7 @@ impl Listening {
             clock: self.clock,
             published: Arc::clone(&ready.published),
             queue,
+            unions: UnionPages::default(),
             credentials: ready.credentials,
             seal_key: ready.seal_key,
             audit: Arc::clone(&audit),

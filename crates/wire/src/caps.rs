@@ -106,6 +106,9 @@ pub const BACKUP_VALUE_BYTES_MAX: usize = 128 << 20;
 /// Longest time that the receiver of a backup may take for the next 64 KiB, in seconds: the store
 /// keeps what it has replaced for as long as a backup is under way.
 pub const BACKUP_STALL_S_MAX: u64 = 60;
+/// Most pages of unions of enterprise projects that are kept; then all are let go. One takes up to
+/// 16 KiB.
+pub const UNION_PAGES_MAX: usize = 256;
 /// Most requests that read from the store at once; others wait for their turn.
 pub const STORE_READS_MAX: usize = 8;
 /// Most tokens, access keys and users together that a server keeps; beyond it 409.

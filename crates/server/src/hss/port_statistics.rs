@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -13,11 +14,15 @@ use portolan_wire::hss::port_statistics::{
 use portolan_wire::query::Query;
 
 use crate::app::App;
+use crate::counts::Counts;
 use crate::credentials::{Caller, Need};
 use crate::error::ApiError;
 
 const AS_OF: HeaderName = HeaderName::from_static("x-portolan-as-of");
 const HOSTS: HeaderName = HeaderName::from_static("x-portolan-hosts");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Room for the headers of an answer: these three, the edge's, and those of HTTP itself.
+const HEADERS: usize = 6;
 
 pub(crate) async fn port_statistics(
     State(app): State<Arc<App>>,
@@ -33,12 +38,18 @@ pub(crate) async fn port_statistics(
     let as_of = app.as_of();
     let state = app.state();
     let project = state.project(&project_id);
-    let page = project.map(|p| p.page(&selection, &filter(&asked), &page_request(&asked, start)));
-    let (fresh, stale) = project.map_or((0, 0), |p| p.fresh_and_stale(&selection));
+    let counts = project.map(|project| {
+        let (filter, request) = (filter(&asked), page_request(&asked, start));
+        app.unions
+            .counts(&project_id, project, &selection, &filter, &request)
+    });
+    let Counts { page, fresh, stale } = counts.unwrap_or_default();
     let with_status = app.settings.status_field || asked.status.is_some();
-    let body = answer(page.unwrap_or_default(), asked.kind, with_status);
-    let mut response = json(&body)?;
+    let body = answer(page, asked.kind, with_status);
+    let mut response = Response::new(Body::from(body.to_json()));
     let headers = response.headers_mut();
+    headers.reserve(HEADERS);
+    headers.insert(header::CONTENT_TYPE, JSON);
     headers.insert(AS_OF, value(as_of.to_string())?);
     headers.insert(HOSTS, value(format!("fresh={fresh}, stale={stale}"))?);
     Ok(response)
@@ -102,7 +113,7 @@ fn answer(page: Page, kind: Option<KindFilter>, with_status: bool) -> PortStatis
 pub(crate) fn json(body: &impl serde::Serialize) -> Result<Response, ApiError> {
     let bytes = serde_json::to_vec(body)
         .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
+    Ok(([(header::CONTENT_TYPE, JSON)], bytes).into_response())
 }
 
 fn value(text: String) -> Result<HeaderValue, ApiError> {

@@ -13,6 +13,7 @@ use portolan_wire::time::UnixMicros;
 use serde::Serialize;
 
 use crate::app::App;
+use crate::counts::Counts;
 use crate::credentials::{Caller, Need};
 use crate::error::ApiError;
 use crate::hss::{decoded, filter, json, page_request, row, selected};
@@ -58,10 +59,12 @@ pub(crate) async fn statistics(
     let as_of = app.as_of();
     let state = app.state();
     let project = state.project(&project_id);
-    let page = project
-        .map(|p| p.page(&selection, &filter(&asked), &page_request(&asked, start)))
-        .unwrap_or_default();
-    let (fresh, stale) = project.map_or((0, 0), |p| p.fresh_and_stale(&selection));
+    let counts = project.map(|project| {
+        let (filter, request) = (filter(&asked), page_request(&asked, start));
+        app.unions
+            .counts(&project_id, project, &selection, &filter, &request)
+    });
+    let Counts { page, fresh, stale } = counts.unwrap_or_default();
     json(&Statistics {
         as_of,
         hosts: Hosts {

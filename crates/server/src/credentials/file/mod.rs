@@ -150,10 +150,7 @@ pub(crate) fn selection(ids: Vec<String>) -> Result<Selection, String> {
         }
         selected.push(id.into());
     }
-    // A union counts each of its scopes once.
-    selected.sort();
-    selected.dedup();
-    Ok(Selection::Of(selected))
+    Ok(Selection::of(selected))
 }
 
 #[cfg(test)]
@@ -185,7 +182,7 @@ mod tests {
             assert_eq!(grant.project_id, "p");
             assert_eq!(
                 grant.enterprise_projects,
-                Selection::Of(vec!["a".into(), "b".into()])
+                Selection::of(["a".into(), "b".into()])
             );
             assert_eq!(
                 grant.expires_at,
