@@ -131,6 +131,9 @@ pub(crate) struct QueryArgs {
     /// A token of role reader for the project and all its enterprise projects.
     #[arg(long)]
     pub(crate) reader_token: String,
+    /// A token of role reader for a part of them.
+    #[arg(long)]
+    pub(crate) partial_token: Option<String>,
     /// The project to ask about.
     #[arg(long, default_value = "fleet")]
     pub(crate) project: String,

@@ -80,6 +80,7 @@ fn measure(command: &Command) -> anyhow::Result<Table> {
             let target = query::Target {
                 server: query.server.url.clone(),
                 token: query.reader_token.clone(),
+                partial_token: query.partial_token.clone(),
                 project: query.project.clone(),
                 pid: query.server.server_pid,
             };

@@ -7,7 +7,7 @@
 //! Limit: the client's one core. Where its CPU a request times the rate comes near 1 s, the client
 //! was the limit and the rate is a lower bound; the server's CPU a request still holds.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
@@ -32,6 +32,8 @@ const WARM_UP: Duration = Duration::from_millis(300);
 pub(crate) struct Target {
     pub(crate) server: ServerUrl,
     pub(crate) token: String,
+    /// A token for a part of the enterprise projects, where there is one.
+    pub(crate) partial_token: Option<String>,
     pub(crate) project: String,
     pub(crate) pid: Option<u32>,
 }
@@ -59,7 +61,11 @@ pub(crate) async fn query(target: &Target, how: &QueryHow) -> anyhow::Result<Vec
     let (rounds, seconds) = how.turns();
     let connections = how.connections;
     let mut all = Vec::new();
-    for (name, parameters) in queries(target).await? {
+    for (name, parameters, token) in queries(target).await? {
+        let target = &Target {
+            token,
+            ..target.clone()
+        };
         let (total_num, answer_bytes) = target.statistics(&parameters).await?;
         let query = target.server.get(&target.path(&parameters), &target.token);
         let null = target.null_handler(&query).await?;
@@ -87,14 +93,14 @@ pub(crate) async fn query(target: &Target, how: &QueryHow) -> anyhow::Result<Vec
     Ok(all)
 }
 
-/// Names and parameters. The deep page is at 80,000 or 40,000, where there are so many rows, else it
+/// Names, parameters and tokens. The deep page is at 80,000 or 40,000, where there are so many rows, else it
 /// is the last one.
-async fn queries(target: &Target) -> anyhow::Result<Vec<(String, String)>> {
+async fn queries(target: &Target) -> anyhow::Result<Vec<(String, String, String)>> {
     let all = "enterprise_project_id=all_granted_eps";
     let (rows, _) = target.statistics(all).await?;
     let last = rows.saturating_sub(PAGE);
     let offset = DEEP.into_iter().find(|deep| *deep <= last).unwrap_or(last);
-    Ok(vec![
+    let whole = [
         ("first page".to_owned(), String::new()),
         ("first page, all_granted_eps".to_owned(), all.to_owned()),
         ("port=123".to_owned(), "port=123".to_owned()),
@@ -107,7 +113,36 @@ async fn queries(target: &Target) -> anyhow::Result<Vec<(String, String)>> {
             "category=container".to_owned(),
             "category=container".to_owned(),
         ),
-    ])
+    ];
+    let of_part = target.partial_token.iter().map(|token| {
+        let name = "first page, all_granted_eps, half of them granted";
+        (name.to_owned(), all.to_owned(), token.clone())
+    });
+    let whole = whole.map(|(name, parameters)| (name, parameters, target.token.clone()));
+    Ok(whole.into_iter().chain(of_part).collect())
+}
+
+/// How long a page takes that nobody has asked for before: each with another offset.
+pub(crate) async fn first_askings(target: &Target, table: &mut Table) -> anyhow::Result<()> {
+    const ASKED: u32 = 50;
+    let Some(token) = &target.partial_token else {
+        return Ok(());
+    };
+    let mut connection = target.server.connect().await?;
+    let mut answer_micros = Vec::new();
+    for offset in 1..=ASKED {
+        let path = target.path(&format!(
+            "enterprise_project_id=all_granted_eps&offset={offset}"
+        ));
+        let request = target.server.get(&path, token);
+        let sent = Instant::now();
+        let status = connection.exchange(&request).await?.status;
+        answer_micros.push(sent.elapsed().as_secs_f64() * 1e6);
+        ensure!(status == 200, "{path} is answered with {status}");
+    }
+    let name = "a page of half the enterprise projects, asked for the first time: answer time";
+    table.spread(name, Spread::of(answer_micros), micros);
+    Ok(())
 }
 
 impl Target {
@@ -262,6 +297,7 @@ mod tests {
         Target {
             server: server.url().clone(),
             token: "reader-token-of-a-test-0123456789".to_owned(),
+            partial_token: None,
             project: "p1".to_owned(),
             pid: Some(std::process::id()),
         }
@@ -275,7 +311,7 @@ mod tests {
             let queries = queries(&target(&server)).await.unwrap();
             let deep = format!("offset={offset}&enterprise_project_id=all_granted_eps");
             assert!(
-                queries.iter().any(|(_, parameters)| *parameters == deep),
+                queries.iter().any(|(_, parameters, _)| *parameters == deep),
                 "{queries:?}"
             );
         }

@@ -16,13 +16,14 @@ use crate::args::RunArgs;
 use crate::figures;
 use crate::load::{self, load};
 use crate::machine::{self, disk_bytes, rss_bytes};
-use crate::query::{self, query};
+use crate::query::{self, first_askings, query};
 use crate::server::{Place, Running};
 use crate::table::{Table, megabytes, whole};
 
 /// Tokens of a server that lives for this bench only, on loopback, with made-up data.
 const AGENT_TOKEN: &str = "fleet-bench-agent-token-0123456789abcdef";
 const READER_TOKEN: &str = "fleet-bench-reader-token-0123456789abcdef";
+const PARTIAL_TOKEN: &str = "fleet-bench-partial-token-0123456789abcdef";
 
 /// Runs it all; the figures.
 pub(crate) fn run(runtime: &Runtime, args: &RunArgs) -> anyhow::Result<Table> {
@@ -113,6 +114,7 @@ fn load_and_ask(
     for measured in runtime.block_on(query(&reader, &args.query))? {
         measured.tell(table);
     }
+    runtime.block_on(first_askings(&reader, table))?;
     Ok(())
 }
 
@@ -139,6 +141,7 @@ fn reader(args: &RunArgs, running: &Running) -> query::Target {
     query::Target {
         server: running.url.clone(),
         token: READER_TOKEN.to_owned(),
+        partial_token: Some(PARTIAL_TOKEN.to_owned()),
         project: args.fleet.project.clone(),
         pid: Some(running.pid()),
     }
@@ -152,18 +155,28 @@ fn prepare(folder: &Path, args: &RunArgs) -> anyhow::Result<Place> {
         log: folder.join("log"),
     };
     fs::create_dir(&place.data)?;
-    fs::write(&place.credentials, credentials(&args.fleet.project))?;
+    fs::write(&place.credentials, credentials(&args.fleet.fleet()))?;
     Ok(place)
 }
 
-fn credentials(project: &str) -> String {
-    let token = |secret: &str, role: &str| {
+fn credentials(fleet: &Fleet) -> String {
+    let project = &fleet.options().project;
+    let token = |secret: &str, role: &str, enterprise_projects: &[&str]| {
         format!(
             "[[token]]\nsecret = \"{secret}\"\nproject_id = \"{project}\"\n\
-             enterprise_projects = [\"all_granted_eps\"]\nrole = \"{role}\"\n\n"
+             enterprise_projects = {enterprise_projects:?}\nrole = \"{role}\"\n\n"
         )
     };
-    token(AGENT_TOKEN, "agent") + &token(READER_TOKEN, "reader")
+    let all = ["all_granted_eps"];
+    let half: Vec<&str> = fleet
+        .enterprise_projects()
+        .iter()
+        .step_by(2)
+        .map(String::as_str)
+        .collect();
+    token(AGENT_TOKEN, "agent", &all)
+        + &token(READER_TOKEN, "reader", &all)
+        + &token(PARTIAL_TOKEN, "reader", &half)
 }
 
 fn seconds(time: Duration) -> String {
