@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Query(QueryArgs),
     /// The null handler that queries are compared with; the bench starts it itself.
     NullServer(NullServerArgs),
+    /// Measure reports and heartbeats beside what bounds them, turn by turn.
+    Ceilings(CeilingsArgs),
     /// Do it all: start a server on a new data folder, load, query, stop it, start it again.
     Run(RunArgs),
 }
@@ -146,6 +148,24 @@ pub(crate) struct NullServerArgs {
     /// The answer to give, head and body as HTTP/1.1 has them.
     #[arg(long)]
     pub(crate) answer: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CeilingsArgs {
+    /// The `portolan` program, built with --release.
+    #[arg(long)]
+    pub(crate) portolan: PathBuf,
+    /// Where the data folder and the log are made and removed; on a disk.
+    #[arg(long, default_value = ".")]
+    pub(crate) work_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    /// Rounds.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) rounds: u32,
+    /// Length of a turn that has no end of its own, in seconds.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
 }
 
 #[derive(Debug, ClapArgs)]

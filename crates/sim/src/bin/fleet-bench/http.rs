@@ -70,6 +70,17 @@ impl ServerUrl {
             .into()
     }
 
+    /// A POST of JSON as it is, ready to be sent.
+    pub(crate) fn post_plain(&self, target: &str, token: &str, json: &str) -> Vec<u8> {
+        let authority = &self.authority;
+        let length = json.len();
+        format!(
+            "POST {target} HTTP/1.1\r\nHost: {authority}\r\nX-Auth-Token: {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}"
+        )
+        .into()
+    }
+
     /// A POST of JSON that zstd has compressed, ready to be sent.
     pub(crate) fn post(&self, target: &str, token: &str, zstd_json: &[u8]) -> Vec<u8> {
         let head = format!(

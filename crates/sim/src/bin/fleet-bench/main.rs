@@ -9,6 +9,8 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bare_log;
+mod ceilings;
 mod encode;
 mod figures;
 mod http;
@@ -88,6 +90,7 @@ fn measure(command: &Command) -> anyhow::Result<Table> {
             asked.iter().for_each(|measured| measured.tell(&mut table));
         }
         Command::NullServer(_) => {}
+        Command::Ceilings(args) => return ceilings::ceilings(&runtime, args),
         Command::Run(run) => return run::run(&runtime, run),
     }
     Ok(table)

@@ -1,17 +1,26 @@
-//! The null handler that queries are compared with: a process of its own that gives one recorded
-//! answer, head and body, to every request, through the same stack (axum on hyper on tokio).
+//! The null handler that requests are compared with: a process of its own that gives one recorded
+//! answer, head and body, to every request, through the same stack (axum on hyper on tokio). What a
+//! query costs beyond it is the program's own: reading the request, the credential, counting,
+//! writing the answer.
 //!
-//! What a query costs beyond it is the program's own: reading the request, the credential, counting,
-//! writing the answer. Holds: it answers the bytes that it was given, Date aside.
+//! Reports under zstd are unpacked and read, and answered as accepted: what a server must do at
+//! least. Holds: any other request gets the bytes that were recorded, Date aside.
 
 use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use axum::Router;
-use axum::body::Bytes;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use portolan_wire::report::{self, ReportResult, ReportsAnswer, Status};
+use portolan_wire::time::UnixMicros;
 use tokio::net::TcpListener;
+
+/// Largest body that is read, in bytes.
+const BODY_BYTES_MAX: usize = 64 << 20;
 
 /// An answer as it is given again and again.
 #[derive(Clone, Debug)]
@@ -34,10 +43,48 @@ pub(crate) fn serve(file: &Path) -> anyhow::Result<()> {
             "listening on http://{}",
             listener.local_addr()?
         )?;
-        let answer = move || async move { (recorded.headers, recorded.body) };
+        let answer = move |request| answer(recorded, request);
         axum::serve(listener, Router::new().fallback(answer)).await?;
         Ok(())
     })
+}
+
+async fn answer(recorded: Recorded, request: Request) -> Response {
+    let zstd = request.headers().get(header::CONTENT_ENCODING);
+    if zstd.is_none() {
+        // A body that nobody reads would end the connection.
+        let _read = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await;
+        return (recorded.headers, recorded.body).into_response();
+    }
+    match accept(request.into_body()).await {
+        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+        Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    }
+}
+
+/// Reads the reports of a body; the answer that accepts them all.
+async fn accept(body: Body) -> anyhow::Result<Vec<u8>> {
+    let sent = axum::body::to_bytes(body, BODY_BYTES_MAX).await?;
+    let json = zstd::decode_all(&*sent)?;
+    let reports =
+        report::parse(&json, UnixMicros(i64::MAX)).map_err(|f| anyhow::anyhow!(f.message))?;
+    let mut results = Vec::with_capacity(reports.len());
+    for (index, report) in reports.into_iter().enumerate() {
+        let report = report.map_err(|fault| anyhow::anyhow!(fault.message))?;
+        results.push(ReportResult {
+            index,
+            host_id: Some(report.host.host_id),
+            status: Status::Accepted,
+            digest: None,
+            next_heartbeat_s: report.heartbeat_interval_s,
+            current: None,
+            error_code: None,
+            error_msg: None,
+            field: None,
+            reason: None,
+        });
+    }
+    Ok(serde_json::to_vec(&ReportsAnswer { results })?)
 }
 
 impl Recorded {

@@ -170,7 +170,7 @@ impl Target {
     }
 
     /// A null handler that gives the answer to `request`.
-    async fn null_handler(&self, request: &[u8]) -> anyhow::Result<NullHandler> {
+    pub(crate) async fn null_handler(&self, request: &[u8]) -> anyhow::Result<NullHandler> {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("answer");
         let mut connection = self.server.connect().await?;
@@ -182,7 +182,7 @@ impl Target {
         })
     }
 
-    async fn turn(
+    pub(crate) async fn turn(
         &self,
         request: &[u8],
         connections: u32,
@@ -209,8 +209,8 @@ impl Target {
 }
 
 /// A null handler, for as long as this lives.
-struct NullHandler {
-    running: Running,
+pub(crate) struct NullHandler {
+    pub(crate) running: Running,
     _folder: TempDir,
 }
 
@@ -219,7 +219,7 @@ impl NullHandler {
         self.running.url.get(target, token)
     }
 
-    async fn turn(
+    pub(crate) async fn turn(
         &self,
         request: &[u8],
         connections: u32,

@@ -21,7 +21,7 @@ use crate::server::{Place, Running};
 use crate::table::{Table, megabytes, whole};
 
 /// Tokens of a server that lives for this bench only, on loopback, with made-up data.
-const AGENT_TOKEN: &str = "fleet-bench-agent-token-0123456789abcdef";
+pub(crate) const AGENT_TOKEN: &str = "fleet-bench-agent-token-0123456789abcdef";
 const READER_TOKEN: &str = "fleet-bench-reader-token-0123456789abcdef";
 const PARTIAL_TOKEN: &str = "fleet-bench-partial-token-0123456789abcdef";
 
@@ -33,7 +33,7 @@ pub(crate) fn run(runtime: &Runtime, args: &RunArgs) -> anyhow::Result<Table> {
         .tempdir_in(&args.work_dir);
     let folder = folder
         .with_context(|| format!("could not make a folder in {}", args.work_dir.display()))?;
-    let place = prepare(folder.path(), args)?;
+    let place = prepare(folder.path(), &args.portolan, &fleet)?;
     let mut table = Table::new();
     machine::describe(&mut table, Some(folder.path()));
 
@@ -88,11 +88,7 @@ fn load_and_ask(
     running: &Running,
 ) -> anyhow::Result<()> {
     let hosts = fleet.options().hosts;
-    let target = load::Target {
-        server: running.url.clone(),
-        token: AGENT_TOKEN.to_owned(),
-        pid: Some(running.pid()),
-    };
+    let target = agent(running);
     let empty = rss_bytes(running.pid())?;
     table.figure("resident, empty", megabytes(empty), "");
     runtime
@@ -147,15 +143,25 @@ fn reader(args: &RunArgs, running: &Running) -> query::Target {
     }
 }
 
-fn prepare(folder: &Path, args: &RunArgs) -> anyhow::Result<Place> {
+/// Whoever sends reports to a server.
+pub(crate) fn agent(running: &Running) -> load::Target {
+    load::Target {
+        server: running.url.clone(),
+        token: AGENT_TOKEN.to_owned(),
+        pid: Some(running.pid()),
+    }
+}
+
+/// What a server of the fleet's needs in that folder.
+pub(crate) fn prepare(folder: &Path, portolan: &Path, fleet: &Fleet) -> anyhow::Result<Place> {
     let place = Place {
-        portolan: args.portolan.clone(),
+        portolan: portolan.to_owned(),
         data: folder.join("data"),
         credentials: folder.join("credentials.toml"),
         log: folder.join("log"),
     };
     fs::create_dir(&place.data)?;
-    fs::write(&place.credentials, credentials(&args.fleet.fleet()))?;
+    fs::write(&place.credentials, credentials(fleet))?;
     Ok(place)
 }
 
