@@ -25,6 +25,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Prints help and version on stdout with exit code 0, mistakes on stderr with exit code 2.
     let cli = Cli::parse();
