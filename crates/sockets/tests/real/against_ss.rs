@@ -6,7 +6,7 @@ use std::process::Command;
 use portolan_sockets::Scan;
 use portolan_wire::open_port::Transport;
 
-use crate::scene::{Program, isolated, python_in, run, scan};
+use crate::scene::{Program, eventually, isolated, python_in, run, scan};
 
 /// (transport, local address as ss writes it without its port, port)
 type Row = (String, String, u16);
@@ -147,13 +147,13 @@ say('ready'); hear()
 #[test]
 fn both_list_the_same_on_this_machine() {
     let mut collector = crate::scene::collector();
-    for _ in 0..200 {
+    eventually("the sockets of this machine stand still", || {
         let before = unmapped(ss(&[]));
         let scan = collector.scan().unwrap();
-        if unmapped(ss(&[])) == before {
+        let still = unmapped(ss(&[])) == before;
+        if still {
             assert_eq!(ours(&scan, None), before);
-            return;
         }
-    }
-    panic!("the sockets of this machine never stood still");
+        still
+    });
 }

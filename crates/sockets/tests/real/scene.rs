@@ -10,8 +10,9 @@ use portolan_sockets::{Collector, Options, Scan, Socket};
 
 /// Set in the process that runs a test's body.
 const INSIDE: &str = "PORTOLAN_TEST_INSIDE";
-/// How long a condition may take to come true before the test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a condition may take to come true before the test fails. What a collector knows of a
+/// process is renewed at once while that is young, and every 30 s should the machine have stalled.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs `body` as pid 1 of its own pid, network and mount namespace: the test starts itself anew.
 pub(crate) fn isolated(module: &str, test: &str, body: impl FnOnce()) {
