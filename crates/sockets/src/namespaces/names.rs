@@ -5,13 +5,15 @@
 //! in a pod the sandbox, which starts first; with `--network container:NAME` that container.
 //! Holds: a name is part of the identity of every port in the namespace, so it changes only for a
 //! better kind (a namespace made before its container), or when its container now fills another
-//! one, never because its first process ended; and no two namespaces have one name at a time.
+//! one, never because its first process ended; no two namespaces have one name at a time; and a
+//! namespace does not inherit the name of the one whose inode it got.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 
 use portolan_wire::caps::NETNS_CHARS_MAX;
 
+use super::witnesses::Witnesses;
 use super::{Found, Namespaces, NsKey};
 use crate::processes::Processes;
 
@@ -34,6 +36,8 @@ pub(crate) struct Name {
     pub(crate) text: String,
     /// The container whose processes fill it.
     pub(crate) container: Option<String>,
+    /// Who was in it when it last was looked at.
+    witnesses: Witnesses,
 }
 
 /// The names of the namespaces that exist.
@@ -61,8 +65,10 @@ impl Names {
         boot_id: &str,
     ) {
         let Namespaces { found, host, .. } = namespaces;
-        self.by_key
-            .retain(|key, _| key != host && found.contains_key(key));
+        self.by_key.retain(|key, name| {
+            let here = found.get(key).filter(|_| key != host);
+            here.is_some_and(|here| name.lasts(*key, here, namespaces, processes))
+        });
         let mut waiting: Vec<NsKey> = found.keys().copied().filter(|key| key != host).collect();
         waiting.retain(|key| {
             self.get(*key)
@@ -83,6 +89,11 @@ impl Names {
                 waiting.push_back(left);
             }
             self.improve(key, here, container, boot_id);
+        }
+        for (key, name) in &mut self.by_key {
+            if let Some(here) = found.get(key) {
+                name.witnesses = Witnesses::of(here, processes);
+            }
         }
     }
 
@@ -124,6 +135,24 @@ impl Names {
     }
 }
 
+impl Name {
+    /// Whether it still is the name of the namespace with that key.
+    fn lasts(
+        &self,
+        key: NsKey,
+        here: &Found,
+        namespaces: &Namespaces,
+        processes: &mut Processes,
+    ) -> bool {
+        if self.witnesses.has_stayed(key, namespaces, processes) {
+            return true;
+        }
+        // Its container may have ended before its mount was taken down.
+        let container = container_of(here, processes);
+        self.witnesses.is_mounted(here) && (container.is_none() || container == self.container)
+    }
+}
+
 fn oldest(found: &Found, processes: &Processes) -> u64 {
     let first = found.members.first().and_then(|pid| processes.get(*pid));
     first.map_or(u64::MAX, |process| process.start_ticks)
@@ -159,6 +188,7 @@ fn choose(
         kind,
         text,
         container,
+        witnesses: Witnesses::default(),
     }
 }
 
