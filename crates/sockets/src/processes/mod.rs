@@ -146,10 +146,7 @@ impl Processes {
         let folder = self.folder(pid);
         self.reads += 1;
         // A process that ended since it was listed has no stat.
-        let Some(stat) = std::fs::read(folder.join("stat"))
-            .ok()
-            .and_then(|it| Stat::parse(&it))
-        else {
+        let Some(stat) = stat_of(&folder) else {
             return;
         };
         if let Some(known) = self.by_pid.get_mut(&pid)
@@ -186,35 +183,50 @@ impl Processes {
         self.reads += 1;
         process.checked = now;
         let (netns, refused) = netns_of(&folder);
-        if netns.is_none() {
+        let program = process.program.is_some().then(|| Program::read(&folder));
+        let placement = process.placement.is_some().then(|| placement_of(&folder));
+        if netns.is_none() || !runs(&folder, process.start_ticks) {
             // It is ending: what was known of it is the best there is.
             return;
         }
         process.netns = netns;
         process.refused |= refused;
-        if process.program.is_some() {
-            process.program = Some(Arc::new(Program::read(&folder)));
-        }
-        if process.placement.is_some() {
-            process.placement = Some(Arc::new(placement_of(&folder)));
-        }
+        process.program = program.map(Arc::new);
+        process.placement = placement.map(Arc::new);
     }
 
-    /// The program of a process, read when first asked for.
+    /// The program of a process, read when first asked for. `None`: it no longer runs.
     pub(crate) fn program(&mut self, pid: u32) -> Option<Arc<Program>> {
+        let folder = self.folder(pid);
         let process = self.by_pid.get_mut(&pid)?;
-        let root = &self.root;
-        let read = || Arc::new(Program::read(&folder(root, pid)));
-        Some(Arc::clone(process.program.get_or_insert_with(read)))
+        if process.program.is_none() {
+            let read = Program::read(&folder);
+            process.program = runs(&folder, process.start_ticks).then(|| Arc::new(read));
+        }
+        process.program.clone()
     }
 
-    /// What the cgroups of a process say, read when first asked for.
+    /// What the cgroups of a process say, read when first asked for. `None`: it no longer runs.
     pub(crate) fn placement(&mut self, pid: u32) -> Option<Arc<Placement>> {
+        let folder = self.folder(pid);
         let process = self.by_pid.get_mut(&pid)?;
-        let root = &self.root;
-        let read = || Arc::new(placement_of(&folder(root, pid)));
-        Some(Arc::clone(process.placement.get_or_insert_with(read)))
+        if process.placement.is_none() {
+            let read = placement_of(&folder);
+            process.placement = runs(&folder, process.start_ticks).then(|| Arc::new(read));
+        }
+        process.placement.clone()
     }
+}
+
+/// Whether the process with that folder is the one that started then, and has not ended: asked
+/// after reading, since a pid may be another process's by then, and a process that ends shows
+/// nothing where a living one shows all.
+fn runs(folder: &Path, start_ticks: u64) -> bool {
+    stat_of(folder).is_some_and(|stat| stat.start_ticks == start_ticks && !stat.ended)
+}
+
+fn stat_of(folder: &Path) -> Option<Stat> {
+    Stat::parse(&std::fs::read(folder.join("stat")).ok()?)
 }
 
 fn folder(root: &Path, pid: u32) -> PathBuf {
