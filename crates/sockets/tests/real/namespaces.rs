@@ -1,5 +1,7 @@
 //! Network namespaces: found, named, entered, let go.
 
+use std::time::Duration;
+
 use crate::scene::{
     Program, collector, eventually, isolated, netns_inode, on_port, only, python_in, run, scan,
 };
@@ -220,6 +222,43 @@ fn a_new_namespace_with_the_inode_of_a_deleted_one_gets_its_own_name() {
             let after = only(&collector.scan().unwrap(), 8000);
             assert_eq!(after.port.netns.as_deref(), Some("red"));
             assert_eq!(after.port.pid, second.map(|program| program.pid()));
+        },
+    );
+}
+
+#[test]
+fn a_namespace_whose_processes_hand_over_is_in_every_scan() {
+    isolated(
+        module_path!(),
+        "a_namespace_whose_processes_hand_over_is_in_every_scan",
+        || {
+            let mut program = Program::start(
+                "
+import signal
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0     # adopts those below whose parent ends
+order, answer = os.pipe(), os.pipe()
+if os.fork() == 0:
+    assert ctypes.CDLL(None).unshare(0x40000000) == 0
+    s = tcp('0.0.0.0', 8000)
+    while os.write(answer[1], b'x') and os.read(order[0], 1):
+        if os.fork(): os._exit(0)
+os.read(answer[0], 1)
+say('ready')
+while hear():
+    os.write(order[1], b'x'); os.read(answer[0], 1); say('done')
+",
+            );
+            let mut collector = collector();
+            let first = only(&collector.scan().unwrap(), 8000);
+            for round in 0..300 {
+                program.tell("hand over");
+                // So that it happens at another moment of each scan.
+                std::thread::sleep(Duration::from_micros(round * 37 % 1_000));
+                let socket = only(&collector.scan().unwrap(), 8000);
+                assert_eq!(socket.first_seen, first.first_seen);
+                assert_eq!(program.hear(), "done");
+            }
         },
     );
 }
