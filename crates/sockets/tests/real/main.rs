@@ -15,4 +15,6 @@ mod kinds;
 mod namespaces;
 mod owners;
 mod privilege;
+mod runtimes;
 mod scene;
+mod ss;

@@ -1,6 +1,6 @@
 //! What the tests share: isolation, programs that hold sockets, namespaces, cgroups.
 
-use std::fmt::Write as _;
+use std::fmt::{Debug, Write as _};
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -14,14 +14,15 @@ const INSIDE: &str = "PORTOLAN_TEST_INSIDE";
 /// process is renewed at once while that is young, and every 30 s should the machine have stalled.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs `body` as pid 1 of its own pid, network and mount namespace: the test starts itself anew.
+/// Runs `body` in its own pid, network and mount namespace: the test starts itself anew.
 pub(crate) fn isolated(module: &str, test: &str, body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         return body();
     }
-    // An empty /run/netns, so that `ip netns` leaves no trace outside.
-    let prepare = "umount -a -t nsfs; mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && \
-                   ip link set lo up && exec \"$@\"";
+    // An empty /run, so that `ip netns` and container runtimes leave no trace outside. The shell
+    // stays and takes note of orphans that end, as an init does.
+    let prepare = "umount -a -t nsfs; mount -t tmpfs tmpfs /run && mkdir /run/netns && \
+                   ip link set lo up && \"$@\"; exit $?";
     let module = module.split_once("::").expect("a module of this crate").1;
     let output = Command::new("unshare")
         .args([
@@ -81,9 +82,22 @@ pub(crate) fn only(scan: &Scan, port: u16) -> Socket {
 /// Waits until `condition` holds.
 #[track_caller]
 pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    eventually_equal(&(what, true), || (what, condition()));
+}
+
+/// Waits until `actual` is what it should be.
+#[track_caller]
+pub(crate) fn eventually_equal<T: PartialEq + Debug>(expected: &T, mut actual: impl FnMut() -> T) {
     let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < PATIENCE, "in vain: {what}");
+    loop {
+        let now = actual();
+        if now == *expected {
+            return;
+        }
+        assert!(
+            start.elapsed() < PATIENCE,
+            "in vain: {now:#?}\nis not\n{expected:#?}"
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
 }
