@@ -5,7 +5,7 @@ use std::process::Command;
 use portolan_wire::open_port::Category;
 
 use crate::scene::{
-    Cgroup, Program, collector, eventually, isolated, netns_inode, only, run, scan,
+    Cgroup, Program, collector, in_reused_inode, isolated, netns_inode, only, run, scan,
 };
 
 const LISTEN: &str = "s = tcp('0.0.0.0', 8000); say('ready'); hear()";
@@ -217,23 +217,23 @@ fn a_container_that_gets_the_inode_of_its_predecessor_does_not_get_its_name() {
         "a_container_that_gets_the_inode_of_its_predecessor_does_not_get_its_name",
         || {
             let (old, new) = (Cgroup::new(0xac), Cgroup::new(0xad));
-            let first = contained(&old, LISTEN);
-            let inode = netns_inode(first.pid());
+            let open = |name: &str| match name {
+                "blue" => contained(&old, LISTEN),
+                _ => contained(&new, LISTEN),
+            };
             let mut collector = collector();
-            let before = only(&collector.scan().unwrap(), 8000);
-            assert_eq!(before.port.netns.as_ref(), Some(&old.id));
-            first.end();
-            let mut second = None;
-            eventually("the inode is used again", || {
-                // An inode is free a moment after its namespace is.
-                drop(second.take());
-                let program = second.insert(contained(&new, LISTEN));
-                netns_inode(program.pid()) == inode
-            });
-            let after = only(&collector.scan().unwrap(), 8000);
-            assert_eq!(after.port.netns.as_ref(), Some(&new.id));
-            assert_eq!(after.port.container_id.as_ref(), Some(&new.id));
-            assert_eq!(after.port.pid, second.map(|program| program.pid()));
+            let program = in_reused_inode(
+                open,
+                |_| {},
+                |_| {
+                    let before = only(&collector.scan().unwrap(), 8000).port;
+                    assert_eq!(before.netns.as_ref(), Some(&old.id));
+                },
+            );
+            let after = only(&collector.scan().unwrap(), 8000).port;
+            assert_eq!(after.netns.as_ref(), Some(&new.id));
+            assert_eq!(after.container_id.as_ref(), Some(&new.id));
+            assert_eq!(after.pid, Some(program.pid()));
         },
     );
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::scene::{
-    Program, collector, eventually, isolated, netns_inode, on_port, only, python_in, run, scan,
+    Program, collector, eventually, in_reused_inode, isolated, netns_inode, on_port, only,
+    python_in, run, scan,
 };
 
 #[test]
@@ -198,30 +199,25 @@ fn a_new_namespace_with_the_inode_of_a_deleted_one_gets_its_own_name() {
         module_path!(),
         "a_new_namespace_with_the_inode_of_a_deleted_one_gets_its_own_name",
         || {
-            let listen = "s = tcp('0.0.0.0', 8000); say('ready'); hear()";
+            let open = |name: &str| {
+                run(&format!("ip netns add {name}"));
+                let listen = "s = tcp('0.0.0.0', 8000); say('ready'); hear()";
+                Program::start_by(&mut python_in(name), listen)
+            };
+            let close = |name: &str| run(&format!("ip netns del {name}"));
             let mut collector = collector();
-            run("ip netns add blue");
-            let first = Program::start_by(&mut python_in("blue"), listen);
-            let inode = netns_inode(first.pid());
-            let before = only(&collector.scan().unwrap(), 8000);
-            assert_eq!(before.port.netns.as_deref(), Some("blue"));
-            first.end();
-            run("ip netns del blue");
-            // An inode is free a moment after its namespace is.
-            let mut second = None;
-            eventually("the inode is used again", || {
-                run("ip netns add red");
-                let program = Program::start_by(&mut python_in("red"), listen);
-                let is_same = netns_inode(program.pid()) == inode;
-                match is_same {
-                    true => second = Some(program),
-                    false => run("ip netns del red"),
-                }
-                is_same
+            let red = in_reused_inode(open, close, |blue| {
+                let before = only(&collector.scan().unwrap(), 8000).port;
+                assert_eq!(
+                    (before.netns.as_deref(), before.pid),
+                    (Some("blue"), Some(blue.pid()))
+                );
             });
-            let after = only(&collector.scan().unwrap(), 8000);
-            assert_eq!(after.port.netns.as_deref(), Some("red"));
-            assert_eq!(after.port.pid, second.map(|program| program.pid()));
+            let after = only(&collector.scan().unwrap(), 8000).port;
+            assert_eq!(
+                (after.netns.as_deref(), after.pid),
+                (Some("red"), Some(red.pid()))
+            );
         },
     );
 }

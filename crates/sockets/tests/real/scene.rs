@@ -228,6 +228,37 @@ pub(crate) fn netns_inode(process: impl std::fmt::Display) -> u64 {
         .unwrap()
 }
 
+/// A program in a second namespace, which got the inode of a first one.
+///
+/// `open` starts a program in the namespace `blue` or `red`, `close` removes a namespace whose
+/// program has ended, `look` is told the program in `blue` before it ends. An inode is free a moment
+/// after its namespace is, and somebody else on the machine may take it: then all begins anew.
+pub(crate) fn in_reused_inode(
+    open: impl Fn(&str) -> Program,
+    close: impl Fn(&str),
+    mut look: impl FnMut(&Program),
+) -> Program {
+    let mut found = None;
+    eventually("an inode is used again", || {
+        let first = open("blue");
+        let inode = netns_inode(first.pid());
+        look(&first);
+        first.end();
+        close("blue");
+        for _ in 0..10 {
+            let second = open("red");
+            if netns_inode(second.pid()) == inode {
+                found = Some(second);
+                break;
+            }
+            second.end();
+            close("red");
+        }
+        found.is_some()
+    });
+    found.unwrap()
+}
+
 /// A cgroup below `docker/`, with an id as docker gives them; removed when dropped.
 pub(crate) struct Cgroup {
     pub(crate) id: String,

@@ -54,7 +54,7 @@ pub(super) fn prove(runtime: &impl Runtime) {
     runtime.remove("beside");
     assert_shows(&mut collector, &all(&[&of_web(&again, &again), &of_hosted]));
 
-    // Another one takes its name, and most often the inode of its namespace.
+    // Another one takes its name.
     runtime.remove("web");
     let other = runtime.start("web", Network::Own, WEB);
     assert_shows(&mut collector, &all(&[&of_web(&other, &other), &of_hosted]));
