@@ -49,7 +49,7 @@ pub(crate) fn isolated(module: &str, test: &str, body: impl FnOnce()) {
     let passed = output.status.success() && said.contains("1 passed");
     assert!(
         passed,
-        "as root, with iproute2 and python3?\n{said}\n{errors}"
+        "as root, with all that `cargo xtask test` installs?\n{said}\n{errors}"
     );
 }
 
