@@ -10,6 +10,7 @@
 )]
 
 mod against_ss;
+mod churn;
 mod containers;
 mod incremental;
 mod kinds;
