@@ -15,6 +15,7 @@ use portolan_wire::caps::NETNS_CHARS_MAX;
 
 use super::witnesses::Witnesses;
 use super::{Found, Namespaces, NsKey};
+use crate::cgroup::Placement;
 use crate::processes::Processes;
 
 /// Of how many processes of a namespace the cgroups are read, oldest first.
@@ -107,7 +108,11 @@ impl Names {
     ) -> Option<NsKey> {
         let (key, _) = self.by_key.iter().find(|(_, name)| name.text == id)?;
         let here = namespaces.found.get(key)?;
-        let stayed = containers(here, processes).any(|container| container == id);
+        // One that ended since it was listed is no longer in it.
+        let stayed = here.members.iter().take(MEMBERS_MAX).any(|pid| {
+            let is_of = |it: &Placement| it.container.as_deref() == Some(id);
+            processes.runs(*pid) && processes.placement(*pid).is_some_and(|it| is_of(&it))
+        });
         (!stayed).then_some(*key)
     }
 
@@ -213,55 +218,5 @@ fn name_of_mount(point: &Path) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: NsKey = NsKey::Inode(4_026_532_177);
-
-    fn chosen(mounts: &[&str], container: Option<&str>, taken: &[&str]) -> String {
-        let mounts = mounts.iter().map(Into::into).collect();
-        let found = Found {
-            members: Vec::new(),
-            mounts,
-        };
-        let is_taken = |text: &str| taken.contains(&text);
-        let container = container.map(str::to_owned);
-        choose(KEY, &found, container, "0a1b2c3d-4e5f-6071", is_taken).text
-    }
-
-    #[test]
-    fn a_container_then_a_mount_then_the_inode_names_a_namespace() {
-        let run = ["/run/docker/netns/5f", "/run/netns/blue"];
-        assert_eq!(chosen(&run, Some("c1"), &[]), "c1");
-        assert_eq!(chosen(&run, None, &[]), "blue");
-        assert_eq!(chosen(&["/var/run/netns/cni-1"], None, &[]), "cni-1");
-        assert_eq!(
-            chosen(&["/run/docker/netns/5f"], None, &[]),
-            "netns:4026532177@0a1b2c3d"
-        );
-        assert_eq!(
-            chosen(&["/run/netns/a/b"], None, &[]),
-            "netns:4026532177@0a1b2c3d"
-        );
-    }
-
-    #[test]
-    fn a_name_that_is_taken_is_not_given_twice() {
-        let run = ["/run/netns/blue"];
-        assert_eq!(chosen(&run, Some("c1"), &["c1"]), "blue");
-        assert_eq!(
-            chosen(&run, Some("c1"), &["c1", "blue"]),
-            "netns:4026532177@0a1b2c3d"
-        );
-    }
-
-    #[test]
-    fn a_name_beyond_the_cap_or_with_control_characters_is_not_used() {
-        let long = format!("/run/netns/{}", "x".repeat(129));
-        assert_eq!(chosen(&[&long], None, &[]), "netns:4026532177@0a1b2c3d");
-        assert_eq!(
-            chosen(&["/run/netns/a\nb"], None, &[]),
-            "netns:4026532177@0a1b2c3d"
-        );
-    }
-}
+#[path = "names_tests.rs"]
+mod tests;

@@ -13,6 +13,7 @@
 mod files;
 mod program;
 mod stat;
+mod told;
 
 use std::collections::HashMap;
 use std::io;
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use files::{Walk, bracketed, holds, walk};
 pub(crate) use program::Program;
-use stat::Stat;
+use told::{placement_of, runs, stat_of};
 
 use crate::cgroup::Placement;
 use crate::namespaces::NsKey;
@@ -194,39 +195,6 @@ impl Processes {
         process.program = program.map(Arc::new);
         process.placement = placement.map(Arc::new);
     }
-
-    /// The program of a process, read when first asked for. `None`: it no longer runs.
-    pub(crate) fn program(&mut self, pid: u32) -> Option<Arc<Program>> {
-        let folder = self.folder(pid);
-        let process = self.by_pid.get_mut(&pid)?;
-        if process.program.is_none() {
-            let read = Program::read(&folder);
-            process.program = runs(&folder, process.start_ticks).then(|| Arc::new(read));
-        }
-        process.program.clone()
-    }
-
-    /// What the cgroups of a process say, read when first asked for. `None`: it no longer runs.
-    pub(crate) fn placement(&mut self, pid: u32) -> Option<Arc<Placement>> {
-        let folder = self.folder(pid);
-        let process = self.by_pid.get_mut(&pid)?;
-        if process.placement.is_none() {
-            let read = placement_of(&folder);
-            process.placement = runs(&folder, process.start_ticks).then(|| Arc::new(read));
-        }
-        process.placement.clone()
-    }
-}
-
-/// Whether the process with that folder is the one that started then, and has not ended: asked
-/// after reading, since a pid may be another process's by then, and a process that ends shows
-/// nothing where a living one shows all.
-fn runs(folder: &Path, start_ticks: u64) -> bool {
-    stat_of(folder).is_some_and(|stat| stat.start_ticks == start_ticks && !stat.ended)
-}
-
-fn stat_of(folder: &Path) -> Option<Stat> {
-    Stat::parse(&std::fs::read(folder.join("stat")).ok()?)
 }
 
 fn folder(root: &Path, pid: u32) -> PathBuf {
@@ -257,11 +225,6 @@ pub(crate) fn tables_of(folder: &Path) -> Option<NsKey> {
     std::fs::metadata(folder.join("net/tcp"))
         .ok()
         .map(|file| NsKey::Tables(file.ino()))
-}
-
-fn placement_of(folder: &Path) -> Placement {
-    let file = std::fs::read(folder.join("cgroup")).unwrap_or_default();
-    Placement::parse(&String::from_utf8_lossy(&file))
 }
 
 fn pid_of(name: &[u8]) -> Option<u32> {

@@ -83,7 +83,7 @@ fn a_pid_that_is_another_process_by_the_time_it_is_read_tells_nothing() {
 }
 
 #[test]
-fn a_process_that_ended_before_it_was_read_tells_nothing_though_its_parent_did_not_notice() {
+fn a_process_that_ended_before_it_was_read_tells_no_more_than_its_container() {
     let fake = FakeProc::new();
     let mut processes = Processes::new(fake.root().to_owned());
     fake.start(7, 1, 100, &[]);
@@ -91,4 +91,10 @@ fn a_process_that_ended_before_it_was_read_tells_nothing_though_its_parent_did_n
     fake.become_zombie(7);
     assert_eq!(processes.program(7), None);
     assert_eq!(processes.placement(7), None);
+    let cgroup = fake.root().join("7/cgroup");
+    std::fs::write(&cgroup, "1:pids:/\n").unwrap();
+    assert_eq!(processes.placement(7), None);
+    std::fs::write(&cgroup, "1:pids:/\n0::/lxc/web (deleted)\n").unwrap();
+    let container = processes.placement(7).unwrap().container.clone();
+    assert_eq!(container.as_deref(), Some("web"));
 }

@@ -1,6 +1,6 @@
 //! While processes come and go: what is told of a socket is true of its holder.
 
-use crate::scene::{Program, collector, isolated};
+use crate::scene::{Cgroup, Program, collector, isolated};
 
 /// Listeners that live for some milliseconds, and others that hold nothing and get their pids: the
 /// next pid is set back all the time, so that a few pids serve for all.
@@ -41,6 +41,46 @@ fn an_owner_that_ends_during_a_scan_is_not_mistaken_for_another_process() {
                 }
             }
             assert!(owned > 0 && lost > 0, "{owned} {lost}");
+        },
+    );
+}
+
+/// Containers that live for some milliseconds, one of each cgroup at a time: each has a namespace,
+/// of which the inodes are used again all the time, and listens on the port of its cgroup.
+const CONTAINERS: &str = "
+import random
+for n, path in enumerate(cgroups):
+    if os.fork(): continue
+    while True:
+        if os.fork() == 0:
+            enter_cgroup(path)
+            assert ctypes.CDLL(None).unshare(0x40000000) == 0
+            s = tcp('0.0.0.0', 8000 + n); time.sleep(random.random() / 100); os._exit(0)
+        os.wait()
+say('ready'); hear()
+";
+
+#[test]
+fn a_container_that_ends_during_a_scan_is_not_mistaken_for_another_one() {
+    isolated(
+        module_path!(),
+        "a_container_that_ends_during_a_scan_is_not_mistaken_for_another_one",
+        || {
+            let cgroups = [0xb1, 0xb2, 0xb3].map(Cgroup::new);
+            let paths = cgroups.each_ref().map(|it| it.path.display().to_string());
+            let _program = Program::start(&format!("cgroups = {paths:?}\n{CONTAINERS}"));
+            let mut collector = collector();
+            let mut seen = [0; 3];
+            for _ in 0..500 {
+                for socket in collector.scan().unwrap().sockets {
+                    let at = usize::from(socket.port.port - 8000);
+                    let id = Some(&cgroups[at].id);
+                    assert_eq!(socket.port.container_id.as_ref(), id, "{socket:?}");
+                    assert_eq!(socket.port.netns.as_ref(), id, "{socket:?}");
+                    seen[at] += 1;
+                }
+            }
+            assert!(seen.iter().all(|it| *it > 0), "{seen:?}");
         },
     );
 }
