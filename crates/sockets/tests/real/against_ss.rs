@@ -6,7 +6,8 @@ use std::process::Command;
 
 use portolan_sockets::Socket;
 
-use crate::scene::{Program, collector, eventually, isolated, python_in, run, scan};
+use crate::program::{Program, python_in};
+use crate::scene::{collector, eventually, isolated, run, scan};
 use crate::ss;
 
 const REMOVED: &str = "of a program that was removed";

@@ -1,6 +1,7 @@
 //! While processes come and go: what is told of a socket is true of its holder.
 
-use crate::scene::{Cgroup, Program, collector, isolated};
+use crate::program::Program;
+use crate::scene::{Cgroup, collector, eventually, isolated};
 
 /// Listeners that live for some milliseconds, and others that hold nothing and get their pids: the
 /// next pid is set back all the time, so that a few pids serve for all.
@@ -49,11 +50,13 @@ fn an_owner_that_ends_during_a_scan_is_not_mistaken_for_another_process() {
 /// of which the inodes are used again all the time, and listens on the port of its cgroup.
 const CONTAINERS: &str = "
 import random
+def die_with_parent(): assert ctypes.CDLL(None).prctl(1, 9, 0, 0, 0) == 0
 for n, path in enumerate(cgroups):
     if os.fork(): continue
+    die_with_parent()
     while True:
         if os.fork() == 0:
-            enter_cgroup(path)
+            die_with_parent(); enter_cgroup(path)
             assert ctypes.CDLL(None).unshare(0x40000000) == 0
             s = tcp('0.0.0.0', 8000 + n); time.sleep(random.random() / 100); os._exit(0)
         os.wait()
@@ -68,7 +71,7 @@ fn a_container_that_ends_during_a_scan_is_not_mistaken_for_another_one() {
         || {
             let cgroups = [0xb1, 0xb2, 0xb3].map(Cgroup::new);
             let paths = cgroups.each_ref().map(|it| it.path.display().to_string());
-            let _program = Program::start(&format!("cgroups = {paths:?}\n{CONTAINERS}"));
+            let program = Program::start(&format!("cgroups = {paths:?}\n{CONTAINERS}"));
             let mut collector = collector();
             let mut seen = [0; 3];
             for _ in 0..500 {
@@ -81,6 +84,11 @@ fn a_container_that_ends_during_a_scan_is_not_mistaken_for_another_one() {
                 }
             }
             assert!(seen.iter().all(|it| *it > 0), "{seen:?}");
+            program.end();
+            eventually("the cgroups are empty", || {
+                let procs = |it: &Cgroup| std::fs::read_to_string(it.path.join("cgroup.procs"));
+                cgroups.iter().all(|it| procs(it).unwrap().is_empty())
+            });
         },
     );
 }

@@ -4,9 +4,8 @@ use std::process::Command;
 
 use portolan_wire::open_port::Category;
 
-use crate::scene::{
-    Cgroup, Program, collector, in_reused_inode, isolated, netns_inode, only, run, scan,
-};
+use crate::program::{Program, in_reused_inode};
+use crate::scene::{Cgroup, collector, isolated, netns_inode, only, run, scan};
 
 const LISTEN: &str = "s = tcp('0.0.0.0', 8000); say('ready'); hear()";
 

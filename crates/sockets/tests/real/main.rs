@@ -17,6 +17,7 @@ mod kinds;
 mod namespaces;
 mod owners;
 mod privilege;
+mod program;
 mod runtimes;
 mod scene;
 mod ss;

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use crate::scene::{
-    Program, collector, eventually, in_reused_inode, isolated, netns_inode, on_port, only,
-    python_in, run, scan,
-};
+use crate::program::{Program, in_reused_inode, python_in};
+use crate::scene::{collector, eventually, isolated, netns_inode, on_port, only, run, scan};
 
 #[test]
 fn a_namespace_of_ip_netns_is_called_by_its_name_and_leaves_the_caller_where_it_was() {

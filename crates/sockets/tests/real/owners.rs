@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 
 use portolan_wire::time::UnixMicros;
 
-use crate::scene::{Program, collector, eventually, isolated, only, scan};
+use crate::program::Program;
+use crate::scene::{collector, eventually, isolated, only, scan};
 
 #[test]
 fn a_preforked_server_is_owned_by_its_master_until_that_ends() {

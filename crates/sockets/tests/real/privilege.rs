@@ -6,7 +6,8 @@ use std::process::Command;
 use portolan_wire::open_port::OpenPort;
 use serde_json::{Value, json};
 
-use crate::scene::{Program, isolated, only, python_in, run, scan};
+use crate::program::{Program, python_in};
+use crate::scene::{isolated, only, run, scan};
 use crate::ss;
 
 /// Set in the process that scans and tells what it saw as one line of JSON.
