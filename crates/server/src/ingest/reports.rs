@@ -10,7 +10,9 @@ use portolan_census::Selection;
 use portolan_store::{Decision, Prepared, QueueFull, StoreError, Submission, snapshot_of};
 use portolan_wire::error::ErrorCode;
 use portolan_wire::ids::{HostKey, ProjectId};
-use portolan_wire::report::{self, Current, Fault, ReportResult, ReportsAnswer, Status};
+use portolan_wire::report::{
+    self, Current, Fault, IDENTITY_CONFLICT, ReportResult, ReportsAnswer, Status,
+};
 
 use crate::app::App;
 use crate::credentials::{Caller, Need};
@@ -105,7 +107,7 @@ async fn commit(
         submit(app, |reply| Submission::new(ready, reply)).await?
     };
     let needs_what_is_held =
-        |decision: &Decision| matches!(decision, Decision::Stale | Decision::Conflict);
+        |decision: &Decision| matches!(decision, Decision::Stale { .. } | Decision::Conflict);
     if !decisions.iter().any(needs_what_is_held) {
         return results(app, granted, waiting, decisions);
     }
@@ -193,13 +195,15 @@ fn result(
             result.digest = Some(sent.digest);
             result.next_heartbeat_s = Some(sent.heartbeat_interval_s);
         }
-        Decision::Stale => {
+        Decision::Stale { beside } => {
             result.status = Status::Stale;
+            // Else an agent that lost its state folder could not tell a clone from its own past.
+            result.reason = beside.then(|| IDENTITY_CONFLICT.into());
             result.current = current(app, granted, &sent.key)?;
         }
         Decision::Conflict => {
             result.current = current(app, granted, &sent.key)?;
-            result.reason = Some("identity_conflict".into());
+            result.reason = Some(IDENTITY_CONFLICT.into());
             refuse(
                 &mut result,
                 ErrorCode::IdentityConflict,
