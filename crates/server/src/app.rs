@@ -13,6 +13,7 @@ use crate::audit::Audit;
 use crate::credentials::{Directory, SealKey};
 use crate::error::ApiError;
 use crate::ingest::Room;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 
 /// What an operator can set about answers.
@@ -34,6 +35,7 @@ pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) room: Room,
+    pub(crate) limits: Limits,
     pub(crate) draining: AtomicBool,
     /// Turns for requests that read from the store; see [`App::reading`].
     pub(crate) reads: Arc<Semaphore>,

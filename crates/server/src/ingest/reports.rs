@@ -19,6 +19,7 @@ use crate::credentials::{Caller, Need};
 use crate::error::ApiError;
 use crate::hss::json;
 use crate::ingest::body;
+use crate::limits::Limit;
 
 pub(crate) async fn reports(
     State(app): State<Arc<App>>,
@@ -39,7 +40,7 @@ pub(crate) async fn reports(
             .collect())
     };
     let items: Result<Vec<Item>, report::RequestFault> =
-        body::read(&app.room, &headers, body, prepare).await?;
+        body::read(&app.room, app.limits.body, &headers, body, prepare).await?;
     let items = items.map_err(|fault| ApiError::new(fault.code, fault.message))?;
     let results = commit(&app, caller.granted(), items).await?;
     json(&ReportsAnswer { results })
@@ -156,7 +157,9 @@ pub(crate) async fn submit<T: Send + 'static>(
     app.queue
         .submit(submission(reply))
         .map_err(|full| match full {
-            QueueFull::Full => ApiError::new(ErrorCode::QueueFull, "try again in a second"),
+            QueueFull::Full => {
+                ApiError::new(ErrorCode::QueueFull, "try again in a second").at(Limit::CommitQueue)
+            }
             QueueFull::Ended => ApiError::new(ErrorCode::NotServing, "it takes no more reports"),
         })?;
     match receiver.await {
