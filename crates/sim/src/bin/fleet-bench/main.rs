@@ -9,11 +9,13 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod crowd;
 mod encode;
 mod figures;
 mod http;
 mod load;
 mod machine;
+mod overload;
 mod query;
 mod run;
 mod server;
@@ -75,6 +77,7 @@ fn measure(command: &Command) -> anyhow::Result<Table> {
             asked.iter().for_each(|measured| measured.tell(&mut table));
         }
         Command::Run(run) => return run::run(&runtime, run),
+        Command::Overload(overload) => return overload::overload(&runtime, overload),
     }
     Ok(table)
 }

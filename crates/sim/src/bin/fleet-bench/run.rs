@@ -21,8 +21,8 @@ use crate::server::{Place, Running};
 use crate::table::{Table, megabytes, whole};
 
 /// Tokens of a server that lives for this bench only, on loopback, with made-up data.
-const AGENT_TOKEN: &str = "fleet-bench-agent-token-0123456789abcdef";
-const READER_TOKEN: &str = "fleet-bench-reader-token-0123456789abcdef";
+pub(crate) const AGENT_TOKEN: &str = "fleet-bench-agent-token-0123456789abcdef";
+pub(crate) const READER_TOKEN: &str = "fleet-bench-reader-token-0123456789abcdef";
 
 /// Runs it all; the figures.
 pub(crate) fn run(runtime: &Runtime, args: &RunArgs) -> anyhow::Result<Table> {
@@ -32,7 +32,7 @@ pub(crate) fn run(runtime: &Runtime, args: &RunArgs) -> anyhow::Result<Table> {
         .tempdir_in(&args.work_dir);
     let folder = folder
         .with_context(|| format!("could not make a folder in {}", args.work_dir.display()))?;
-    let place = prepare(folder.path(), args)?;
+    let place = prepare(folder.path(), &args.portolan, &args.fleet.project)?;
     let mut table = Table::new();
     machine::describe(&mut table, Some(folder.path()));
 
@@ -144,15 +144,16 @@ fn reader(args: &RunArgs, running: &Running) -> query::Target {
     }
 }
 
-fn prepare(folder: &Path, args: &RunArgs) -> anyhow::Result<Place> {
+/// What a server needs in a folder: room for its data, and both tokens.
+pub(crate) fn prepare(folder: &Path, portolan: &Path, project: &str) -> anyhow::Result<Place> {
     let place = Place {
-        portolan: args.portolan.clone(),
+        portolan: portolan.to_owned(),
         data: folder.join("data"),
         credentials: folder.join("credentials.toml"),
         log: folder.join("log"),
     };
     fs::create_dir(&place.data)?;
-    fs::write(&place.credentials, credentials(&args.fleet.project))?;
+    fs::write(&place.credentials, credentials(project))?;
     Ok(place)
 }
 
