@@ -48,6 +48,11 @@ impl Snapshot {
         self.digest
     }
 
+    /// When the look was taken, by the clock of the host.
+    pub(crate) fn observed_at(&self) -> UnixMicros {
+        self.observed_at
+    }
+
     /// The set, in canonical form.
     pub fn open_ports(&self) -> &[OpenPort] {
         &self.open_ports

@@ -12,8 +12,16 @@ use crate::snapshot::Snapshot;
 /// The agent id of every snapshot made here.
 pub(crate) const AGENT_ID: &str = "9d2e";
 
+/// What the clock of the host says in seconds since 1970, where a test says nothing else.
+pub(crate) const CLOCK_S: u64 = 1_764_000_000;
+
 /// A look that found TCP ports of these numbers, held by the process `pid`.
 pub(crate) fn snapshot(ports: &[u16], pid: u32) -> Snapshot {
+    snapshot_at(CLOCK_S, ports, pid)
+}
+
+/// The same at a moment of the host's clock.
+pub(crate) fn snapshot_at(clock_s: u64, ports: &[u16], pid: u32) -> Snapshot {
     let host = Host {
         host_id: "h1".to_owned(),
         agent_id: Some(AGENT_ID.to_owned()),
@@ -29,7 +37,7 @@ pub(crate) fn snapshot(ports: &[u16], pid: u32) -> Snapshot {
     });
     Snapshot::new(
         host,
-        UnixMicros::from_seconds(1_764_000_000),
+        UnixMicros::from_seconds(i64::try_from(clock_s).unwrap()),
         Agent::default(),
         Coverage {
             privileged: true,

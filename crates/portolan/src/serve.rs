@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use portolan_server::credentials::{Credentials, admin_token, read_file};
-use portolan_server::{Running, Setup, open_and_serve};
+use portolan_server::{Limits, Running, Setup, open_and_serve};
 use portolan_store::SystemClock;
 
 use crate::signals::{Asked, Signals};
@@ -43,6 +43,7 @@ async fn run(serve: settings::Serve) -> anyhow::Result<ExitCode> {
         settings: serve.answers,
         secret_key_file: serve.secret_key_file.clone(),
         tls: serve.tls.clone(),
+        limits: Limits::default(),
     };
     let starting = open_and_serve(serve.listen, setup, Arc::new(SystemClock));
     // A rebuild may take a while; who ends the server meanwhile need not wait for it.

@@ -3,17 +3,19 @@
 //!
 //! It accepts from the first moment on: while the census is rebuilt, a router of its own says that
 //! the server is starting.
-//! Limits: `caps::CONNECTIONS_MAX` connections, those in a TLS handshake too, and fewer where the
-//! process may open fewer files; beyond it new ones wait in the kernel's backlog.
+//! Limits: those of [`Places`], in which a connection counts from before its TLS handshake on, and the
+//! times of [`Limits`].
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::error::Error as _;
+use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::{HeaderValue, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,14 +24,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use portolan_wire::caps;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
-use crate::descriptors;
 use crate::edge::{self, Edge, Peer};
+use crate::limits::{Limit, Limits};
 use crate::metrics::Metrics;
+use crate::places::{Place, Places};
 use crate::tls::Tls;
 
 /// How long a connection may finish what it is at, once the server drains.
@@ -66,6 +69,7 @@ pub(crate) struct Front {
     pub(crate) edge: Arc<Edge>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) limits: Limits,
 }
 
 impl Front {
@@ -81,13 +85,13 @@ pub(crate) async fn accept(
     front: Arc<Front>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let permits = Arc::new(Semaphore::new(descriptors::connections_max()));
+    let places = Arc::new(Places::new(&front.limits, Arc::clone(&front.metrics)));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             () = stopped(&mut stop) => break,
-            (stream, peer, permit) = next(&listener, &permits) => {
-                connections.spawn(serve(stream, peer, Arc::clone(&front), stop.clone(), permit));
+            (stream, peer, place) = next(&listener, &places) => {
+                connections.spawn(serve(stream, peer, Arc::clone(&front), stop.clone(), place));
             }
             Some(_ended) = connections.join_next() => {}
         }
@@ -108,15 +112,20 @@ pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _told_or_gone = stop.wait_for(|stop| *stop).await.map(|_| ());
 }
 
-async fn next(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed, so a permit always comes.
-    let permit = Arc::clone(permits).acquire_owned().await.ok();
+async fn next(listener: &TcpListener, places: &Arc<Places>) -> (TcpStream, Peer, Place) {
     loop {
+        let Some(free) = places.free().await else {
+            continue;
+        };
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, permit),
+            Ok((stream, peer)) => {
+                // A mapped address is the IPv4 one that it maps.
+                let peer = peer.ip().to_canonical();
+                if let Some(place) = places.take(peer, free) {
+                    return (stream, Peer(peer), place);
+                }
+                tracing::debug!(client.address = %peer, "an address has too many connections");
+            }
             Err(error) => {
                 // Out of file descriptors, mostly: a moment later some will be free.
                 tracing::warn!(error = %error, "cannot accept a connection");
@@ -128,38 +137,34 @@ async fn next(
 
 async fn serve(
     stream: TcpStream,
-    peer: SocketAddr,
+    peer: Peer,
     front: Arc<Front>,
     mut stop: watch::Receiver<bool>,
-    permit: Option<OwnedSemaphorePermit>,
+    place: Place,
 ) {
     let _open = Open::count(Arc::clone(&front.metrics));
     // Answers are small and whole; waiting for more to send would only delay them.
     let _best_effort = stream.set_nodelay(true);
-    // A mapped address is the IPv4 one that it maps.
-    let peer = Peer(peer.ip().to_canonical());
-    match &front.tls {
-        None => talk(stream, peer, &front, &mut stop).await,
-        Some(tls) => {
-            let time = Duration::from_secs(caps::TLS_HANDSHAKE_S_MAX);
-            let shaken = tokio::select! {
-                () = stopped(&mut stop) => return,
-                shaken = tokio::time::timeout(time, tls.acceptor().accept(stream)) => shaken,
-            };
-            match shaken {
-                Ok(Ok(stream)) => talk(stream, peer, &front, &mut stop).await,
-                Ok(Err(error)) => {
-                    front.metrics.tls_failed.fetch_add(1, Ordering::Relaxed);
-                    tracing::debug!(error = %error, "a TLS handshake failed");
-                }
-                Err(_elapsed) => {
-                    front.metrics.tls_failed.fetch_add(1, Ordering::Relaxed);
-                    tracing::debug!("a TLS handshake took too long");
-                }
-            }
+    let Some(tls) = &front.tls else {
+        return talk(stream, peer, &front, &mut stop, place).await;
+    };
+    let shaking = tls.acceptor().accept(stream);
+    let shaken = tokio::select! {
+        () = stopped(&mut stop) => return,
+        shaken = tokio::time::timeout(front.limits.tls_handshake, shaking) => shaken,
+    };
+    match shaken {
+        Ok(Ok(stream)) => talk(stream, peer, &front, &mut stop, place).await,
+        Ok(Err(error)) => {
+            front.metrics.tls_failed.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(error = %error, "a TLS handshake failed");
+        }
+        Err(_elapsed) => {
+            front.metrics.tls_failed.fetch_add(1, Ordering::Relaxed);
+            front.metrics.reached(Limit::TlsHandshakeTime);
+            tracing::debug!("a TLS handshake took too long");
         }
     }
-    drop(permit);
 }
 
 /// HTTP/1.1 on a connection, until it ends or the server is told to.
@@ -168,18 +173,27 @@ async fn talk(
     peer: Peer,
     front: &Arc<Front>,
     stop: &mut watch::Receiver<bool>,
+    place: Place,
 ) {
     let answer = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
         let front = Arc::clone(front);
-        async move { front.answer(request.map(Body::new)).await }
+        let place = &place;
+        async move {
+            let mut answer = front.answer(request.map(Body::new)).await;
+            if let (Ok(answer), true) = (&mut answer, place.is_scarce()) {
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(header::CONNECTION, close);
+            }
+            answer
+        }
     });
     let mut stream = TimeoutStream::new(stream);
     // Reading has times of its own: a head's, a body's.
-    stream.set_write_timeout(Some(Duration::from_secs(caps::WRITE_STALL_S_MAX)));
+    stream.set_write_timeout(Some(front.limits.answer_stall));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(caps::HEAD_READ_S_MAX))
+        .header_read_timeout(front.limits.head)
         .max_buf_size(caps::HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(Box::pin(stream)), answer);
     let mut connection = std::pin::pin!(connection);
@@ -191,8 +205,23 @@ async fn talk(
         }
     };
     if let Err(error) = ended {
+        if let Some(limit) = limit_of(&error) {
+            front.metrics.reached(limit);
+        }
         tracing::debug!(error = %error, "a connection ended early");
     }
+}
+
+/// The limit that ended a connection, if it was one.
+fn limit_of(error: &hyper::Error) -> Option<Limit> {
+    if error.is_timeout() {
+        return Some(Limit::HeadTime);
+    }
+    if error.is_parse_too_large() {
+        return Some(Limit::HeadBytes);
+    }
+    let cause = error.source()?.downcast_ref::<io::Error>()?;
+    (cause.kind() == io::ErrorKind::TimedOut).then_some(Limit::AnswerStall)
 }
 
 /// Counts a connection for as long as it lives, however it ends.

@@ -14,6 +14,7 @@ use crate::counts::UnionPages;
 use crate::credentials::{Directory, SealKey};
 use crate::error::ApiError;
 use crate::ingest::Room;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 
 /// What an operator can set about answers.
@@ -36,6 +37,7 @@ pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) room: Room,
+    pub(crate) limits: Limits,
     pub(crate) draining: AtomicBool,
     /// Turns for requests that read from the store; see [`App::reading`].
     pub(crate) reads: Arc<Semaphore>,

@@ -20,6 +20,7 @@ use portolan_wire::query::percent_decode;
 
 use crate::audit::{Act, Audit};
 use crate::error::{ApiError, REQUEST_ID};
+use crate::limits::Limit;
 use crate::metrics::Metrics;
 use crate::request_id::RequestIds;
 
@@ -108,7 +109,7 @@ fn check(target: &Uri) -> Result<(), ApiError> {
         .map_or(0, |target| target.as_str().len());
     if length > caps::TARGET_BYTES_MAX {
         let detail = format!("at most {} bytes, got {length}", caps::TARGET_BYTES_MAX);
-        return Err(ApiError::new(ErrorCode::TargetTooLong, detail));
+        return Err(ApiError::new(ErrorCode::TargetTooLong, detail).at(Limit::TargetBytes));
     }
     let malformed = |error: portolan_wire::query::BadEscape| {
         ApiError::new(ErrorCode::RequestError, error.to_string())
@@ -127,6 +128,9 @@ fn check(target: &Uri) -> Result<(), ApiError> {
 fn finish(edge: &Edge, mut response: Response, request_id: &str, asked: &Asked) -> Response {
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         edge.metrics.error(error.code());
+        if let Some(limit) = error.limit() {
+            edge.metrics.reached(limit);
+        }
         audit(edge, &error, asked);
         let (mut parts, _) = response.into_parts();
         parts.headers.insert(

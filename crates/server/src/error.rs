@@ -7,6 +7,8 @@ use axum::response::{IntoResponse, Response};
 use portolan_wire::error::{ErrorBody, ErrorCode};
 use portolan_wire::query::ParameterFault;
 
+use crate::limits::Limit;
+
 /// An answer that is an error.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
@@ -16,6 +18,8 @@ pub(crate) struct ApiError {
     retry_after_s: Option<u32>,
     /// The id of the credential that was refused, where it was known.
     actor: Option<String>,
+    /// The limit that was reached, where it is one.
+    limit: Option<Limit>,
 }
 
 impl ApiError {
@@ -27,6 +31,7 @@ impl ApiError {
             detail: detail.into(),
             retry_after_s,
             actor: None,
+            limit: None,
         }
     }
 
@@ -40,6 +45,19 @@ impl ApiError {
             actor: Some(credential_id.to_owned()),
             ..self
         }
+    }
+
+    /// The same, because a limit was reached.
+    pub(crate) fn at(self, limit: Limit) -> Self {
+        Self {
+            limit: Some(limit),
+            ..self
+        }
+    }
+
+    /// The limit that was reached, where it is one.
+    pub(crate) fn limit(&self) -> Option<Limit> {
+        self.limit
     }
 
     /// The id of the credential that was refused, where it was known.

@@ -1,7 +1,8 @@
 //! HTTP: reports in, the HSS API and the native API out.
 //!
 //! One folder a concern: [`credentials`], `ingest` (reports and heartbeats), `hss` (compatibility
-//! surface), `native`, `administration`, `audit`, `edge` (what every request passes), `accept` (connections).
+//! surface), `native`, `administration`, `audit`, `edge` (what every request passes), `accept` and
+//! `places` (connections), `limits`.
 //! Knows nothing of how open ports are found.
 #![forbid(unsafe_code)]
 
@@ -16,8 +17,10 @@ mod edge;
 mod error;
 mod hss;
 mod ingest;
+mod limits;
 mod metrics;
 mod native;
+mod places;
 mod request_id;
 mod routes;
 mod running;
@@ -25,6 +28,7 @@ mod serve;
 mod tls;
 
 pub use app::Settings;
+pub use limits::Limits;
 pub use running::Running;
 pub use serve::{ReadCredentials, ServeError, Setup, open_and_serve, serve};
 pub use tls::{Tls, TlsError, TlsFiles};

@@ -15,6 +15,7 @@ use portolan_wire::error::ErrorCode;
 use portolan_wire::heartbeat::HeartbeatStatus;
 
 use crate::app::App;
+use crate::limits::Limit;
 
 /// What the HTTP side counts; the committer counts its own.
 #[derive(Debug, Default)]
@@ -30,6 +31,8 @@ pub(crate) struct Metrics {
     pub(crate) connections_open: AtomicU64,
     pub(crate) tls_failed: AtomicU64,
     pub(crate) recount_differences: AtomicU64,
+    /// By the place of each in [`Limit::ALL`].
+    reached: [AtomicU64; Limit::ALL.len()],
     errors: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -48,6 +51,13 @@ impl Metrics {
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         *errors.entry(code.as_str()).or_insert(0) += 1;
+    }
+
+    /// A client has reached a limit.
+    pub(crate) fn reached(&self, limit: Limit) {
+        if let Some(count) = self.reached.get(limit as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn heartbeat(&self, status: HeartbeatStatus) {
@@ -124,6 +134,18 @@ fn page(app: &App) -> String {
         "TLS handshakes that failed or took too long.",
         load(&m.tls_failed),
     );
+    page.family(
+        "portolan_limits_reached_total",
+        "counter",
+        "Limits that clients have reached: what was beyond them waited, was refused or was cut.",
+    );
+    for (limit, count) in Limit::ALL.iter().zip(&m.reached) {
+        page.value(
+            "portolan_limits_reached_total",
+            &format!("limit=\"{}\"", limit.as_str()),
+            load(count),
+        );
+    }
     page.single(
         "portolan_credentials_refused_total",
         "counter",

@@ -26,6 +26,7 @@ use crate::counts::UnionPages;
 use crate::credentials::{Credentials, Directory, SealKey, SecretKeyError, decode};
 use crate::edge::Edge;
 use crate::ingest::Room;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::request_id::RequestIds;
 use crate::routes::{router, starting};
@@ -49,6 +50,8 @@ pub struct Setup {
     pub secret_key_file: Option<PathBuf>,
     /// Certificate and key, or plain HTTP.
     pub tls: Option<Arc<Tls>>,
+    /// What clients are allowed.
+    pub limits: Limits,
 }
 
 impl Setup {
@@ -60,6 +63,7 @@ impl Setup {
             settings: Settings::default(),
             secret_key_file: None,
             tls: None,
+            limits: Limits::default(),
         }
     }
 }
@@ -169,6 +173,7 @@ impl Listening {
             edge: Arc::clone(&edge),
             metrics,
             tls: setup.tls.clone(),
+            limits: setup.limits,
         });
         let (stop, stop_seen) = watch::channel(false);
         let accepting = tokio::spawn(accept(listener, Arc::clone(&front), stop_seen));
@@ -217,6 +222,7 @@ impl Listening {
             settings,
             metrics: Arc::clone(&self.front.metrics),
             room: Room::default(),
+            limits: self.front.limits,
             draining: AtomicBool::new(false),
             reads: Arc::new(Semaphore::new(caps::STORE_READS_MAX)),
             recounting: tokio::sync::Mutex::new(()),

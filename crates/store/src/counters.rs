@@ -39,7 +39,7 @@ impl Counters {
         let counter = match decision {
             Decision::Accepted { fresh: true } => &self.reports_accepted,
             Decision::Accepted { fresh: false } => &self.reports_repeated,
-            Decision::Stale => &self.reports_stale,
+            Decision::Stale { .. } => &self.reports_stale,
             Decision::Conflict => &self.reports_in_conflict,
             Decision::NotGranted => &self.reports_not_granted,
         };

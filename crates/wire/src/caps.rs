@@ -135,6 +135,9 @@ pub const AUDIT_TARGET_CHARS_MAX: usize = 256;
 pub const AUDIT_LINE_BYTES_MAX: usize = 64 << 10;
 /// Most connections the server holds open.
 pub const CONNECTIONS_MAX: usize = 4_096;
+/// One address may hold one part in this many of the connections, this machine's own apart; the next
+/// one is closed at once.
+pub const CONNECTIONS_OF_AN_ADDRESS_PART: usize = 4;
 /// File descriptors that are left to the store and the log; connections share the others that the
 /// process may open.
 pub const DESCRIPTORS_RESERVED: u64 = 256;

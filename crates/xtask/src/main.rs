@@ -15,8 +15,8 @@ usage: cargo xtask COMMAND
   test             install what the tests need, then fmt, clippy, doc and all tests
   bench [HOSTS]    load a generated fleet (100000 hosts) into a release server and measure it
   long             what takes too long for every change: every byte of a store flipped, 30,000 seeds
-                   of the simulation, the bench with one report a request and in batches of 100, and
-                   1,000,000 hosts";
+                   of the simulation, the bench with one report a request and in batches of 100,
+                   1,000,000 hosts, and a reader beside 2,000 clients that misbehave";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -108,6 +108,7 @@ fn long() -> anyhow::Result<()> {
         measure("100000", "1"),
         measure("100000", "100"),
         measure("1000000", "100"),
+        overload(),
     ])
 }
 
@@ -138,4 +139,10 @@ fn measure(hosts: &str, batch: &str) -> Step {
         batch,
     ];
     Step::new("bench", program, &arguments)
+}
+
+fn overload() -> Step {
+    let program = "target/release/fleet-bench";
+    let arguments = ["overload", "--portolan", "target/release/portolan"];
+    Step::new("overload", program, &arguments)
 }

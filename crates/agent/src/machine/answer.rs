@@ -72,55 +72,15 @@ impl Machine {
         self.confirmed = Some(told);
         self.attempt = None;
         self.report_needed = false;
+        (self.silent, self.followed) = (None, None);
         self.backoff.reset();
         self.heard(now, result.next_heartbeat_s);
-    }
-
-    /// The server holds a newer report of this host. If it is ours (a state folder from a backup, a
-    /// clock that went back), its pair is taken up. Another agent's is not outbid: the two would
-    /// overwrite each other for ever.
-    fn stale(&mut self, now: Duration, told: Told, result: &ReportResult) {
-        self.attempt = None;
-        self.report_needed = true;
-        let own_id = self
-            .newest
-            .as_ref()
-            .map_or("", |newest| newest.snapshot.agent_id());
-        let held = result.current.as_ref().map(|current| {
-            let pair = Pair {
-                generation: current.generation,
-                sequence: current.sequence,
-            };
-            (pair, current.agent_id.as_deref().unwrap_or(""))
-        });
-        match held {
-            Some((held, agent_id))
-                if !own_id.is_empty() && agent_id == own_id && held >= told.pair =>
-            {
-                let wait = self.backoff.fail(now, Failure::Transient, None);
-                tracing::warn!(
-                    report.generation = held.generation,
-                    report.sequence = held.sequence,
-                    retry_in_ms = millis(wait),
-                    "the server holds a newer report of this agent; going on after it"
-                );
-                self.pair = held;
-            }
-            other => {
-                let wait = self.backoff.fail(now, Failure::Lasting, None);
-                tracing::error!(
-                    host.agent_id = other.map_or("unknown", |(_, agent_id)| agent_id),
-                    retry_in_ms = millis(wait),
-                    "the server holds a newer report of this host by another agent: two machines \
-                     or two agents use one host id; give one of them another --host-id"
-                );
-            }
-        }
     }
 
     fn rejected(&mut self, now: Duration, result: &ReportResult) {
         self.attempt = None;
         self.report_needed = true;
+        self.silent = None;
         let wait = self.backoff.fail(now, Failure::Lasting, None);
         tracing::error!(
             error.code = result.error_code.as_deref().unwrap_or(""),
@@ -130,6 +90,9 @@ impl Machine {
             retry_in_ms = millis(wait),
             "the server rejected the report"
         );
+        if result.field.as_deref().is_some_and(is_generation) {
+            self.generation_refused();
+        }
     }
 
     fn heartbeat_answered(&mut self, now: Duration, result: &HeartbeatResult) {
@@ -192,6 +155,11 @@ fn help(status: u16) -> &'static str {
     }
 }
 
+/// Whether a fault is in the generation: `reports[0].generation`.
+fn is_generation(field: &str) -> bool {
+    field.ends_with("].generation")
+}
+
 fn reason_text(reason: Reason) -> &'static str {
     match reason {
         Reason::UnknownHost => "unknown_host",
@@ -201,6 +169,6 @@ fn reason_text(reason: Reason) -> &'static str {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -5,13 +5,17 @@
 //! A queue of reports was rejected: a report is the complete set, so only the newest is worth
 //! sending, and memory stays the same however long the server is away.
 //!
-//! Holds: one request at a time; pairs never go back; one pair never carries two sets; whenever the
-//! newest set is not known to be at the server, a report is due; a heartbeat only confirms what
-//! the server acknowledged and the last look found unchanged.
+//! Holds: one request at a time; pairs never go back, but from a generation that the server refuses;
+//! one pair never carries two sets; whenever the newest set is not known to be at the server, a
+//! report is due; a heartbeat only confirms what the server acknowledged and the last look found
+//! unchanged.
 //! Limits: an attribute-only report a [`ATTRIBUTES_REPORT_GAP`]; delays in `backoff` and `pace`.
 
 mod answer;
 mod backoff;
+mod order;
+#[cfg(test)]
+mod order_tests;
 mod pace;
 mod pair;
 #[cfg(test)]
@@ -30,6 +34,7 @@ use portolan_wire::heartbeat::Heartbeat;
 use crate::snapshot::Snapshot;
 use crate::transport::Message;
 use backoff::Backoff;
+use order::Silent;
 use pace::Pace;
 pub use pace::ScanInterval;
 pub use pair::Pair;
@@ -62,6 +67,12 @@ pub struct Machine {
     in_flight: Option<InFlight>,
     /// The server asked for a report, or refused the last one.
     report_needed: bool,
+    /// Another agent, silent, whose report the server holds.
+    silent: Option<Silent>,
+    /// The generation in use, where the server's answer led to it.
+    followed: Option<u64>,
+    /// How often the server wants to hear the host.
+    interval: Duration,
     reported_at: Duration,
     heartbeat_at: Duration,
     look_at: Duration,
@@ -102,6 +113,9 @@ impl Machine {
             confirmed: None,
             in_flight: None,
             report_needed: false,
+            silent: None,
+            followed: None,
+            interval: Duration::from_secs(u64::from(HEARTBEAT_INTERVAL_S_DEFAULT)),
             reported_at: Duration::ZERO,
             heartbeat_at: Duration::ZERO,
             look_at: Duration::ZERO,
@@ -147,7 +161,7 @@ impl Machine {
         self.last_look_failed = true;
     }
 
-    /// The generation in use. It changes when the server turns out to hold a newer one of ours.
+    /// The generation in use. It changes where the server's answers say that it must.
     pub fn generation(&self) -> u64 {
         self.pair.generation
     }
@@ -224,8 +238,9 @@ impl Machine {
     fn heard(&mut self, now: Duration, next_heartbeat_s: Option<u32>) {
         let asked = next_heartbeat_s.unwrap_or(HEARTBEAT_INTERVAL_S_DEFAULT);
         let bounded = asked.clamp(HEARTBEAT_INTERVAL_S_MIN, HEARTBEAT_INTERVAL_S_MAX);
-        let interval = Duration::from_secs(u64::from(bounded));
-        self.heartbeat_at = now + self.backoff.between(interval - interval / 10, interval);
+        self.interval = Duration::from_secs(u64::from(bounded));
+        let earliest = self.interval - self.interval / 10;
+        self.heartbeat_at = now + self.backoff.between(earliest, self.interval);
     }
 }
 

@@ -6,32 +6,39 @@ use portolan_wire::heartbeat::{HeartbeatStatus, Reason};
 use portolan_wire::report::Status;
 
 use super::*;
-use crate::testing::{AGENT_ID, heartbeat_result, result, snapshot, stale};
+use crate::testing::{CLOCK_S, heartbeat_result, result, snapshot, snapshot_at};
 use crate::transport::{Outcome, Refusal};
 
-const GENERATION: u64 = 1_764_000_000;
+pub(super) const GENERATION: u64 = CLOCK_S;
 
 /// A machine and its clock.
-struct Rig {
-    machine: Machine,
-    now: Duration,
-    ports: Vec<u16>,
+pub(super) struct Rig {
+    pub(super) machine: Machine,
+    pub(super) now: Duration,
+    pub(super) ports: Vec<u16>,
     pid: u32,
+    /// What the wall clock of the host says.
+    pub(super) clock_s: u64,
 }
 
 impl Rig {
-    fn new() -> Self {
-        let machine = Machine::new(GENERATION, ScanInterval::Auto, 7);
+    pub(super) fn new() -> Self {
+        Self::of(GENERATION)
+    }
+
+    pub(super) fn of(generation: u64) -> Self {
+        let machine = Machine::new(generation, ScanInterval::Auto, 7);
         Self {
             machine,
             now: Duration::ZERO,
             ports: vec![22],
             pid: 1,
+            clock_s: CLOCK_S,
         }
     }
 
     /// A rig whose first report was accepted.
-    fn settled() -> Self {
+    pub(super) fn settled() -> Self {
         let mut rig = Self::new();
         rig.next_report();
         rig.answer(Outcome::Report(result(Status::Accepted)));
@@ -52,14 +59,14 @@ impl Rig {
         None
     }
 
-    fn look(&mut self) {
-        let seen = snapshot(&self.ports, self.pid);
+    pub(super) fn look(&mut self) {
+        let seen = snapshot_at(self.clock_s, &self.ports, self.pid);
         self.machine
             .looked(self.now, seen, Duration::from_millis(1));
     }
 
     /// The pair and the ports of the next message, which must be a report.
-    fn next_report(&mut self) -> (Pair, Vec<u16>) {
+    pub(super) fn next_report(&mut self) -> (Pair, Vec<u16>) {
         match self.next_message(Duration::from_secs(700)) {
             Some(Message::Report(report)) => {
                 let pair = Pair {
@@ -82,7 +89,7 @@ impl Rig {
         }
     }
 
-    fn answer(&mut self, outcome: Outcome) {
+    pub(super) fn answer(&mut self, outcome: Outcome) {
         self.machine.answered(self.now, outcome);
     }
 
@@ -96,7 +103,7 @@ impl Rig {
     }
 }
 
-fn pair(sequence: u64) -> Pair {
+pub(super) fn pair(sequence: u64) -> Pair {
     Pair {
         generation: GENERATION,
         sequence,
@@ -275,65 +282,6 @@ fn a_refusal_that_stays_is_retried_within_a_minute_and_not_at_once() {
         let waited = rig.now - from;
         assert!((5..=10).contains(&waited.as_secs()), "{status}: {waited:?}");
     }
-}
-
-#[test]
-fn a_stale_report_with_our_own_agent_id_goes_on_after_the_servers_pair() {
-    let mut rig = Rig::new();
-    rig.next_report();
-    let held = Pair {
-        generation: GENERATION + 5,
-        sequence: 41,
-    };
-    let digest = snapshot(&[1], 1).digest();
-    rig.answer(Outcome::Report(stale(held, AGENT_ID, digest)));
-    assert_eq!(
-        rig.machine.generation(),
-        GENERATION + 5,
-        "to be kept in the state folder"
-    );
-    let from = rig.now;
-    let expected = Pair {
-        generation: GENERATION + 5,
-        sequence: 42,
-    };
-    assert_eq!(rig.next_report(), (expected, vec![22]));
-    assert!(rig.now - from < Duration::from_secs(1));
-}
-
-#[test]
-fn a_stale_answer_that_tells_an_older_pair_never_takes_the_agent_back() {
-    let mut rig = Rig::new();
-    rig.next_report();
-    let held = Pair {
-        generation: GENERATION - 1,
-        sequence: 41,
-    };
-    let digest = snapshot(&[1], 1).digest();
-    rig.answer(Outcome::Report(stale(held, AGENT_ID, digest)));
-    assert_eq!(rig.next_report().0, pair(2));
-}
-
-#[test]
-fn a_stale_report_by_another_agent_is_retried_slowly_and_its_pair_is_not_taken_up() {
-    let mut rig = Rig::new();
-    for attempt in 1..=8 {
-        let from = rig.now;
-        assert_eq!(rig.next_report().0, pair(attempt));
-        if attempt > 1 {
-            assert!(rig.now - from >= Duration::from_secs(5));
-        }
-        let held = Pair {
-            generation: GENERATION + 5,
-            sequence: 41,
-        };
-        rig.answer(Outcome::Report(stale(
-            held,
-            "another",
-            snapshot(&[1], 1).digest(),
-        )));
-    }
-    assert_eq!(rig.machine.generation(), GENERATION);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Starts `portolan serve` and `portolan-agent` as processes, and asks the server.
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -70,8 +71,21 @@ impl Drop for Process {
 /// A running `portolan serve`.
 pub(crate) struct Server {
     pub(crate) process: Process,
+    reads: Reads,
+}
+
+/// What a reader can ask of the server at an address.
+pub(crate) struct Reads {
     pub(crate) url: String,
     client: ureq::Agent,
+}
+
+impl Deref for Server {
+    type Target = Reads;
+
+    fn deref(&self) -> &Reads {
+        &self.reads
+    }
 }
 
 impl Server {
@@ -87,19 +101,7 @@ impl Server {
 
     /// The same with more arguments.
     pub(crate) fn start_with(folder: &Path, listen: &str, more: &[&str]) -> Self {
-        let credentials = folder.join("credentials.toml");
-        if !credentials.exists() {
-            let entry = |secret: &str, role: &str| {
-                format!(
-                    "[[token]]\nsecret = \"{secret}\"\nproject_id = \"{PROJECT}\"\nenterprise_projects = [\"all_granted_eps\"]\nrole = \"{role}\"\n"
-                )
-            };
-            std::fs::write(
-                &credentials,
-                entry(READER, "reader") + &entry(AGENT, "agent"),
-            )
-            .unwrap();
-        }
+        let credentials = credentials(folder);
         let mut child = portolan()
             .args(["serve", "--listen", listen, "--data-dir"])
             .arg(folder.join("data"))
@@ -120,21 +122,66 @@ impl Server {
             .map(str::to_owned);
         let process = Process(child);
         let url = url.unwrap_or_else(|| panic!("serve said {line:?} instead of where it listens"));
+        let reads = Reads::of(url);
+        Self { process, reads }
+    }
+
+    /// Asks the server to end, and waits.
+    pub(crate) fn stop(mut self) {
+        self.process.signal("TERM");
+        assert_eq!(
+            self.process.wait().code(),
+            Some(0),
+            "SIGTERM drains and exits 0"
+        );
+    }
+}
+
+/// The credentials file of a folder: a reader and an agent of the project, where it has none yet.
+pub(crate) fn credentials(folder: &Path) -> PathBuf {
+    let path = folder.join("credentials.toml");
+    if !path.exists() {
+        let tokens = token(READER, PROJECT, "reader") + &token(AGENT, PROJECT, "agent");
+        std::fs::write(&path, tokens).unwrap();
+    }
+    path
+}
+
+/// An entry of a credentials file, for all enterprise projects.
+pub(crate) fn token(secret: &str, project: &str, role: &str) -> String {
+    format!(
+        "[[token]]\nsecret = \"{secret}\"\nproject_id = \"{project}\"\n\
+         enterprise_projects = [\"all_granted_eps\"]\nrole = \"{role}\"\n"
+    )
+}
+
+/// The count of the only row of an answer; 0 where it has none.
+pub(crate) fn first_num(statistics: &Value) -> u64 {
+    let num = statistics.pointer("/data_list/0/num");
+    num.and_then(Value::as_u64).unwrap_or(0)
+}
+
+impl Reads {
+    pub(crate) fn of(url: String) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .build();
         Self {
-            process,
             url,
             client: config.into(),
         }
     }
 
     pub(crate) fn get(&self, path: &str) -> Value {
+        self.get_as(READER, path)
+    }
+
+    /// The same with another token.
+    pub(crate) fn get_as(&self, token: &str, path: &str) -> Value {
         let mut answer = self
             .client
             .get(format!("{}{path}", self.url))
-            .header("X-Auth-Token", READER)
+            .header("X-Auth-Token", token)
             .call()
             .unwrap();
         assert_eq!(answer.status(), 200, "{path}");
@@ -150,21 +197,42 @@ impl Server {
         let path = format!(
             "/v5/{PROJECT}/asset/port/statistics?category={category}&port={port}&type={kind}"
         );
-        let answer = self.get(&path);
-        answer
-            .pointer("/data_list/0/num")
-            .and_then(Value::as_u64)
-            .unwrap_or(0)
+        first_num(&self.get(&path))
     }
 
-    /// Asks the server to end, and waits.
-    pub(crate) fn stop(mut self) {
-        self.process.signal("TERM");
+    /// Invariant 4: every count of the project equals a recount from the sets.
+    pub(crate) fn assert_recount(&self) {
+        let recount = self.native("/recount");
+        assert!(recount["counts_checked"].as_u64().unwrap() > 0, "{recount}");
         assert_eq!(
-            self.process.wait().code(),
-            Some(0),
-            "SIGTERM drains and exits 0"
+            (&recount["equal"], &recount["differences"]),
+            (&Value::Bool(true), &Value::Array(vec![])),
+            "{recount}"
         );
+    }
+
+    /// Removes a host as that administrator of the project.
+    pub(crate) fn remove_host(&self, admin: &str, host_id: &str) {
+        let target = format!(
+            "{}/portolan/v1/projects/{PROJECT}/hosts/{host_id}",
+            self.url
+        );
+        let request = self.client.delete(target).header("X-Auth-Token", admin);
+        assert_eq!(request.call().unwrap().status(), 204);
+    }
+
+    /// The value of a metric, with its labels if it has any; 0 where it is not there.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let mut answer = self
+            .client
+            .get(format!("{}/metrics", self.url))
+            .call()
+            .unwrap();
+        let page = answer.body_mut().read_to_string().unwrap();
+        let line = page
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0, |value| value.parse().unwrap())
     }
 }
 
@@ -175,27 +243,38 @@ pub(crate) fn agent(server: &Server, folder: &Path, host_id: &str) -> Process {
 
 /// The same with more arguments.
 pub(crate) fn agent_with(server: &Server, folder: &Path, host_id: &str, more: &[&str]) -> Process {
-    let token = folder.join("agent-token");
-    std::fs::write(&token, AGENT).unwrap();
-    let child = Command::new(sibling("portolan-agent"))
-        .args([
-            "--server",
-            &server.url,
-            "--project",
-            PROJECT,
-            "--host-id",
-            host_id,
-        ])
-        .arg("--token-file")
-        .arg(&token)
-        .arg("--state-dir")
-        .arg(folder.join(format!("agent-{host_id}")))
-        .args(more)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    Process(child)
+    Speaker::of(PROJECT, AGENT).start(&server.url, folder, host_id, more)
+}
+
+/// For whom an agent speaks: its project and its token.
+#[derive(Clone, Copy)]
+pub(crate) struct Speaker<'a> {
+    project: &'a str,
+    token: &'a str,
+}
+
+impl<'a> Speaker<'a> {
+    pub(crate) const fn of(project: &'a str, token: &'a str) -> Self {
+        Self { project, token }
+    }
+
+    /// Starts `portolan-agent` for the server at `url`; the state folder is the host's.
+    pub(crate) fn start(self, url: &str, folder: &Path, host_id: &str, more: &[&str]) -> Process {
+        let file = folder.join("agent-token");
+        std::fs::write(&file, self.token).unwrap();
+        let child = Command::new(sibling("portolan-agent"))
+            .args(["--server", url, "--project", self.project])
+            .args(["--host-id", host_id, "--token-file"])
+            .arg(&file)
+            .arg("--state-dir")
+            .arg(folder.join(format!("agent-{host_id}")))
+            .args(more)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Process(child)
+    }
 }
 
 /// Waits until `holds`, looking again and again; fails with `what` when it never does.

@@ -2,8 +2,6 @@
 
 use std::process::Command;
 
-use serde_json::Value;
-
 use crate::harness::{self, Server, eventually, must_be_root, python, run};
 
 const HTTP_SERVER: &str = "\
@@ -87,11 +85,7 @@ fn what_listens_is_counted_within_seconds_and_gone_after_its_end() {
             && server.num("host", udp_port, "UDP") == 0
             && server.num("container", inside_port, "TCP") == 0
     });
-    let recount = server.native("/recount");
-    assert_eq!(
-        (&recount["equal"], &recount["differences"]),
-        (&Value::Bool(true), &Value::Array(vec![]))
-    );
+    server.assert_recount();
     drop(agent);
     server.stop();
 }

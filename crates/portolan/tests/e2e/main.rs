@@ -11,6 +11,7 @@ mod crash;
 mod credentials;
 mod full_disk;
 mod harness;
+mod identity;
 mod machine;
 mod tls;
 mod unprivileged;

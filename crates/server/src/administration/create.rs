@@ -296,7 +296,8 @@ async fn read<T: DeserializeOwned + Send + 'static>(
     body: Body,
 ) -> Result<T, ApiError> {
     let parse = |bytes: &[u8]| serde_json::from_slice(bytes);
-    let parsed: Result<T, serde_json::Error> = body::read(&app.room, headers, body, parse).await?;
+    let parsed: Result<T, serde_json::Error> =
+        body::read(&app.room, app.limits.body, headers, body, parse).await?;
     parsed.map_err(|error| {
         let code = if error.is_data() {
             ErrorCode::FieldInvalid

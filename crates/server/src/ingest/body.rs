@@ -12,18 +12,20 @@ use portolan_wire::error::ErrorCode;
 use crate::error::ApiError;
 use crate::ingest::room::{Room, Taken};
 use crate::ingest::unpack::{Encoding, too_large_unpacked, unpack};
+use crate::limits::Limit;
 
 /// Reads a body and unpacks it, then lets `parse` work on it: small bodies where they are, larger
-/// ones where they block nobody, as far as there is room.
+/// ones where they block nobody, as far as there is room. It must have come after `time`.
 pub(crate) async fn read<T: Send + 'static>(
     room: &Room,
+    time: Duration,
     headers: &HeaderMap,
     body: Body,
     parse: impl FnOnce(&[u8]) -> T + Send + 'static,
 ) -> Result<T, ApiError> {
     content_type(headers)?;
     let encoding = Encoding::of(headers)?;
-    let Received { sent, taken } = receive(room, announced(headers)?, body).await?;
+    let Received { sent, taken } = receive(room, time, announced(headers)?, body).await?;
     if sent.len() <= caps::SMALL_BODY_SENT_BYTES_MAX {
         // A few packed bytes may be a large body all the same; then it starts anew.
         if let Some(unpacked) = unpack(encoding, &sent, caps::SMALL_BODY_UNPACKED_BYTES_MAX)? {
@@ -82,12 +84,16 @@ struct Received {
     taken: Option<Taken>,
 }
 
-async fn receive(room: &Room, announced: Option<usize>, body: Body) -> Result<Received, ApiError> {
-    let time = Duration::from_secs(caps::BODY_READ_S_MAX);
+async fn receive(
+    room: &Room,
+    time: Duration,
+    announced: Option<usize>,
+    body: Body,
+) -> Result<Received, ApiError> {
     let read = tokio::time::timeout(time, frames(room, announced, body));
     read.await.unwrap_or_else(|_| {
-        let detail = format!("the body did not arrive within {} s", caps::BODY_READ_S_MAX);
-        Err(ApiError::new(ErrorCode::RequestError, detail))
+        let detail = format!("the body did not arrive within {time:?}");
+        Err(ApiError::new(ErrorCode::RequestError, detail).at(Limit::BodyTime))
     })
 }
 
@@ -128,7 +134,7 @@ async fn frames(
 
 fn too_large() -> ApiError {
     let detail = format!("at most {} bytes as sent", caps::BODY_SENT_BYTES_MAX);
-    ApiError::new(ErrorCode::BodyTooLarge, detail)
+    ApiError::new(ErrorCode::BodyTooLarge, detail).at(Limit::BodySentBytes)
 }
 
 #[cfg(test)]
@@ -138,11 +144,11 @@ mod tests {
 
     use super::*;
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
     /// Ends the test when it waits for ever.
     async fn in_time<T>(future: impl Future<Output = T>) -> T {
-        tokio::time::timeout(Duration::from_secs(60), future)
-            .await
-            .unwrap()
+        tokio::time::timeout(MINUTE, future).await.unwrap()
     }
 
     #[tokio::test]
@@ -151,14 +157,14 @@ mod tests {
         let small = Body::from(vec![b' '; caps::SMALL_BODY_SENT_BYTES_MAX]);
         let no_room = Room::new(0, 0, Duration::ZERO);
         let mut headers = HeaderMap::new();
-        let read_small = in_time(read(&no_room, &headers, small, <[u8]>::len)).await;
+        let read_small = in_time(read(&no_room, MINUTE, &headers, small, <[u8]>::len)).await;
         assert_eq!(read_small.unwrap(), caps::SMALL_BODY_SENT_BYTES_MAX);
         headers.insert(header::CONTENT_LENGTH, (100_000).into());
         let large = || Body::from(vec![b' '; 100_000]);
-        let refused = in_time(read(&no_room, &headers, large(), <[u8]>::len)).await;
+        let refused = in_time(read(&no_room, MINUTE, &headers, large(), <[u8]>::len)).await;
         assert_eq!(refused.unwrap_err().code(), ErrorCode::QueueFull);
         assert_eq!(
-            in_time(read(&room, &headers, large(), <[u8]>::len))
+            in_time(read(&room, MINUTE, &headers, large(), <[u8]>::len))
                 .await
                 .unwrap(),
             100_000
@@ -181,7 +187,7 @@ mod tests {
                     // Until the test has looked; then the other end is gone.
                     let _gone = ended.recv();
                 };
-                read(&room, &headers, body, parse).await
+                read(&room, MINUTE, &headers, body, parse).await
             }
         });
         let begun = tokio::task::spawn_blocking(move || has_started.recv());

@@ -11,7 +11,9 @@ use portolan_store::{Decision, Prepared, QueueFull, StoreError, Submission, snap
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
 use portolan_wire::ids::{HostKey, ProjectId};
-use portolan_wire::report::{self, Current, Fault, ReportResult, ReportsAnswer, Status};
+use portolan_wire::report::{
+    self, Current, Fault, IDENTITY_CONFLICT, ReportResult, ReportsAnswer, Status,
+};
 use portolan_wire::time::UnixMicros;
 
 use crate::app::App;
@@ -19,6 +21,7 @@ use crate::credentials::{Caller, Need};
 use crate::error::ApiError;
 use crate::hss::json;
 use crate::ingest::body;
+use crate::limits::Limit;
 
 pub(crate) async fn reports(
     State(app): State<Arc<App>>,
@@ -43,7 +46,7 @@ pub(crate) async fn reports(
             .collect())
     };
     let items: Result<Vec<Item>, report::RequestFault> =
-        body::read(&app.room, &headers, body, prepare).await?;
+        body::read(&app.room, app.limits.body, &headers, body, prepare).await?;
     let items = items.map_err(|fault| ApiError::new(fault.code, fault.message))?;
     let results = commit(&app, caller.granted(), items).await?;
     json(&ReportsAnswer { results })
@@ -117,7 +120,7 @@ async fn commit(
         submit(app, |reply| Submission::new(ready, reply)).await?
     };
     let needs_what_is_held =
-        |decision: &Decision| matches!(decision, Decision::Stale | Decision::Conflict);
+        |decision: &Decision| matches!(decision, Decision::Stale { .. } | Decision::Conflict);
     if !decisions.iter().any(needs_what_is_held) {
         return results(app, granted, waiting, decisions);
     }
@@ -166,7 +169,9 @@ pub(crate) async fn submit<T: Send + 'static>(
     app.queue
         .submit(submission(reply))
         .map_err(|full| match full {
-            QueueFull::Full => ApiError::new(ErrorCode::QueueFull, "try again in a second"),
+            QueueFull::Full => {
+                ApiError::new(ErrorCode::QueueFull, "try again in a second").at(Limit::CommitQueue)
+            }
             QueueFull::Ended => ApiError::new(ErrorCode::NotServing, "it takes no more reports"),
         })?;
     match receiver.await {
@@ -205,13 +210,15 @@ fn result(
             result.digest = Some(sent.digest);
             result.next_heartbeat_s = Some(sent.heartbeat_interval_s);
         }
-        Decision::Stale => {
+        Decision::Stale { beside } => {
             result.status = Status::Stale;
+            // Else an agent that lost its state folder could not tell a clone from its own past.
+            result.reason = beside.then(|| IDENTITY_CONFLICT.into());
             result.current = current(app, granted, &sent.key)?;
         }
         Decision::Conflict => {
             result.current = current(app, granted, &sent.key)?;
-            result.reason = Some("identity_conflict".into());
+            result.reason = Some(IDENTITY_CONFLICT.into());
             refuse(
                 &mut result,
                 ErrorCode::IdentityConflict,

@@ -16,6 +16,7 @@ use portolan_wire::error::ErrorCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
+use crate::limits::Limit;
 
 /// The room that there is. A permit is a byte.
 #[derive(Debug)]
@@ -108,7 +109,7 @@ fn permits(bytes: usize) -> u32 {
 
 fn none_left() -> ApiError {
     let detail = "there is no room for more large bodies: try again in a second";
-    ApiError::new(ErrorCode::QueueFull, detail)
+    ApiError::new(ErrorCode::QueueFull, detail).at(Limit::LargeBodies)
 }
 
 #[cfg(test)]

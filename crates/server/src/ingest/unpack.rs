@@ -11,6 +11,7 @@ use portolan_wire::error::ErrorCode;
 use zstd::zstd_safe::DCtx;
 
 use crate::error::ApiError;
+use crate::limits::Limit;
 
 /// How a body is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,14 +93,14 @@ fn bounded<'a>(
 /// A body has more than [`caps::BODY_UNPACKED_BYTES_MAX`] bytes unpacked.
 pub(crate) fn too_large_unpacked() -> ApiError {
     let detail = format!("at most {} bytes unpacked", caps::BODY_UNPACKED_BYTES_MAX);
-    ApiError::new(ErrorCode::BodyTooLarge, detail)
+    ApiError::new(ErrorCode::BodyTooLarge, detail).at(Limit::BodyUnpackedBytes)
 }
 
 fn undecodable(name: &str, error: &io::Error) -> ApiError {
     // The library's words for a window over the limit that was set.
     if error.to_string().contains("too much memory") {
         let detail = "the zstd window must be at most 8388608 bytes";
-        return ApiError::new(ErrorCode::BodyTooLarge, detail);
+        return ApiError::new(ErrorCode::BodyTooLarge, detail).at(Limit::BodyUnpackedBytes);
     }
     ApiError::new(
         ErrorCode::NotJson,

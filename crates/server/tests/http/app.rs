@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use portolan_server::{Running, Settings, Setup, credentials, open_and_serve};
+use portolan_server::{
+    Limits, Running, Settings, Setup, Tls, TlsFiles, credentials, open_and_serve,
+};
 use portolan_store::Clock;
 use portolan_wire::time::UnixMicros;
 use serde_json::{Value, json};
@@ -72,6 +74,13 @@ impl Token {
         Self::new("agent", project, enterprise_projects)
     }
 
+    /// A credentials file.
+    pub(crate) fn file(tokens: &[&Self]) -> String {
+        let mut toml = String::new();
+        tokens.iter().for_each(|token| token.write(&mut toml));
+        toml
+    }
+
     fn write(&self, toml: &mut String) {
         let Self {
             secret,
@@ -98,6 +107,8 @@ pub(crate) struct App {
     running: Option<Running>,
     dir: TempDir,
     settings: Settings,
+    limits: Limits,
+    tls: Option<Arc<Tls>>,
     pub(crate) clock: Arc<TestClock>,
 }
 
@@ -108,30 +119,51 @@ impl App {
     }
 
     pub(crate) fn with_settings(tokens: &[&Token], settings: Settings) -> Self {
-        let dir = TempDir::new().unwrap();
-        let mut toml = String::new();
-        tokens.iter().for_each(|token| token.write(&mut toml));
-        std::fs::write(dir.path().join("credentials.toml"), toml).unwrap();
-        Self::in_folder(dir, settings, START.parse().unwrap())
+        let mut app = Self::stopped(tokens);
+        app.settings = settings;
+        app.serve();
+        app
     }
 
-    /// Starts a server on the data and credentials of a folder.
-    fn in_folder(dir: TempDir, settings: Settings, now: UnixMicros) -> Self {
+    /// Starts a server that allows its clients this.
+    pub(crate) fn with_limits(tokens: &[&Token], limits: Limits) -> Self {
+        let mut app = Self::stopped(tokens);
+        app.limits = limits;
+        app.serve();
+        app
+    }
+
+    /// The same, which speaks TLS.
+    pub(crate) fn with_tls(tokens: &[&Token], limits: Limits, tls: TlsFiles) -> Self {
+        let mut app = Self::stopped(tokens);
+        (app.limits, app.tls) = (limits, Some(Arc::new(Tls::read(tls).unwrap())));
+        app.serve();
+        app
+    }
+
+    fn stopped(tokens: &[&Token]) -> Self {
+        let dir = TempDir::new().unwrap();
+        std::fs::write(dir.path().join("credentials.toml"), Token::file(tokens)).unwrap();
+        Self::in_folder(dir, START.parse().unwrap())
+    }
+
+    /// A server on the data and credentials of a folder, not started yet.
+    fn in_folder(dir: TempDir, now: UnixMicros) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
         let clock = Arc::new(TestClock(AtomicI64::new(now.0)));
-        let mut app = Self {
+        Self {
             runtime,
             running: None,
             dir,
-            settings,
+            settings: Settings::default(),
+            limits: Limits::default(),
+            tls: None,
             clock,
-        };
-        app.serve();
-        app
+        }
     }
 
     fn serve(&mut self) {
@@ -142,6 +174,8 @@ impl App {
         let data = self.dir.path().join("data");
         let setup = Setup {
             settings: self.settings,
+            limits: self.limits,
+            tls: self.tls.clone(),
             ..Setup::new(data, credentials)
         };
         let serving = open_and_serve(listen, setup, clock);
@@ -169,11 +203,23 @@ impl App {
     pub(crate) fn crashed_copy(&self) -> Self {
         let dir = TempDir::new().unwrap();
         copy(self.dir.path(), dir.path());
-        Self::in_folder(dir, self.settings, self.clock.now())
+        let mut copy = Self::in_folder(dir, self.clock.now());
+        copy.settings = self.settings;
+        copy.serve();
+        copy
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.running.as_ref().unwrap().local_addr()
     }
 
     pub(crate) fn connect(&self) -> Connection {
-        Connection::open(self.running.as_ref().unwrap().local_addr())
+        Connection::open(self.address())
+    }
+
+    /// A sample of `/metrics`, by its name and labels, asked for on a connection of its own.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        metric(&mut self.connect(), name)
     }
 
     /// Sends a request on a connection of its own.
@@ -225,6 +271,15 @@ impl App {
         }
         results
     }
+}
+
+/// A sample of `/metrics`, by its name and labels; 0 where it is not there.
+pub(crate) fn metric(connection: &mut Connection, name: &str) -> u64 {
+    let page = String::from_utf8(connection.send(&Request::get("/metrics")).body).unwrap();
+    let line = page
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0, |value| value.parse().unwrap())
 }
 
 impl Drop for App {

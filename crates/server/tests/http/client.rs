@@ -2,7 +2,7 @@
 //! the bytes it is given. Every answer to a request passes the checks of [`Answer`].
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::answer::{Answer, REQUEST_ID};
@@ -128,7 +128,25 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn open(server: SocketAddr) -> Self {
-        let stream = TcpStream::connect(server).unwrap();
+        Self::of(TcpStream::connect(server).unwrap())
+    }
+
+    /// The same, from an address of this machine.
+    pub(crate) fn open_from(client: IpAddr, server: SocketAddr) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .unwrap();
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind(SocketAddr::new(client, 0)).unwrap();
+            socket.connect(server).await.unwrap().into_std().unwrap()
+        });
+        stream.set_nonblocking(false).unwrap();
+        Self::of(stream)
+    }
+
+    fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         let reader = BufReader::new(stream.try_clone().unwrap());
@@ -143,6 +161,37 @@ impl Connection {
     /// Sends bytes as they are, of which the server may not want all.
     pub(crate) fn try_write(&mut self, bytes: &[u8]) {
         let _refused = self.stream.write_all(bytes);
+    }
+
+    /// Sends bytes one by one from a thread of their own, until the server takes no more.
+    pub(crate) fn trickle(&self, bytes: Vec<u8>) {
+        let mut stream = self.stream.try_clone().unwrap();
+        std::thread::spawn(move || {
+            for byte in bytes {
+                if stream.write_all(&[byte]).is_err() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+    }
+
+    /// Sends bytes from a thread of its own, as fast as the server takes them, and reads nothing.
+    pub(crate) fn flood(&self, bytes: Vec<u8>) {
+        let mut stream = self.stream.try_clone().unwrap();
+        std::thread::spawn(move || {
+            // Until all is sent, or the server has ended it.
+            let _ended = stream.write_all(&bytes);
+        });
+    }
+
+    /// Waits until the server ends the connection; gives what came before that.
+    pub(crate) fn wait_for_end(mut self) -> Vec<u8> {
+        let mut before = Vec::new();
+        if let Err(error) = self.reader.read_to_end(&mut before) {
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{error}");
+        }
+        before
     }
 
     /// Sends a request and reads its answer.

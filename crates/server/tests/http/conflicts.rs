@@ -116,6 +116,35 @@ fn two_agents_that_alternate_within_three_intervals_conflict_and_later_ones_do_n
     assert_conflict(&app, &agent, &b3.next(vec![]).next(vec![]), &a4);
 }
 
+/// What an agent must know before it takes another one's place: a pair that does not move is no
+/// silence, since heartbeats move none.
+#[test]
+fn an_older_report_is_told_whether_the_agent_of_the_newer_one_still_speaks() {
+    let (app, reader, agent) = app();
+    let old = Host::new("h", "0", vec![tcp("::", 1)]).of_agent("old");
+    let held = old.next(vec![tcp("::", 2)]).of_agent("held");
+    app.report(&agent, &[&held]);
+    let told = |host: &Host| {
+        let result = app.post(&agent, "reports", &[host.report()])[0].clone();
+        assert_eq!(result["status"], "stale", "{result}");
+        assert_eq!(result["current"]["agent_id"], "held");
+        result["reason"].clone()
+    };
+    for _ in 0..4 {
+        app.clock.advance_s(90);
+        assert_eq!(told(&old), "identity_conflict");
+        let heartbeat = held.heartbeat(&json!(digest(&held.ports)));
+        app.post(&agent, "heartbeats", &[heartbeat]);
+    }
+    assert_eq!(flag(&app, &reader), true);
+    let own = old.clone().of_agent("held");
+    assert_eq!(told(&own), Value::Null, "its own past");
+    app.clock.advance_s(91);
+    assert_eq!(told(&old), Value::Null, "it has gone silent");
+    assert_eq!(flag(&app, &reader), false);
+    assert_eq!(rows(&app.hss(&reader, "").ok()), [(2, "TCP", 1)]);
+}
+
 #[test]
 fn a_conflict_survives_a_restart_of_the_server() {
     let (mut app, _, agent) = app();

@@ -147,6 +147,38 @@ fn counters_move_with_what_they_count() {
     });
 }
 
+/// Invariant 7: every limit that a client can reach has a counter, which is there before it moves.
+#[test]
+fn every_limit_has_a_counter() {
+    let app = App::start(&[]);
+    let metrics = metrics(&app);
+    let family = "portolan_limits_reached_total{limit=";
+    let limits: Vec<_> = metrics
+        .iter()
+        .filter_map(|(name, count)| Some((name.strip_prefix(family)?, *count)))
+        .collect();
+    let names = [
+        "answer_stall",
+        "body_sent_bytes",
+        "body_time",
+        "body_unpacked_bytes",
+        "commit_queue",
+        "connections",
+        "connections_of_an_address",
+        "head_bytes",
+        "head_time",
+        "large_bodies",
+        "target_bytes",
+        "tls_handshake_time",
+    ];
+    let expected = names.map(|name| (format!("\"{name}\"}}"), 0));
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(name, zero)| (name.as_str(), *zero))
+        .collect();
+    assert_eq!(limits, expected);
+}
+
 #[test]
 fn the_gauge_of_connections_goes_down_again() {
     let app = App::start(&[]);

@@ -2,6 +2,8 @@
 //! a body and without a request id. Known quirks; told here so that a change of them shows.
 
 use crate::app::App;
+use crate::client::Request;
+use crate::support::eventually;
 
 #[test]
 fn requests_that_are_not_http_or_far_too_large_get_a_bare_status() {
@@ -57,4 +59,22 @@ fn requests_that_are_not_http_or_far_too_large_get_a_bare_status() {
             "{what}"
         );
     }
+    eventually("the three that are too large are counted", || {
+        app.metric("portolan_limits_reached_total{limit=\"head_bytes\"}") == 3
+    });
+}
+
+/// Invariant 7: a head has a cap, far above what clients send.
+#[test]
+fn a_head_of_nearly_64_kib_passes() {
+    let app = App::start(&[]);
+    let long = "x".repeat(60_000);
+    let answer = app.send(&Request::get("/healthz").header("X-Long", &long));
+    assert_eq!(answer.status, 200);
+    let hundred = (0..98).fold(Request::get("/healthz"), |request, n| {
+        request.header(&format!("X-{n}"), "1")
+    });
+    assert_eq!(app.send(&hundred).status, 200);
+    let name = "portolan_limits_reached_total{limit=\"head_bytes\"}";
+    assert_eq!(app.metric(name), 0);
 }

@@ -13,7 +13,9 @@ use portolan_wire::heartbeat::{
     self, Heartbeat, HeartbeatResult, HeartbeatStatus, HeartbeatsAnswer, Reason,
 };
 use portolan_wire::ids::ProjectId;
-use portolan_wire::report::{self, Current, Fault, ReportResult, ReportsAnswer, Status};
+use portolan_wire::report::{
+    self, Current, Fault, IDENTITY_CONFLICT, ReportResult, ReportsAnswer, Status,
+};
 use portolan_wire::time::UnixMicros;
 use serde::Serialize;
 
@@ -154,13 +156,14 @@ pub(crate) fn answer(
             result.digest = Some(waiting.version.digest);
             result.next_heartbeat_s = Some(caps::HEARTBEAT_INTERVAL_S_DEFAULT);
         }
-        Decision::Stale => {
+        Decision::Stale { beside } => {
             result.status = Status::Stale;
+            result.reason = beside.then(|| IDENTITY_CONFLICT.to_owned());
             result.current = current(waiting, store)?;
         }
         Decision::Conflict => {
             result.current = current(waiting, store)?;
-            result.reason = Some("identity_conflict".to_owned());
+            result.reason = Some(IDENTITY_CONFLICT.to_owned());
             result.error_code = Some(ErrorCode::IdentityConflict.as_str().to_owned());
         }
         Decision::NotGranted => {

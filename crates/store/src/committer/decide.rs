@@ -92,7 +92,10 @@ pub enum Decision {
         fresh: bool,
     },
     /// Older than what is held.
-    Stale,
+    Stale {
+        /// Whether it comes from another agent than the one that speaks for the host.
+        beside: bool,
+    },
     /// Two agents speak for the host.
     Conflict,
     /// The enterprise project that the host is in, or would come to, is not granted.
@@ -126,22 +129,42 @@ pub(super) fn decide(held: Option<&Host>, report: &Prepared, now: UnixMicros) ->
             Decision::Accepted { fresh: false }
         }
         Ordering::Equal => Decision::Conflict,
-        Ordering::Less => Decision::Stale,
+        Ordering::Less => Decision::Stale {
+            beside: is_another(held, report) && speaks(held, now),
+        },
     }
+}
+
+/// Whether a decided report shows that two agents speak for the host. An older one of an agent beside
+/// the one that speaks is stale by its pair, and is answered so; and one that repeats a pair and its
+/// set is accepted: that either comes from a second agent is a fact of its own.
+pub(super) fn shows_two(
+    decision: Decision,
+    held: Option<&Host>,
+    report: &Prepared,
+    now: UnixMicros,
+) -> bool {
+    match decision {
+        Decision::Conflict => true,
+        Decision::Stale { beside } => beside,
+        Decision::Accepted { fresh: false } => {
+            held.is_some_and(|held| is_no_retry(held, report, now))
+        }
+        Decision::Accepted { fresh: true } | Decision::NotGranted => false,
+    }
+}
+
+/// Whether a report under the held pair and with the held set is not the held one again. An agent
+/// takes a new generation before it tells of another enterprise project, so two say this.
+fn is_no_retry(held: &Host, report: &Prepared, now: UnixMicros) -> bool {
+    report.enterprise_project != held.facts.enterprise_project
+        || is_another(held, report) && speaks(held, now)
 }
 
 /// Whether the agent that another one took over from is back while that other one still speaks: a
 /// take-over goes one way, so two that alternate are two machines with one id.
 fn alternates(held: &Host, report: &Prepared, now: UnixMicros) -> bool {
     report.agent == held.facts.agents.previous && is_another(held, report) && speaks(held, now)
-}
-
-/// Whether an older report shows a second agent beside the one that speaks. By its pair it is
-/// stale, and is answered so; the host is shown as spoken for by two all the same.
-pub(super) fn speaks_beside(held: &Host, report: &Prepared, now: UnixMicros) -> bool {
-    let granted = report.granted.holds(&held.facts.enterprise_project);
-    let older = report.pair < held.facts.pair;
-    granted && older && is_another(held, report) && speaks(held, now)
 }
 
 fn is_another(held: &Host, report: &Prepared) -> bool {

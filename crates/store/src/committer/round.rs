@@ -64,9 +64,9 @@ impl<'a> Round<'a> {
     fn report(&mut self, report: Prepared) -> Result<Decision, StoreError> {
         let key = report.key.clone();
         let held = self.working.host(&key);
-        let decision = decide::decide(held.map(|host| &**host), &report, self.now);
-        let two_speak = decision == Decision::Conflict
-            || held.is_some_and(|held| decide::speaks_beside(held, &report, self.now));
+        let host = held.map(|host| &**host);
+        let decision = decide::decide(host, &report, self.now);
+        let two_speak = decide::shows_two(decision, host, &report, self.now);
         if let Decision::Accepted { fresh: true } = decision {
             let held = held.map(|host| &host.facts);
             let (facts, write) = batch::version(report, held, self.now)?;

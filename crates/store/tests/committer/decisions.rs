@@ -8,13 +8,15 @@ use crate::bench::{Bench, report};
 
 const FRESH: Decision = Decision::Accepted { fresh: true };
 const REPEATED: Decision = Decision::Accepted { fresh: false };
+const STALE: Decision = Decision::Stale { beside: false };
+const STALE_BESIDE: Decision = Decision::Stale { beside: true };
 
 #[test]
 fn only_the_pair_orders_the_reports_of_a_host() {
     let mut bench = Bench::new();
     assert_eq!(bench.send(report("h", 5, 1, &[22])), FRESH);
-    assert_eq!(bench.send(report("h", 4, 9, &[23])), Decision::Stale);
-    assert_eq!(bench.send(report("h", 5, 0, &[23])), Decision::Stale);
+    assert_eq!(bench.send(report("h", 4, 9, &[23])), STALE);
+    assert_eq!(bench.send(report("h", 5, 0, &[23])), STALE);
     assert_eq!(bench.send(report("h", 5, 2, &[80])), FRESH);
     assert_eq!(bench.send(report("h", 6, 0, &[443])), FRESH);
     assert_eq!(bench.ports("h"), [443]);
@@ -47,7 +49,7 @@ fn reports_of_one_host_in_a_batch_are_decided_one_after_the_other() {
         report("g", 1, 1, &[53]),
     ];
     let decisions = bench.send_all(batch).unwrap();
-    assert_eq!(decisions, [FRESH, FRESH, Decision::Stale, REPEATED, FRESH]);
+    assert_eq!(decisions, [FRESH, FRESH, STALE, REPEATED, FRESH]);
     assert_eq!(bench.store.writes(), 1, "one durable write for all of them");
     assert_eq!(bench.ports("h"), [80]);
     bench.assert_store_sums();
@@ -116,17 +118,17 @@ fn an_older_report_of_another_agent_shows_a_clone_while_the_newer_one_speaks() {
     bench.send(by("b", 200));
     assert!(!bench.host("h").in_conflict(bench.clock.now_s()));
     bench.clock.advance_s(31);
-    assert_eq!(bench.send(by("a", 100)), Decision::Stale);
+    assert_eq!(bench.send(by("a", 100)), STALE);
     assert!(
         !bench.host("h").in_conflict(bench.clock.now_s()),
         "b has gone silent"
     );
     bench.send(by("b", 201));
-    assert_eq!(bench.send(by("a", 100)), Decision::Stale);
+    assert_eq!(bench.send(by("a", 100)), STALE_BESIDE);
     assert!(bench.host("h").in_conflict(bench.clock.now_s()));
     assert_eq!(
         bench.send(by("b", 200)),
-        Decision::Stale,
+        STALE,
         "its own older report is no clone's"
     );
     let counters = &bench.published.counters;
@@ -176,6 +178,36 @@ fn two_agents_that_alternate_within_one_batch_are_a_conflict() {
     bench.clock.advance_s(3_600);
     let decisions = bench.send_all(vec![by("b", 3), by("a", 4)]).unwrap();
     assert_eq!(decisions, [FRESH, Decision::Conflict]);
+}
+
+/// A retry is the same report again. Two that differ in what the digest leaves out have two senders.
+#[test]
+fn a_repetition_that_only_a_second_agent_can_send_moves_nothing_and_shows_a_clone() {
+    let mut bench = Bench::new();
+    let by = |agent: &str, enterprise_project: &str| {
+        let mut report = report("h", 1, 1, &[22]);
+        report.host.agent_id = Some(agent.into());
+        report.host.enterprise_project_id = enterprise_project.into();
+        report
+    };
+    bench.send(by("a", "x"));
+    assert_eq!(bench.send(by("a", "x")), REPEATED);
+    assert!(!bench.host("h").in_conflict(bench.clock.now_s()), "a retry");
+    for other in [by("a", "y"), by("b", "x")] {
+        bench.clock.advance_s(90);
+        assert!(!bench.host("h").in_conflict(bench.clock.now_s()));
+        assert_eq!(bench.send(other), REPEATED);
+        assert!(bench.host("h").in_conflict(bench.clock.now_s()));
+        assert_eq!(bench.fresh_and_stale(&["x"]), (1, 0));
+        assert_eq!(bench.fresh_and_stale(&["y"]), (0, 0));
+    }
+    bench.clock.advance_s(91);
+    assert_eq!(bench.send(by("b", "x")), REPEATED);
+    let flagged = bench.host("h").in_conflict(bench.clock.now_s());
+    assert!(
+        !flagged,
+        "the first has gone silent: this one has lost its state folder"
+    );
 }
 
 #[test]

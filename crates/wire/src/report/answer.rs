@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 
+/// The reason of a result: another agent speaks for the host at the same time.
+pub const IDENTITY_CONFLICT: &str = "identity_conflict";
+
 /// The body of the answer to `POST …/reports`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportsAnswer {
@@ -39,7 +42,7 @@ pub struct ReportResult {
     /// The field at fault, such as `reports[2].open_ports[3].port`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub field: Option<String>,
-    /// A word for programs, such as `identity_conflict`.
+    /// A word for programs: [`IDENTITY_CONFLICT`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
 }

@@ -15,7 +15,7 @@ mod text;
 
 use serde::{Deserialize, Serialize};
 
-pub use answer::{Current, ReportResult, ReportsAnswer, Status};
+pub use answer::{Current, IDENTITY_CONFLICT, ReportResult, ReportsAnswer, Status};
 pub(crate) use explain::Item;
 pub use fault::{Fault, RequestFault};
 pub use parse::parse;

@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Ceilings(CeilingsArgs),
     /// Do it all: start a server on a new data folder, load, query, stop it, start it again.
     Run(RunArgs),
+    /// Measure what a reader pays for clients that misbehave, on a server of its own.
+    Overload(OverloadArgs),
 }
 
 /// Which fleet.
@@ -78,7 +80,7 @@ pub(crate) struct LoadHow {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) batch: u32,
     /// Requests in flight, each on a connection of its own.
-    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4_000))]
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=3_000))]
     pub(crate) in_flight: u32,
     /// The step of the fleet's day, in minutes; a larger one makes newer reports.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
@@ -98,7 +100,7 @@ pub(crate) struct QueryHow {
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     pub(crate) quick: bool,
     /// Connections, each with one request at a time.
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=4_000))]
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=3_000))]
     pub(crate) connections: u32,
 }
 
@@ -182,6 +184,23 @@ pub(crate) struct RunArgs {
     pub(crate) load: LoadHow,
     #[command(flatten)]
     pub(crate) query: QueryHow,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OverloadArgs {
+    /// The `portolan` program, built with --release.
+    #[arg(long)]
+    pub(crate) portolan: PathBuf,
+    /// Where the data folder is made and removed.
+    #[arg(long, default_value = ".")]
+    pub(crate) work_dir: PathBuf,
+    /// Clients that misbehave at once; server and bench must each be allowed as many open files.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(5..=3_000))]
+    pub(crate) misbehaving: u32,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    #[command(flatten)]
+    pub(crate) how: QueryHow,
 }
 
 #[cfg(test)]

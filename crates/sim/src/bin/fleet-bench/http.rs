@@ -6,6 +6,7 @@
 //! Limits: plain HTTP, answers with Content-Length, heads to 64 KiB, bodies to 64 MiB.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use anyhow::{Context, bail, ensure};
@@ -44,6 +45,14 @@ impl fmt::Display for ServerUrl {
 }
 
 impl ServerUrl {
+    /// Where it is.
+    pub(crate) async fn address(&self) -> std::io::Result<SocketAddr> {
+        let mut addresses = tokio::net::lookup_host(self.authority.as_str()).await?;
+        addresses
+            .next()
+            .ok_or_else(|| std::io::ErrorKind::NotFound.into())
+    }
+
     pub(crate) async fn connect(&self) -> anyhow::Result<Connection> {
         let stream = TcpStream::connect(self.authority.as_str())
             .await

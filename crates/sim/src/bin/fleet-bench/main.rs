@@ -11,12 +11,14 @@
 mod args;
 mod bare_log;
 mod ceilings;
+mod crowd;
 mod encode;
 mod figures;
 mod http;
 mod load;
 mod machine;
 mod null_server;
+mod overload;
 mod query;
 mod run;
 mod server;
@@ -92,6 +94,7 @@ fn measure(command: &Command) -> anyhow::Result<Table> {
         Command::NullServer(_) => {}
         Command::Ceilings(args) => return ceilings::ceilings(&runtime, args),
         Command::Run(run) => return run::run(&runtime, run),
+        Command::Overload(overload) => return overload::overload(&runtime, overload),
     }
     Ok(table)
 }

@@ -22,7 +22,7 @@ use crate::table::{Table, megabytes, whole};
 
 /// Tokens of a server that lives for this bench only, on loopback, with made-up data.
 pub(crate) const AGENT_TOKEN: &str = "fleet-bench-agent-token-0123456789abcdef";
-const READER_TOKEN: &str = "fleet-bench-reader-token-0123456789abcdef";
+pub(crate) const READER_TOKEN: &str = "fleet-bench-reader-token-0123456789abcdef";
 const PARTIAL_TOKEN: &str = "fleet-bench-partial-token-0123456789abcdef";
 
 /// Runs it all; the figures.
@@ -152,7 +152,7 @@ pub(crate) fn agent(running: &Running) -> load::Target {
     }
 }
 
-/// What a server of the fleet's needs in that folder.
+/// What a server of the fleet's needs in a folder: room for its data, and the tokens.
 pub(crate) fn prepare(folder: &Path, portolan: &Path, fleet: &Fleet) -> anyhow::Result<Place> {
     let place = Place {
         portolan: portolan.to_owned(),

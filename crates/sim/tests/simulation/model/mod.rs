@@ -136,15 +136,17 @@ impl Model {
         let is_ordered = match decision {
             Decision::Accepted { fresh: true } => order.is_gt(),
             Decision::Accepted { fresh: false } => order.is_eq() && is_same,
-            Decision::Stale => order.is_lt(),
+            Decision::Stale { .. } => order.is_lt(),
             Decision::Conflict => order.is_gt() || order.is_eq() && !is_same,
             Decision::NotGranted => true,
         };
         must(is_ordered, Rule::OlderNeverWins, || {
             format!("{} {version:?} after {held:?} is {decision:?}", key.host)
         })?;
-        if order.is_gt() {
-            self.speakers.judge(waiting, decision, moment)?;
+        match order {
+            Ordering::Greater => self.speakers.judge(waiting, decision, moment)?,
+            Ordering::Less => self.speakers.judge_older(waiting, decision, moment)?,
+            Ordering::Equal => {}
         }
         if decision == (Decision::Accepted { fresh: true }) {
             self.held.insert(key.clone(), version.clone());

@@ -66,7 +66,6 @@ impl Speakers {
             agents.current != waiting.agent_id
                 && agents.previous.as_deref() == Some(waiting.agent_id.as_str())
         });
-        let since = |moment: &Moment, then: Micros| moment.now.saturating_sub(then);
         let committed = agents.map_or(0, |agents| agents.committed);
         let last_word = moment.heard.unwrap_or(0).max(committed);
         // A server that restarts may have forgotten a minute of heartbeats, but no report; and it
@@ -83,4 +82,36 @@ impl Speakers {
             format!("{} {decision:?} after {silent_s} s", waiting.key.host)
         })
     }
+
+    /// Judges what the decision on a report with an older pair says of another agent.
+    pub(super) fn judge_older(
+        &self,
+        waiting: &Waiting,
+        decision: Decision,
+        moment: &Moment,
+    ) -> Result<(), Broken> {
+        let agents = self.0.get(&waiting.key).filter(|_| moment.is_clock_right);
+        let (Some(agents), Decision::Stale { beside }) = (agents, decision) else {
+            return Ok(());
+        };
+        let last_word = moment.heard.unwrap_or(0).max(agents.committed);
+        let is_right = if beside {
+            agents.current != waiting.agent_id && since(moment, last_word) <= PATIENCE + 2 * SECOND
+        } else {
+            // As above: of heartbeats a server may have forgotten a minute, of reports none.
+            agents.current == waiting.agent_id
+                || since(moment, agents.committed) + SECOND >= PATIENCE
+        };
+        must(is_right, Rule::ConflictIsReal, || {
+            let silent_s = since(moment, last_word) / SECOND;
+            format!(
+                "{} is stale, beside: {beside}, after {silent_s} s",
+                waiting.key.host
+            )
+        })
+    }
+}
+
+fn since(moment: &Moment, then: Micros) -> Micros {
+    moment.now.saturating_sub(then)
 }

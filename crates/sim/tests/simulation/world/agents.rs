@@ -4,15 +4,22 @@ use std::time::Duration;
 
 use portolan_agent::machine::{Action, Machine};
 use portolan_agent::{Message, Outcome, next_generation};
+use portolan_wire::caps;
 use portolan_wire::heartbeat::{Heartbeat, HeartbeatsRequest};
 use portolan_wire::report::{ReportResult, ReportsRequest, Status};
 
 use crate::broken::{Broken, Rule, must};
 use crate::ingest::{Answer, Asker, Kind, Request};
 use crate::real_host::StateFolder;
-use crate::timeline::{Micros, wall};
+use crate::timeline::{Micros, SECOND, wall};
 
 use super::{Event, Node, Running, World};
+
+/// What an agent complains of that holds a report older than another agent's.
+const ANOTHER_SPEAKS: &str = "another agent speaks for the host";
+/// How long an agent has to find another one silent before it takes its place.
+const SILENCE: Micros =
+    caps::HEARTBEAT_INTERVAL_S_DEFAULT as Micros * caps::FRESH_INTERVALS as Micros * SECOND;
 
 impl Running {
     /// Time since the process started, by a clock that never goes back.
@@ -56,6 +63,7 @@ impl World {
             seen: None,
             told: None,
             is_told_held: false,
+            beside_silent: None,
         });
         self.say(format_args!(
             "node {number} agent {agent_id}… starts, generation {generation}"
@@ -226,8 +234,9 @@ impl World {
         ));
         self.hears_of_others(number, &outcome);
         if adopted != generation {
-            let complaint = self.nodes[number].complaint;
-            must(complaint.is_none(), Rule::AgentKeepsItsWord, || {
+            let is_beside = self.nodes[number].complaint == Some(ANOTHER_SPEAKS);
+            let may = !is_beside || self.may_take_over(number, adopted);
+            must(may, Rule::AgentKeepsItsWord, || {
                 format!("node {number} outbids another agent by generation {adopted}")
             })?;
             if let Some(folder) = &mut self.nodes[number].real.folder {
@@ -237,8 +246,18 @@ impl World {
         self.run_agent(number)
     }
 
+    /// Whether an agent may go on from another one's generation.
+    fn may_take_over(&self, number: usize, adopted: u64) -> bool {
+        let agent = self.nodes[number].agent.as_ref();
+        let beside = agent.and_then(|agent| agent.beside_silent.as_ref());
+        beside.is_some_and(|(held, since)| {
+            self.time.now() - since >= SILENCE && adopted == held.generation + 1
+        })
+    }
+
     /// Keeps what the agent would write into its log for a person.
     fn hears_of_others(&mut self, number: usize, outcome: &Outcome) {
+        let now = self.time.now();
         let Outcome::Report(result) = outcome else {
             return;
         };
@@ -255,12 +274,19 @@ impl World {
         node.complaint = match result.status {
             Status::Accepted => None,
             Status::Stale if speaks == Some(own_id) => None,
-            Status::Stale => Some("another agent speaks for the host"),
+            Status::Stale => Some(ANOTHER_SPEAKS),
             Status::Rejected if result.reason.is_some() => Some("identity conflict"),
             Status::Rejected => Some("the report is refused"),
         };
+        let is_beside_silent = node.complaint == Some(ANOTHER_SPEAKS) && result.reason.is_none();
         if let Some(agent) = &mut node.agent {
             agent.is_told_held = result.status == Status::Accepted;
+            let held = result.current.clone().filter(|_| is_beside_silent);
+            let before = agent.beside_silent.take();
+            agent.beside_silent = held.map(|held| match before {
+                Some((same, since)) if same == held => (same, since),
+                _ => (held, now),
+            });
         }
         let is_clone =
             result.reason.is_some() || result.status == Status::Stale && speaks != Some(own_id);

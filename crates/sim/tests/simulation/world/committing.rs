@@ -184,7 +184,7 @@ fn name(decision: Decision) -> &'static str {
     match decision {
         Decision::Accepted { fresh: true } => "accepted",
         Decision::Accepted { fresh: false } => "repeated",
-        Decision::Stale => "stale",
+        Decision::Stale { .. } => "stale",
         Decision::Conflict => "in conflict",
         Decision::NotGranted => "not granted",
     }

@@ -72,7 +72,6 @@ impl World {
                 let by = i64::try_from(die.from(2 * DAY_S..=40 * DAY_S)).unwrap();
                 let offset_s = if die.chance(500) { by } else { -by };
                 self.nodes[node].real.clock_offset_s = offset_s;
-                self.nodes[node].was_far_off = true;
                 // A life that lies ahead of every server's clock is not gone on from, and then the
                 // server may lead back to a pair whose report got lost or is still under way.
                 self.nodes[node].owns_its_pairs = false;
@@ -147,9 +146,7 @@ impl World {
             real.folder = self.nodes[node].real.folder.clone();
         }
         let shares_agent_id = real.folder.is_some();
-        let was_far_off = self.nodes[node].was_far_off;
         let clone = self.add(real);
-        self.nodes[clone].was_far_off = was_far_off;
         for number in [node, clone] {
             let node = &mut self.nodes[number];
             (node.is_clone, node.may_need_help) = (true, true);

@@ -20,8 +20,9 @@ use super::{Event, Node, Phase, World};
 /// of an agent (60 s), once for a report that turns out to be stale and once for the one after it;
 /// a late message (80 s) that comes in between; the heartbeat that finds out (30 s).
 const HEALING_ALONE_MAX: Micros = 240 * SECOND;
-/// The same where a person helps. From then on again the longest delays, and three silent intervals
-/// of an agent that another one takes over from (90 s).
+/// The same where an agent has to find another one silent before it takes its place: three intervals
+/// until the server no longer counts that one as speaking (90 s), three in which the agent is told so,
+/// and the longest delays before, between and after. A person who helps needs no more.
 const HEALING_MAX: Micros = 420 * SECOND;
 /// When a person has read the logs.
 const HELP_AFTER: Micros = 120 * SECOND;
@@ -53,9 +54,6 @@ impl World {
             (real.cut_off_until, real.blind_until, real.clock_offset_s) = (0, 0, 0);
             real.granted = Selection::Whole;
             node.was_told_of_clone = false;
-            if node.was_far_off {
-                node.agent = None;
-            }
             if node.is_clone && ends_clones {
                 self.end_clone(number);
             }
@@ -95,10 +93,10 @@ impl World {
                         Ok(())
                     }
                     Some((number, unlike)) => {
-                        if now - since == HELP_AFTER {
+                        if self.server_clock_stepped && now - since == HELP_AFTER {
                             self.help();
                         }
-                        if now - since == REMOVED_AFTER {
+                        if self.server_clock_stepped && now - since == REMOVED_AFTER {
                             self.remove();
                         }
                         let node = &self.nodes[number];
@@ -121,8 +119,8 @@ impl World {
         }
     }
 
-    /// A person reads the agents' logs and restarts those that say they need one. Only hosts whose
-    /// trouble nothing but a person can end are helped.
+    /// A person reads the agents' logs and restarts those that say they need one: only where the
+    /// server's clock was ahead, so that it counts agents as speaking that have long been gone.
     fn help(&mut self) {
         for number in 0..self.nodes.len() {
             let node = &self.nodes[number];

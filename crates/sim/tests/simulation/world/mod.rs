@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex};
 use portolan_agent::machine::Machine;
 use portolan_wire::digest::Digest;
 use portolan_wire::ids::{HostId, HostKey};
+use portolan_wire::report::Current;
 
 use crate::broken::Broken;
 use crate::dice::Dice;
@@ -71,10 +72,9 @@ pub(crate) struct Node {
     is_clone: bool,
     /// No other machine shares its agent's id, and no life of it lay days ahead: pairs are its own.
     owns_its_pairs: bool,
-    /// Its state folder was lost or it had a clone: a person may be needed.
+    /// Its state folder was lost or it had a clone: it may have to wait until another agent is silent,
+    /// and where the server's clock was ahead, for a person.
     may_need_help: bool,
-    /// Its clock was off by days: the person who puts it right restarts the agent.
-    was_far_off: bool,
     /// What the agent was last told that only a person can mend.
     complaint: Option<&'static str>,
     /// The agent was told of a clone since faults ended.
@@ -93,6 +93,9 @@ struct Running {
     /// The last report that was sent, and whether the agent was told that it is held.
     told: Option<(u64, u64, Digest)>,
     is_told_held: bool,
+    /// The newest report of another agent that the server holds and does not hear, and since when
+    /// every answer has said so.
+    beside_silent: Option<(Current, Micros)>,
 }
 
 /// Where a world stands.
@@ -252,7 +255,6 @@ impl World {
             is_clone: false,
             owns_its_pairs: true,
             may_need_help: false,
-            was_far_off: false,
             complaint: None,
             was_told_of_clone: false,
         });

@@ -1,0 +1,114 @@
+//! The embedded store, behind gates that a test opens: what is slow becomes as slow as it likes.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use portolan_server::credentials::Credentials;
+use portolan_server::{Running, ServeError, Setup, serve};
+use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore};
+use portolan_store::{
+    Batch, CopyOut, EachEntry, Loaded, RecordKey, SeenAt, Store, StoreError, SystemClock,
+};
+use portolan_wire::ids::HostKey;
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+
+/// Keeps a gate shut until it is dropped.
+pub(crate) struct Shut(Sender<()>);
+
+/// Where the store waits.
+struct Gate(Mutex<Receiver<()>>);
+
+impl Gate {
+    fn shut() -> (Shut, Self) {
+        let (shut, gate) = channel();
+        (Shut(shut), Self(Mutex::new(gate)))
+    }
+
+    fn pass(&self) {
+        // Nothing is ever sent: it ends when the other end is gone, now and for all later ones.
+        let _open = self.0.lock().unwrap().recv();
+    }
+}
+
+impl Shut {
+    pub(crate) fn open(self) {
+        drop(self.0);
+    }
+}
+
+struct Gated {
+    store: EmbeddedStore,
+    load: Gate,
+    commit: Gate,
+}
+
+impl Store for Gated {
+    fn load(&self, each: EachEntry<'_>) -> Result<Loaded, StoreError> {
+        self.load.pass();
+        self.store.load(each)
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.commit.pass();
+        self.store.commit(batch)
+    }
+
+    fn host(&self, key: &HostKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.host(key)
+    }
+
+    fn record(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.record(key)
+    }
+
+    fn copy_out(&self, to: &mut dyn CopyOut) -> Result<(), StoreError> {
+        self.store.copy_out(to)
+    }
+
+    fn save_seen(&self, seen: &[SeenAt]) -> Result<(), StoreError> {
+        self.store.save_seen(seen)
+    }
+
+    fn load_seen(&self) -> Result<Vec<SeenAt>, StoreError> {
+        self.store.load_seen()
+    }
+
+    fn close(&self) -> Result<(), StoreError> {
+        self.store.close()
+    }
+}
+
+/// A server that is starting on such a store.
+pub(crate) struct Starting {
+    pub(crate) address: SocketAddr,
+    pub(crate) load: Shut,
+    pub(crate) commit: Shut,
+    pub(crate) serving: JoinHandle<Result<Running, ServeError>>,
+}
+
+/// Starts a server in a folder; it waits for the gate of loading first.
+pub(crate) fn start(runtime: &Runtime, folder: &Path, credentials: Credentials) -> Starting {
+    let ((load, at_load), (commit, at_commit)) = (Gate::shut(), Gate::shut());
+    let store = Arc::new(Gated {
+        store: EmbeddedStore::open(folder, EmbeddedOptions::default()).unwrap(),
+        load: at_load,
+        commit: at_commit,
+    });
+    let (address, serving) = runtime.block_on(async {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = tokio::net::TcpListener::bind(any).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let setup = Setup::new(folder.to_owned(), credentials);
+        let clock = Arc::new(SystemClock);
+        (address, tokio::spawn(serve(store, listener, setup, clock)))
+    });
+    Starting {
+        address,
+        load,
+        commit,
+        serving,
+    }
+}
