@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use portolan_server::credentials::{Credentials, admin_token, read_file};
 use portolan_server::{Running, Setup, open_and_serve};
 use portolan_store::SystemClock;
+use sd_notify::NotifyState;
 
 use crate::signals::{Asked, Signals};
 use crate::{EXIT_USAGE, cli, output, settings};
@@ -55,6 +56,7 @@ async fn run(serve: settings::Serve) -> anyhow::Result<ExitCode> {
     };
     let (scheme, address) = (running.scheme(), running.local_addr());
     output::data(&format!("listening on {scheme}://{address}\n"))?;
+    tell_service_manager(NotifyState::Ready);
     until_told_to_end(running, &mut signals, &serve).await
 }
 
@@ -73,6 +75,7 @@ async fn until_told_to_end(
             asked = signals.next() => match asked {
                 Asked::End => {
                     tracing::info!("draining");
+                    tell_service_manager(NotifyState::Stopping);
                     running.stop().await.context("cannot close the store")?;
                     return Ok(ExitCode::SUCCESS);
                 }
@@ -84,6 +87,13 @@ async fn until_told_to_end(
                 return Err(anyhow::anyhow!("{error}; ending, since nothing more can be promised"));
             }
         }
+    }
+}
+
+/// Where there is one: systemd, of a unit with `Type=notify`. That one waits, so a loss is told.
+fn tell_service_manager(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "the service manager cannot be told");
     }
 }
 

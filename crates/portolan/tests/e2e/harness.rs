@@ -87,6 +87,16 @@ impl Server {
 
     /// The same with more arguments.
     pub(crate) fn start_with(folder: &Path, listen: &str, more: &[&str]) -> Self {
+        Self::start_in(&[], folder, listen, more)
+    }
+
+    /// The same with more environment.
+    pub(crate) fn start_in(
+        environment: &[(&str, &str)],
+        folder: &Path,
+        listen: &str,
+        more: &[&str],
+    ) -> Self {
         let credentials = folder.join("credentials.toml");
         if !credentials.exists() {
             let entry = |secret: &str, role: &str| {
@@ -106,6 +116,7 @@ impl Server {
             .arg("--credentials")
             .arg(&credentials)
             .args(more)
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

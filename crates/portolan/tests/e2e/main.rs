@@ -12,5 +12,6 @@ mod credentials;
 mod full_disk;
 mod harness;
 mod machine;
+mod service_manager;
 mod tls;
 mod unprivileged;
