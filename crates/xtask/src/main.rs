@@ -1,8 +1,9 @@
-//! The project's own commands: `cargo xtask test`, `bench`, `long`.
+//! The project's own commands: `cargo xtask test`, `deb`, `bench`, `long`.
 //!
 //! A program instead of scripts, so that one toolchain is all that a new machine needs.
 #![forbid(unsafe_code)]
 
+mod deb;
 mod packages;
 mod run;
 
@@ -13,6 +14,7 @@ use crate::run::{Step, cargo};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
   test             install what the tests need, then fmt, clippy, doc and all tests
+  deb              build the Debian packages of server and agent into target/debian
   bench [HOSTS]    load a generated fleet (100000 hosts) into a release server and measure it
   long             what takes too long for every change: every byte of a store flipped, 30,000 seeds
                    of the simulation, the bench with one report a request and in batches of 100, and
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test"] => test(),
+        ["deb"] => deb::build(),
         ["bench"] => bench("100000", "1"),
         ["bench", hosts] => bench(hosts, "1"),
         ["long"] => long(),
@@ -41,7 +44,7 @@ fn main() -> ExitCode {
 }
 
 fn test() -> anyhow::Result<()> {
-    packages::install()?;
+    packages::install(packages::TESTS)?;
     run::all(&[
         cargo("formatted", &["fmt", "--all", "--check"]),
         cargo(
@@ -78,7 +81,7 @@ fn bench(hosts: &str, batch: &str) -> anyhow::Result<()> {
 }
 
 fn long() -> anyhow::Result<()> {
-    packages::install()?;
+    packages::install(packages::TESTS)?;
     run::all(&[
         cargo(
             "store, every byte",
