@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use portolan_agent::with_causes;
 use portolan_server::credentials::{Credentials, admin_token, read_file};
 use portolan_server::{Running, Setup, open_and_serve};
 use portolan_store::SystemClock;
@@ -107,7 +108,10 @@ fn reload(running: &Running, serve: &settings::Serve) {
             running.replace_credentials(credentials);
             tracing::info!("credentials read again");
         }
-        Err(error) => tracing::error!("keeping the credentials as they were: {error:#}"),
+        Err(error) => tracing::error!(
+            "keeping the credentials as they were: {}",
+            with_causes(&*error)
+        ),
     }
 }
 
