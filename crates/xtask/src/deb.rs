@@ -18,6 +18,12 @@ pub(crate) const PACKAGES: &str = "target/debian";
 
 /// Builds both packages into [`PACKAGES`].
 pub(crate) fn build() -> anyhow::Result<()> {
+    build_programs()?;
+    pack("1", PACKAGES)
+}
+
+/// Builds what is packed, and what packs.
+pub(crate) fn build_programs() -> anyhow::Result<()> {
     packages::install(packages::DEB)?;
     if !is_installed() {
         let version = format!("cargo-deb@{CARGO_DEB_VERSION}");
@@ -26,12 +32,15 @@ pub(crate) fn build() -> anyhow::Result<()> {
     }
     let packages = ["-p", "portolan", "-p", "portolan-agent"];
     let build = [&["build", "--release", "--locked"], packages.as_slice()].concat();
-    run::all(&[cargo("release build", &build)])?;
-    pack("1", PACKAGES)
+    run::all(&[cargo("release build", &build)])
 }
 
-/// Makes both packages of what is built, with a Debian revision, in a folder.
+/// Makes both packages of what is built, with a Debian revision, in a folder of nothing else.
 pub(crate) fn pack(revision: &str, folder: &str) -> anyhow::Result<()> {
+    match std::fs::remove_dir_all(run::root().join(folder)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
     let pack = |name, package| {
         let arguments = [
             "--package",

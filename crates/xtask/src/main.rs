@@ -3,6 +3,7 @@
 //! A program instead of scripts, so that one toolchain is all that a new machine needs.
 #![forbid(unsafe_code)]
 
+mod clean_machine;
 mod deb;
 mod packages;
 mod run;
@@ -15,10 +16,11 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
   test             install what the tests need, then fmt, clippy, doc and all tests
   deb              build the Debian packages of server and agent into target/debian
+  packages         build the packages, and follow docs/OPERATIONS.md on a clean Debian
   bench [HOSTS]    load a generated fleet (100000 hosts) into a release server and measure it
-  long             what takes too long for every change: every byte of a store flipped, 30,000 seeds
-                   of the simulation, the bench with one report a request and in batches of 100, and
-                   1,000,000 hosts";
+  long             what takes too long for every change: packages, every byte of a store flipped,
+                   30,000 seeds of the simulation, the bench with one report a request and in
+                   batches of 100, and 1,000,000 hosts";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         ["deb"] => deb::build(),
         ["bench"] => bench("100000", "1"),
         ["bench", hosts] => bench(hosts, "1"),
+        ["packages"] => clean_machine::follow_the_document(),
         ["long"] => long(),
         _ => {
             run::say(USAGE);
@@ -82,6 +85,7 @@ fn bench(hosts: &str, batch: &str) -> anyhow::Result<()> {
 
 fn long() -> anyhow::Result<()> {
     packages::install(packages::TESTS)?;
+    clean_machine::follow_the_document()?;
     run::all(&[
         cargo(
             "store, every byte",

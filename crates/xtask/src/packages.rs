@@ -23,6 +23,13 @@ pub(crate) const DEB: &[Needed] = &[
     ("cc", "gcc"),
 ];
 
+/// For a clean machine to install them on.
+pub(crate) const CLEAN_MACHINE: &[Needed] = &[
+    ("debootstrap", "debootstrap"),
+    ("systemd-nspawn", "systemd-container"),
+    ("nsenter", "util-linux"),
+];
+
 /// Installs what is missing; does nothing where all is there.
 pub(crate) fn install(needed: &[Needed]) -> anyhow::Result<()> {
     let missing: Vec<&str> = needed
