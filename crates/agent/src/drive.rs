@@ -4,7 +4,6 @@
 //! an end. Holds: at most one message is under way, so both channels have one place. A stop ends the
 //! loop within one look; a request under way is left to its timeout and its answer to nobody.
 
-use std::error::Error;
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
@@ -12,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use portolan_sockets::ScanError;
 
+use crate::causes::with_causes;
 use crate::collect::Collect;
 use crate::machine::{Action, Machine};
 use crate::snapshot::Snapshot;
@@ -91,17 +91,6 @@ impl Looks {
             }
         }
     }
-}
-
-/// An error and what it came from, in one line.
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// The thread that sends.

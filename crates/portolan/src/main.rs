@@ -11,6 +11,7 @@ mod client;
 mod credentials;
 mod demo;
 mod output;
+mod ownership;
 mod scan;
 mod serve;
 mod settings;
@@ -21,6 +22,7 @@ use std::io::{IsTerminal as _, stderr};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use portolan_agent::with_causes;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command};
@@ -55,7 +57,7 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            output::say(&format!("portolan: {error:#}"));
+            output::say(&format!("portolan: {}", with_causes(&*error)));
             ExitCode::FAILURE
         }
     }

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use portolan_agent::with_causes;
 use portolan_server::credentials::{Credentials, admin_token, read_file};
 use portolan_server::{Limits, Running, Setup, open_and_serve};
 use portolan_store::SystemClock;
+use sd_notify::NotifyState;
 
 use crate::signals::{Asked, Signals};
 use crate::{EXIT_USAGE, cli, output, settings};
@@ -56,6 +58,7 @@ async fn run(serve: settings::Serve) -> anyhow::Result<ExitCode> {
     };
     let (scheme, address) = (running.scheme(), running.local_addr());
     output::data(&format!("listening on {scheme}://{address}\n"))?;
+    tell_service_manager(NotifyState::Ready);
     until_told_to_end(running, &mut signals, &serve).await
 }
 
@@ -74,6 +77,7 @@ async fn until_told_to_end(
             asked = signals.next() => match asked {
                 Asked::End => {
                     tracing::info!("draining");
+                    tell_service_manager(NotifyState::Stopping);
                     running.stop().await.context("cannot close the store")?;
                     return Ok(ExitCode::SUCCESS);
                 }
@@ -88,6 +92,13 @@ async fn until_told_to_end(
     }
 }
 
+/// Where there is one: systemd, of a unit with `Type=notify`. That one waits, so a loss is told.
+fn tell_service_manager(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "the service manager cannot be told");
+    }
+}
+
 fn reload(running: &Running, serve: &settings::Serve) {
     match running.read_tls_again() {
         Ok(()) => {}
@@ -98,7 +109,10 @@ fn reload(running: &Running, serve: &settings::Serve) {
             running.replace_credentials(credentials);
             tracing::info!("credentials read again");
         }
-        Err(error) => tracing::error!("keeping the credentials as they were: {error:#}"),
+        Err(error) => tracing::error!(
+            "keeping the credentials as they were: {}",
+            with_causes(&*error)
+        ),
     }
 }
 

@@ -1,8 +1,10 @@
-//! The project's own commands: `cargo xtask test`, `bench`, `long`.
+//! The project's own commands: `cargo xtask test`, `deb`, `bench`, `long`.
 //!
 //! A program instead of scripts, so that one toolchain is all that a new machine needs.
 #![forbid(unsafe_code)]
 
+mod clean_machine;
+mod deb;
 mod packages;
 mod run;
 
@@ -13,18 +15,22 @@ use crate::run::{Step, cargo};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
   test             install what the tests need, then fmt, clippy, doc and all tests
+  deb              build the Debian packages of server and agent into target/debian
+  packages         build the packages, and follow docs/OPERATIONS.md on a clean Debian
   bench [HOSTS]    load a generated fleet (100000 hosts) into a release server and measure it
-  long             what takes too long for every change: every byte of a store flipped, 30,000 seeds
-                   of the simulation, the bench with one report a request and in batches of 100,
-                   1,000,000 hosts, and a reader beside 2,000 clients that misbehave";
+  long             what takes too long for every change: packages, every byte of a store flipped,
+                   30,000 seeds of the simulation, the bench with one report a request and in
+                   batches of 100, 1,000,000 hosts, and a reader beside 2,000 clients that misbehave";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test"] => test(),
+        ["deb"] => deb::build(),
         ["bench"] => bench("100000", "1"),
         ["bench", hosts] => bench(hosts, "1"),
+        ["packages"] => clean_machine::follow_the_document(),
         ["long"] => long(),
         _ => {
             run::say(USAGE);
@@ -41,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn test() -> anyhow::Result<()> {
-    packages::install()?;
+    packages::install(packages::TESTS)?;
     run::all(&[
         cargo("formatted", &["fmt", "--all", "--check"]),
         cargo(
@@ -78,7 +84,8 @@ fn bench(hosts: &str, batch: &str) -> anyhow::Result<()> {
 }
 
 fn long() -> anyhow::Result<()> {
-    packages::install()?;
+    packages::install(packages::TESTS)?;
+    clean_machine::follow_the_document()?;
     run::all(&[
         cargo(
             "store, every byte",

@@ -1,16 +1,20 @@
-//! What the tests need beside the toolchain, as Debian's packages.
+//! What the project's commands need beside the toolchain, as Debian's packages.
 
 use std::path::Path;
 
 use crate::run::{self, Step};
 
-/// A program that a test runs, and the package that holds it.
-const NEEDED: &[(&str, &str)] = &[
+/// A program that is run, and the package that holds it.
+type Needed = (&'static str, &'static str);
+
+/// For the tests.
+pub(crate) const TESTS: &[Needed] = &[
     ("ip", "iproute2"),         // network namespaces, and `ss` as the second opinion
     ("python3", "python3"),     // a server that is not ours, to be found
     ("setpriv", "util-linux"),  // a collector without privileges
     ("pgrep", "procps"),        // the processes of a container runtime
     ("mkfs.ext4", "e2fsprogs"), // a disk that loses power, as a loop image
+    ("systemd-analyze", "systemd"), // whether the packages' units are sound
     ("cc", "gcc"),              // zstd and ring hold C and assembly
     // Real containers. A `docker` alone may be a client without a server.
     ("dockerd", "docker.io"),
@@ -23,6 +27,19 @@ const NEEDED: &[(&str, &str)] = &[
     ("netavark", "netavark"), // the network of a pod
 ];
 
+/// For building packages.
+pub(crate) const DEB: &[Needed] = &[
+    ("dpkg-shlibdeps", "dpkg-dev"), // which libraries a binary needs
+    ("cc", "gcc"),
+];
+
+/// For a clean machine to install them on.
+pub(crate) const CLEAN_MACHINE: &[Needed] = &[
+    ("debootstrap", "debootstrap"),
+    ("systemd-nspawn", "systemd-container"),
+    ("nsenter", "util-linux"),
+];
+
 /// Where programs are that an ordinary user's PATH lacks: `ip` and the like, and podman's helpers.
 const FOLDERS: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/lib/podman"];
 
@@ -30,8 +47,8 @@ const FOLDERS: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/lib/podman"];
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// Installs what is missing; does nothing where all is there.
-pub(crate) fn install() -> anyhow::Result<()> {
-    let mut missing: Vec<&str> = NEEDED
+pub(crate) fn install(needed: &[Needed]) -> anyhow::Result<()> {
+    let mut missing: Vec<&str> = needed
         .iter()
         .filter(|(program, _)| !found(program))
         .map(|(_, package)| *package)

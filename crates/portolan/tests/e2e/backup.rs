@@ -97,6 +97,7 @@ fn a_server_on_a_restored_backup_gives_the_same_answers() {
     let (code, said) = backup(&server, ADMIN, &file);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("200 hosts, "), "{said}");
+    assert!(said.contains("secret-key"), "what is not in it: {said}");
     assert_eq!(
         std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
         0o600

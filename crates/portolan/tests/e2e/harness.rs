@@ -101,6 +101,16 @@ impl Server {
 
     /// The same with more arguments.
     pub(crate) fn start_with(folder: &Path, listen: &str, more: &[&str]) -> Self {
+        Self::start_in(&[], folder, listen, more)
+    }
+
+    /// The same with more environment.
+    pub(crate) fn start_in(
+        environment: &[(&str, &str)],
+        folder: &Path,
+        listen: &str,
+        more: &[&str],
+    ) -> Self {
         let credentials = credentials(folder);
         let mut child = portolan()
             .args(["serve", "--listen", listen, "--data-dir"])
@@ -108,6 +118,7 @@ impl Server {
             .arg("--credentials")
             .arg(&credentials)
             .args(more)
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

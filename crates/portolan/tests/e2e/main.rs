@@ -13,5 +13,6 @@ mod full_disk;
 mod harness;
 mod identity;
 mod machine;
+mod service_manager;
 mod tls;
 mod unprivileged;
