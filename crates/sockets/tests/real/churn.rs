@@ -1,7 +1,9 @@
 //! While processes come and go: what is told of a socket is true of its holder.
 
+use std::time::Duration;
+
 use crate::program::Program;
-use crate::scene::{Cgroup, collector, eventually, isolated};
+use crate::scene::{Cgroup, collector, eventually, isolated, only};
 
 /// Listeners that live for some milliseconds, and others that hold nothing and get their pids: the
 /// next pid is set back all the time, so that a few pids serve for all.
@@ -89,6 +91,56 @@ fn a_container_that_ends_during_a_scan_is_not_mistaken_for_another_one() {
                 let procs = |it: &Cgroup| std::fs::read_to_string(it.path.join("cgroup.procs"));
                 cgroups.iter().all(|it| procs(it).unwrap().is_empty())
             });
+        },
+    );
+}
+
+#[test]
+fn a_socket_whose_owner_ends_during_a_scan_still_has_one() {
+    isolated(
+        module_path!(),
+        "a_socket_whose_owner_ends_during_a_scan_still_has_one",
+        || {
+            // A master and a worker on a port of their own; the master is killed when told to.
+            let mut program = Program::start(
+                "
+say('ready')
+while hear():
+    order, answer = os.pipe()
+    master = os.fork()
+    if master == 0:
+        s = tcp('127.0.0.1', 8000)
+        worker = os.fork()
+        if worker: os.write(answer, b'%d' % worker)
+        time.sleep(1000)
+    worker = int(os.read(order, 20))
+    say(master); say(worker); hear()
+    os.kill(master, 9); os.wait(); say('killed'); hear()
+    os.kill(worker, 9); os.close(order); os.close(answer); say('over')
+",
+            );
+            let mut collector = collector();
+            for round in 0..200 {
+                program.tell("start");
+                let (master, worker) = (program.hear_number(), program.hear_number());
+                let before = only(&collector.scan().unwrap(), 8000);
+                assert_eq!((before.port.pid, before.holders), (Some(master), 2));
+                program.tell("kill");
+                // So that it happens at another moment of each scan.
+                std::thread::sleep(Duration::from_micros(round * 37 % 500));
+                let during = only(&collector.scan().unwrap(), 8000);
+                let pid = during.port.pid.expect("one of them");
+                assert!([master, worker].contains(&pid), "{during:?}");
+                assert_eq!(during.port.path, before.port.path);
+                assert_eq!(program.hear(), "killed");
+                let after = only(&collector.scan().unwrap(), 8000);
+                assert_eq!(after.port.pid, Some(worker));
+                program.tell("end");
+                assert_eq!(program.hear(), "over");
+                eventually("the worker is gone", || {
+                    collector.scan().unwrap().sockets.is_empty()
+                });
+            }
         },
     );
 }
