@@ -24,7 +24,7 @@ pub(crate) async fn revoke(
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Administer)?;
+    let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
     let action = match kind {
         Kind::Token => "token.revoke",
         Kind::AccessKey => "access-key.revoke",
