@@ -191,7 +191,7 @@ async fn keep(
             .expires_at
             .map_or("never".to_owned(), |end| end.to_string())
     );
-    let intent = Intent::new(caller, peer, action, target).detail(detail);
+    let intent = Intent::new(caller.id(), peer, action, target).detail(detail);
     let shown = Shown::of(&entry);
     let work = {
         let app = Arc::clone(app);
