@@ -188,7 +188,7 @@ fn audit_verify_tells_a_whole_log_and_names_the_line_that_was_changed() {
             .unwrap()
     };
     let told = String::from_utf8(verify().stderr).unwrap();
-    assert!(told.contains("3 entries in 1 files"), "{told}");
+    assert!(told.contains("6 entries in 1 files"), "{told}");
     assert_eq!(verify().status.code(), Some(0), "while the server runs");
     server.stop();
     let file = data.join("audit.log");

@@ -71,7 +71,7 @@ pub(crate) async fn create_token(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Administer)?;
+    let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
     let asked: Asked = read(&app, &headers, body).await?;
     let (name, grant) = asked.grant(&app, &caller, project_id)?;
     let secret = random_token().map_err(no_randomness)?;
@@ -94,7 +94,7 @@ pub(crate) async fn create_access_key(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Administer)?;
+    let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
     let asked: Asked = read(&app, &headers, body).await?;
     let (name, grant) = asked.grant(&app, &caller, project_id)?;
     let ak = random_ak().map_err(no_randomness)?;
@@ -123,7 +123,7 @@ pub(crate) async fn create_user(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Administer)?;
+    let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
     let AskedUser {
         name,
         domain,
@@ -191,7 +191,7 @@ async fn keep(
             .expires_at
             .map_or("never".to_owned(), |end| end.to_string())
     );
-    let intent = Intent::new(caller, peer, action, target).detail(detail);
+    let intent = Intent::new(caller.id(), peer, action, target).detail(detail);
     let shown = Shown::of(&entry);
     let work = {
         let app = Arc::clone(app);
@@ -225,8 +225,8 @@ impl Asked {
         let role =
             Role::read(&self.role).ok_or_else(|| invalid("role must be reader, agent or admin"))?;
         let expires_at = match self.expires_at {
-            None => None,
-            Some(text) => Some(end(&text, app.now())?),
+            None => caller.expires_at(),
+            Some(text) => Some(end(&text, app.now(), caller.expires_at())?),
         };
         let enterprise_projects = match self.enterprise_projects {
             None => caller.granted().clone(),
@@ -257,14 +257,20 @@ impl Asked {
     }
 }
 
-fn end(text: &str, now: UnixMicros) -> Result<UnixMicros, ApiError> {
+/// When a credential is to end: not after the one that makes it, which would else outlive itself.
+fn end(text: &str, now: UnixMicros, most: Option<UnixMicros>) -> Result<UnixMicros, ApiError> {
     let end: UnixMicros = text
         .parse()
         .map_err(|error| invalid(&format!("expires_at is {error}")))?;
     if end <= now {
         return Err(invalid("expires_at must be in the future"));
     }
-    Ok(end)
+    match most.filter(|most| end > *most) {
+        None => Ok(end),
+        Some(most) => Err(invalid(&format!(
+            "expires_at must not be after {most}, when the credential that asks ends"
+        ))),
+    }
 }
 
 fn length(

@@ -26,7 +26,7 @@ pub(crate) async fn remove_host(
     let caller = Caller::authorise(&app, &headers, &project_id, Need::Administer)?;
     let named: String = host_id.chars().take(caps::AUDIT_TARGET_CHARS_MAX).collect();
     let target = format!("{project_id}/host/{named}");
-    let intent = Intent::new(&caller, peer, "host.remove", target);
+    let intent = Intent::new(caller.id(), peer, "host.remove", target);
     let granted = caller.granted().clone();
     let key = HostKey {
         project: project_id.into(),

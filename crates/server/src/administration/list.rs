@@ -71,7 +71,7 @@ pub(crate) async fn list(
     RawQuery(raw_query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Administer)?;
+    let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
     let query = decoded(raw_query.as_deref())?;
     let limit = paging::limit(&query)?;
     let after = paging::cursor(&query, |text| Some(text.to_owned()))?;

@@ -24,7 +24,7 @@ pub(crate) async fn revoke(
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Administer)?;
+    let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
     let action = match kind {
         Kind::Token => "token.revoke",
         Kind::AccessKey => "access-key.revoke",
@@ -32,7 +32,7 @@ pub(crate) async fn revoke(
     };
     let named: String = id.chars().take(caps::AUDIT_TARGET_CHARS_MAX).collect();
     let target = format!("{project_id}/{}/{named}", kind.as_str());
-    let intent = Intent::new(&caller, peer, action, target);
+    let intent = Intent::new(caller.id(), peer, action, target);
     let work = {
         let app = Arc::clone(&app);
         async move { remove(&app, &caller, kind, &project_id, id).await }

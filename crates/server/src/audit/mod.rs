@@ -1,8 +1,8 @@
 //! The audit log: every administrative act and every refused credential, in files that only grow.
 //!
 //! `DATA/audit.log`, JSON lines, each with the hash of the line before it, so that a line that is
-//! changed, lost or slipped in shows. Holds: an act is on disk before it is answered; while it cannot
-//! be written no further act is begun; no line holds a secret.
+//! changed, lost or slipped in shows. Holds: that an act begins is on disk before it does, and what
+//! became of it before it is answered, so nothing is done unrecorded; no line holds a secret.
 //! Limits: `caps::AUDIT_FILE_BYTES_MAX` a file; refused credentials are told one by one only up to
 //! `caps::AUDIT_REFUSALS_TOLD_MAX` a minute. The chain finds tampering by who cannot rewrite all of
 //! what follows; against somebody who can, keep the last hash somewhere else.
@@ -49,6 +49,9 @@ pub enum AuditError {
     },
 }
 
+/// The outcome of an act that is about to be done. Where no other follows, the server ended in between.
+pub(crate) const BEGUN: &str = "begun";
+
 /// Something that was done or refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Act {
@@ -61,7 +64,7 @@ pub(crate) struct Act {
     pub(crate) action: &'static str,
     /// What it was done to.
     pub(crate) target: String,
-    /// `done`, or the code of the error.
+    /// [`BEGUN`], `done`, the code of the error, or `cut` of a backup that was not taken whole.
     pub(crate) outcome: String,
     /// What else there is to say.
     pub(crate) detail: String,

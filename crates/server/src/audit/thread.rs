@@ -18,8 +18,8 @@ use crate::audit::{Act, AuditError};
 enum Message {
     /// An act, and whom to tell whether it is on disk.
     Act(Act, oneshot::Sender<bool>),
-    /// Whether everything told so far is on disk, so that another act may begin.
-    Ready(oneshot::Sender<bool>),
+    /// An act that is about to begin, and whom to tell whether that is on disk.
+    Begin(Act, oneshot::Sender<bool>),
     /// Lines that nobody waits for.
     Notes(Vec<Act>),
 }
@@ -72,13 +72,14 @@ impl Audit {
         Ok((audit, AuditThread(thread)))
     }
 
-    /// Whether an act may begin: whether it could be told afterwards.
-    pub(crate) async fn ready(&self) -> bool {
+    /// Writes that an act is about to begin; says whether it may: whether that is on disk, and all
+    /// acts before it.
+    pub(crate) async fn begin(&self, act: Act) -> bool {
         let (tell, told) = oneshot::channel();
-        self.send(Message::Ready(tell)) && told.await.unwrap_or(false)
+        self.send(Message::Begin(act, tell)) && told.await.unwrap_or(false)
     }
 
-    /// Writes what was done; says whether it is on disk.
+    /// Writes what was done; says whether it is on disk. If not, it comes before the next act.
     pub(crate) async fn write(&self, act: Act) -> bool {
         let (tell, told) = oneshot::channel();
         self.send(Message::Act(act, tell)) && told.await.unwrap_or(false)
@@ -157,8 +158,8 @@ impl Writer {
                     self.owed.push(act);
                     let _gone = tell.send(self.settle());
                 }
-                Message::Ready(tell) => {
-                    let _gone = tell.send(self.settle());
+                Message::Begin(act, tell) => {
+                    let _gone = tell.send(self.settle() && self.put(&act));
                 }
                 Message::Notes(acts) => {
                     let written = acts.iter().try_for_each(|act| self.log.append(act));
@@ -188,6 +189,16 @@ impl Writer {
         let synced = self.log.sync();
         self.sync_failed = synced.is_err();
         self.told(appended.and(synced))
+    }
+
+    /// Puts a line on disk, or leaves nothing of it.
+    fn put(&mut self, act: &Act) -> bool {
+        if let Err(error) = self.log.append(act) {
+            return self.told(Err(error));
+        }
+        let synced = self.log.sync();
+        self.sync_failed = synced.is_err();
+        self.told(synced)
     }
 
     fn told(&self, done: io::Result<()>) -> bool {

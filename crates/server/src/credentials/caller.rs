@@ -5,15 +5,16 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use portolan_census::Selection;
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
 use portolan_wire::hss::port_statistics::EnterpriseProjects;
 use portolan_wire::ids::EnterpriseProjectId;
+use portolan_wire::time::UnixMicros;
 
 use crate::app::App;
-use crate::credentials::{Entry, Role};
+use crate::credentials::{Entry, Grant, Role};
 use crate::error::ApiError;
 
 /// What a route needs.
@@ -25,6 +26,8 @@ pub(crate) enum Need {
     Report,
     /// The role admin.
     Administer,
+    /// The role admin; also for `*`, as which credentials for every project are made and listed.
+    AdministerCredentials,
 }
 
 /// A caller that passed every check up to its query.
@@ -47,13 +50,15 @@ impl Caller {
             let detail = format!("project_id must be 1 to 256 characters, got {chars}");
             return Err(ApiError::new(ErrorCode::InvalidParameter, detail));
         }
-        if !entry.grant.is_for(project_id) {
+        // A project of that name could not be told from every project, so there is none.
+        let is_every = project_id == Grant::EVERY_PROJECT;
+        if !entry.grant.is_for(project_id) || is_every && need != Need::AdministerCredentials {
             return Err(ApiError::of(ErrorCode::AccessDenied).told_to(&entry.id));
         }
         let allowed = match (entry.grant.role, need) {
             (Role::Admin, _) | (Role::Reader, Need::Read) | (Role::Agent, Need::Report) => true,
-            (Role::Reader, Need::Report | Need::Administer)
-            | (Role::Agent, Need::Read | Need::Administer) => false,
+            (Role::Reader, Need::Report | Need::Administer | Need::AdministerCredentials)
+            | (Role::Agent, Need::Read | Need::Administer | Need::AdministerCredentials) => false,
         };
         if !allowed {
             return Err(ApiError::of(ErrorCode::RoleNotAllowed).told_to(&entry.id));
@@ -64,6 +69,11 @@ impl Caller {
     /// The enterprise projects that the credential may read or speak for.
     pub(crate) fn granted(&self) -> &Selection {
         &self.entry.grant.enterprise_projects
+    }
+
+    /// When the credential ends.
+    pub(crate) fn expires_at(&self) -> Option<UnixMicros> {
+        self.entry.grant.expires_at
     }
 
     /// The id of the credential.
@@ -91,11 +101,7 @@ impl Caller {
 pub(crate) fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<Entry>, ApiError> {
     let refused = |detail: &str| ApiError::new(ErrorCode::Unauthenticated, detail);
     // A signature that is offered must hold; the token beside it is no way around it.
-    let signed = headers
-        .get_all(header::AUTHORIZATION)
-        .iter()
-        .any(|value| value.as_bytes().to_ascii_uppercase().starts_with(b"SDK-"));
-    if signed {
+    if headers.get_all(header::AUTHORIZATION).iter().any(is_signed) {
         return Err(refused("verify aksk signature fail"));
     }
     let mut tokens = headers.get_all("x-auth-token").iter();
@@ -116,4 +122,52 @@ pub(crate) fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<Entry>,
     }
     entry.used(now);
     Ok(entry)
+}
+
+/// Whether the value of an Authorization header offers a signature, by any scheme that signs: those of
+/// the service's own clients (`SDK-…`, `V11-…`), and others of the form. Its clients also send
+/// `none` beside a token, which offers nothing.
+fn is_signed(value: &HeaderValue) -> bool {
+    let value = value.as_bytes().to_ascii_uppercase();
+    let (scheme, rest) = match value.iter().position(|byte| *byte == b' ') {
+        Some(end) => value.split_at(end),
+        None => (value.as_slice(), [].as_slice()),
+    };
+    let holds = |text: &[u8], part: &[u8]| text.windows(part.len()).any(|window| window == part);
+    scheme.starts_with(b"SDK-")
+        || scheme.starts_with(b"V11-")
+        || holds(scheme, b"-HMAC-")
+        || holds(rest, b"SIGNATURE=")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scheme_that_signs_is_told_from_what_signs_nothing() {
+        for signed in [
+            "SDK-HMAC-SHA256 Access=AK, SignedHeaders=x-sdk-date, Signature=00",
+            "sdk-hmac-sha256",
+            "SDK-HMAC-SM3 Access=AK",
+            "SDK-ECDSA-P256-SHA256 Access=AK",
+            "SDK-SM2-SM3 Access=AK",
+            "V11-HMAC-SHA256 Credential=AK/20260102/r/hss, SignedHeaders=x, Signature=00",
+            "v11-hmac-sha256",
+            "AWS4-HMAC-SHA256 Credential=AK/20260102/r/s/aws4_request, Signature=00",
+            "Signature keyId=\"k\",signature=\"00\"",
+        ] {
+            assert!(is_signed(&HeaderValue::from_static(signed)), "{signed}");
+        }
+        for other in [
+            "",
+            "none",
+            "Bearer abc",
+            "Basic YTpi",
+            "SDK",
+            "x SDK-HMAC-SHA256",
+        ] {
+            assert!(!is_signed(&HeaderValue::from_static(other)), "{other}");
+        }
+    }
 }

@@ -86,7 +86,7 @@ impl Grant {
         }
     }
 
-    const EVERY_PROJECT: &str = "*";
+    pub(crate) const EVERY_PROJECT: &str = "*";
 
     fn is_for(&self, project_id: &str) -> bool {
         self.project_id == Self::EVERY_PROJECT || self.project_id == project_id

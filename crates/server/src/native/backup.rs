@@ -1,6 +1,8 @@
 //! `GET /portolan/v1/backup`: everything that the server holds at one moment, as one file, while it
 //! goes on.
 //!
+//! It holds every secret hash and every host, so taking one is an administrative act and stands in the
+//! audit log: that it begins before the first byte leaves, and how it ended.
 //! The answer is streamed as it is read, so that memory stays flat whatever the size of the store. An
 //! error after the first bytes can only cut the answer: a backup that ends without its trailer is none.
 //! Limits: one at a time, and none beside a recount, which reads the whole store too; a receiver
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -25,8 +28,10 @@ use portolan_wire::error::ErrorCode;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::administration::Intent;
 use crate::app::App;
 use crate::credentials::{Grant, Role, authenticate};
+use crate::edge::Peer;
 use crate::error::ApiError;
 use crate::ingest::store_failed;
 
@@ -37,10 +42,13 @@ const CHUNKS_MAX: usize = 8;
 
 pub(crate) async fn backup(
     State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let caller = authenticate(&app, &headers)?;
     check(&caller.grant).map_err(|error| error.told_to(&caller.id))?;
+    let intent = Intent::new(&caller.id, peer, "backup", Grant::EVERY_PROJECT.to_owned());
+    intent.begin(&app).await?;
     let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
     let (begun, has_begun) = oneshot::channel();
     let out = Chunks {
@@ -49,7 +57,7 @@ pub(crate) async fn backup(
         waiting: BytesMut::with_capacity(CHUNK_BYTES),
         begun: Some(begun),
     };
-    tokio::task::spawn_blocking(move || write(&app, out));
+    tokio::task::spawn_blocking(move || write(&app, out, &intent));
     has_begun
         .await
         .map_err(|_| ApiError::of(ErrorCode::Internal))??;
@@ -75,24 +83,32 @@ fn check(grant: &Grant) -> Result<(), ApiError> {
     }
 }
 
-fn write(app: &App, mut out: Chunks) {
+fn write(app: &App, mut out: Chunks, intent: &Intent) {
+    let (outcome, detail) = take(app, &mut out);
+    let act = intent.clone().detail(detail).act(app.now(), outcome);
+    // What cannot be written now is counted, and comes before the next act.
+    let _told = out.runtime.block_on(app.audit.write(act));
+}
+
+/// Takes the backup; the outcome, and what there is to say of it.
+fn take(app: &App, out: &mut Chunks) -> (&'static str, String) {
     let Ok(_alone) = app.recounting.try_lock() else {
         let detail = "another backup or a recount is running";
         return out.refuse(ApiError::new(ErrorCode::QueueFull, detail));
     };
-    match backup::write(&*app.store, &mut out) {
-        Ok(done) => tracing::info!(
-            hosts = done.at.hosts,
-            commit = done.at.commit,
-            bytes = done.bytes,
-            "backed up"
-        ),
+    match backup::write(&*app.store, out) {
+        Ok(done) => {
+            let (hosts, commit) = (done.at.hosts, done.at.commit);
+            tracing::info!(hosts, commit, bytes = done.bytes, "backed up");
+            ("done", format!("{hosts} hosts, {} bytes", done.bytes))
+        }
         Err(error) if out.begun.is_some() => out.refuse(store_failed(&error)),
         Err(error) => {
             tracing::error!(error = %error, "a backup ended early");
             // The answer has begun: an error in the middle is what cuts it.
             let cut = io::Error::other("the backup ended early");
             let _gone = out.sender.blocking_send(Err(cut));
+            ("cut", String::new())
         }
     }
 }
@@ -107,10 +123,13 @@ struct Chunks {
 }
 
 impl Chunks {
-    fn refuse(&mut self, error: ApiError) {
+    /// Answers with an error instead.
+    fn refuse(&mut self, error: ApiError) -> (&'static str, String) {
+        let code = error.code().as_str();
         if let Some(begun) = self.begun.take() {
             let _gone = begun.send(Err(error));
         }
+        (code, String::new())
     }
 
     fn send(&mut self) -> io::Result<()> {

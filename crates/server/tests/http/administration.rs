@@ -295,6 +295,50 @@ fn a_credential_expires_while_the_server_runs() {
     );
 }
 
+/// Else a token that somebody gave for a day could give itself another year.
+#[test]
+fn a_credential_that_ends_makes_none_that_outlives_it() {
+    let end = "2026-11-25T00:00:00Z";
+    let ending = Token {
+        expires_at: Some(end.into()),
+        ..Token::new("admin", "p1", &["a"])
+    };
+    let app = App::start(&[&admin(), &ending]);
+    let eps = json!(["a"]);
+    for kind in KINDS {
+        let with = |expires_at: Value, name: &str| json!({"expires_at": expires_at, "enterprise_projects": eps, "name": name});
+        for later in ["2026-11-25T00:00:01Z", "2027-01-01T00:00:00Z"] {
+            let refused = create(&app, &ending, "p1", kind, &with(json!(later), "later"));
+            let (status, code, text) = refused.error();
+            assert_eq!((status, code.as_str()), (400, "PORTOLAN.0010"), "{kind}");
+            let told = "expires_at must not be after 2026-11-25T00:00:00Z, when the credential that asks ends";
+            assert!(text.contains(told), "{text}");
+        }
+        let same = made(&app, &ending, "p1", kind, &with(json!(end), "same"));
+        let unsaid = made(&app, &ending, "p1", kind, &with(Value::Null, "unsaid"));
+        assert_eq!(
+            (&same["expires_at"], &unsaid["expires_at"]),
+            (&json!(end), &json!(end))
+        );
+        let early = json!("2026-11-24T03:00:00Z");
+        let sooner = made(&app, &ending, "p1", kind, &with(early.clone(), "sooner"));
+        assert_eq!(sooner["expires_at"], early);
+        // Who does not end makes what does not end.
+        let endless = made(&app, &admin(), "p1", kind, &with(Value::Null, "endless"));
+        assert_eq!(endless["expires_at"], Value::Null);
+    }
+    let child = made(
+        &app,
+        &ending,
+        "p1",
+        "tokens",
+        &json!({"role": "admin", "enterprise_projects": eps}),
+    );
+    app.clock.advance_s(86_400);
+    let act = create(&app, &holder(&child), "p1", "tokens", &json!({}));
+    assert_eq!(act.code(), (401, "APIGW.0307".into()));
+}
+
 #[test]
 fn when_a_credential_was_last_used_is_told_to_the_minute() {
     let app = App::start(&[&admin()]);

@@ -60,17 +60,19 @@ fn every_act_is_in_the_log_before_it_is_answered() {
                 outcome.to_owned(),
             )
         };
-        expected.push(of("create", "done"));
+        expected.extend(["begun", "done"].map(|outcome| of("create", outcome)));
         assert_eq!(told(&app), expected);
         let target = format!("{base}/{kind}/{id}");
         for outcome in ["done", "PORTOLAN.0015"] {
             app.send(&Request::new("DELETE", &target).token(&admin));
-            expected.push(of("revoke", outcome));
+            expected.extend(["begun", outcome].map(|outcome| of("revoke", outcome)));
             assert_eq!(told(&app), expected);
         }
     }
     app.send(&Request::new("DELETE", format!("{base}/hosts/h")).token(&admin));
-    expected.push(("host.remove".into(), "p1/host/h".into(), "done".into()));
+    expected.extend(
+        ["begun", "done"].map(|outcome| ("host.remove".into(), "p1/host/h".into(), outcome.into())),
+    );
     assert_eq!(told(&app), expected);
     let entries = entries(&app);
     assert_eq!(entries[0]["source"], "127.0.0.1");
@@ -200,6 +202,41 @@ fn the_chain_goes_on_over_a_restart_and_the_operators_own_acts_are_in_it() {
     app.restart();
     assert_eq!(create(&app).status, 201);
     let found = entries(&app);
-    assert_eq!(found[1]["previous"], found[0]["hash"]);
-    assert_eq!(verify(&app.data_dir()).unwrap().entries, 2);
+    assert_eq!(found[2]["previous"], found[1]["hash"]);
+    assert_eq!(verify(&app.data_dir()).unwrap().entries, 4);
+}
+
+/// A backup holds every host and the hash of every secret: who took one is in the log.
+#[test]
+fn a_backup_is_in_the_log_before_its_first_byte_and_when_it_ends() {
+    let (root, of_p1) = (
+        Token::new("admin", "*", ALL),
+        Token::new("admin", "p1", ALL),
+    );
+    let mut app = App::start(&[&root, &of_p1]);
+    let get = |token: &Token| {
+        let head = format!(
+            "GET /portolan/v1/backup HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Auth-Token: {}\r\n\r\n",
+            token.secret
+        );
+        let mut connection = app.connect();
+        connection.write(head.as_bytes());
+        connection.wait_for_end()
+    };
+    assert!(get(&root).starts_with(b"HTTP/1.1 200"));
+    let line = |outcome: &str| ("backup".to_owned(), "*".to_owned(), outcome.to_owned());
+    eventually("its end is told", || {
+        told(&app) == [line("begun"), line("done")]
+    });
+    assert!(get(&of_p1).starts_with(b"HTTP/1.1 403"));
+    eventually("who may not have one is told of, too", || {
+        told(&app).len() == 3
+    });
+    let found = entries(&app);
+    assert!(found[0]["actor"].is_string() && found[0]["actor"] == found[1]["actor"]);
+    let detail = found[1]["detail"].as_str().unwrap();
+    assert!(detail.starts_with("0 hosts, "), "{detail}");
+    assert_eq!(found[2]["action"], "credential.refused");
+    app.stop();
+    assert_eq!(verify(&app.data_dir()).unwrap().entries, 3);
 }

@@ -303,6 +303,7 @@ fn credentials_that_do_not_hold_are_refused_with_the_reason_and_no_more() {
         ..reader.clone()
     };
     let signed = "SDK-HMAC-SHA256 Access=AK, SignedHeaders=x-sdk-date, Signature=00";
+    let derived = "V11-HMAC-SHA256 Credential=AK/20260102/r/hss, SignedHeaders=host, Signature=00";
     let refused = [
         (Request::get(target), "x-auth-token not found"),
         (
@@ -326,6 +327,19 @@ fn credentials_that_do_not_hold_are_refused_with_the_reason_and_no_more() {
         ),
         (
             Request::get(target).header("authorization", signed),
+            "verify aksk signature fail",
+        ),
+        (
+            Request::get(target)
+                .token(&reader)
+                .header("Authorization", derived),
+            "verify aksk signature fail",
+        ),
+        (
+            Request::get(target)
+                .header("Authorization", "none")
+                .header("Authorization", derived)
+                .token(&reader),
             "verify aksk signature fail",
         ),
     ];

@@ -284,6 +284,43 @@ fn an_administrator_reads_and_reports_in_its_project_and_the_servers_own_in_ever
         ),
         (Ok(1), Ok(2), Ok(0))
     );
-    // The star is no project of its own.
-    assert_eq!(total(&of_p1, "*"), Err((403, "APIGW.0306".into())));
+}
+
+/// In credentials `*` is every project, so that one of this name could not be told from all.
+#[test]
+fn the_star_is_no_project_of_its_own_for_anybody() {
+    let roles = ["reader", "agent", "admin"];
+    let tokens = roles.map(|role| Token::new(role, "*", ALL));
+    let of_p1 = Token::new("admin", "p1", ALL);
+    let app = App::start(&[&tokens[0], &tokens[1], &tokens[2], &of_p1]);
+    let report = json!({"reports": [Host::new("h", "0", vec![tcp("::", 22)]).report()]});
+    let native = "/portolan/v1/projects/*";
+    let requests = [
+        Request::get("/v5/*/asset/port/statistics"),
+        Request::get("/v5/%2A/asset/port/statistics"),
+        Request::get(format!("{native}/statistics")),
+        Request::get(format!("{native}/hosts")),
+        Request::get(format!("{native}/hosts/h")),
+        Request::get(format!("{native}/ports/22/assets")),
+        Request::get(format!("{native}/recount")),
+        Request::post(format!("{native}/reports"), report.to_string()),
+        Request::post(format!("{native}/heartbeats"), r#"{"heartbeats":[1]}"#),
+        Request::new("DELETE", format!("{native}/hosts/h")),
+    ];
+    for token in tokens.iter().chain([&of_p1]) {
+        for request in &requests {
+            let answer = app.send(&request.clone().token(token));
+            let expected = (403, "APIGW.0306".into(), "API access denied.".into());
+            assert_eq!(answer.error(), expected, "{request:?}");
+        }
+    }
+    // Where it is meant, it is every project.
+    assert_eq!(app.get(&tokens[2], &format!("{native}/tokens")).status, 200);
+    app.report(
+        &Token {
+            project: "p3".into(),
+            ..tokens[1].clone()
+        },
+        &[&Host::new("h", "0", vec![tcp("::", 22)])],
+    );
 }
