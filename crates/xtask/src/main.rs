@@ -80,7 +80,7 @@ fn test() -> anyhow::Result<()> {
 }
 
 fn bench(hosts: &str, batch: &str) -> anyhow::Result<()> {
-    run::all(&[release(), measure(hosts, batch)])
+    run::all(&[release(), measure(hosts, batch), ceilings(hosts), visible()])
 }
 
 fn long() -> anyhow::Result<()> {
@@ -115,6 +115,8 @@ fn long() -> anyhow::Result<()> {
         measure("100000", "1"),
         measure("100000", "100"),
         measure("1000000", "100"),
+        ceilings("100000"),
+        visible(),
         overload(),
     ])
 }
@@ -129,27 +131,34 @@ fn release() -> Step {
             "-p",
             "portolan",
             "-p",
+            "portolan-agent",
+            "-p",
             "portolan-sim",
         ],
     )
 }
 
 fn measure(hosts: &str, batch: &str) -> Step {
-    let program = "target/release/fleet-bench";
-    let arguments = [
-        "run",
-        "--portolan",
-        "target/release/portolan",
-        "--hosts",
-        hosts,
-        "--batch",
-        batch,
-    ];
-    Step::new("bench", program, &arguments)
+    fleet_bench("run", &["--hosts", hosts, "--batch", batch])
 }
 
-fn overload() -> Step {
+/// Reports and heartbeats beside what bounds them.
+fn ceilings(hosts: &str) -> Step {
+    fleet_bench("ceilings", &["--hosts", hosts, "--rounds", "5"])
+}
+
+/// From `listen()` to the count.
+fn visible() -> Step {
+    fleet_bench("visible", &["--agent", "target/release/portolan-agent"])
+}
+
+fn fleet_bench(command: &'static str, more: &[&str]) -> Step {
     let program = "target/release/fleet-bench";
-    let arguments = ["overload", "--portolan", "target/release/portolan"];
-    Step::new("overload", program, &arguments)
+    let first = [command, "--portolan", "target/release/portolan"];
+    Step::new(command, program, &[&first, more].concat())
+}
+
+/// A reader beside clients that misbehave.
+fn overload() -> Step {
+    fleet_bench("overload", &[])
 }

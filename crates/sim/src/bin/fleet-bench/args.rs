@@ -27,6 +27,8 @@ pub(crate) enum Command {
     NullServer(NullServerArgs),
     /// Measure reports and heartbeats beside what bounds them, turn by turn.
     Ceilings(CeilingsArgs),
+    /// Measure how long a socket of this machine takes into the count, through a real agent.
+    Visible(VisibleArgs),
     /// Do it all: start a server on a new data folder, load, query, stop it, start it again.
     Run(RunArgs),
     /// Measure what a reader pays for clients that misbehave, on a server of its own.
@@ -150,6 +152,22 @@ pub(crate) struct NullServerArgs {
     /// The answer to give, head and body as HTTP/1.1 has them.
     #[arg(long)]
     pub(crate) answer: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VisibleArgs {
+    /// The `portolan` program, built with --release.
+    #[arg(long)]
+    pub(crate) portolan: PathBuf,
+    /// The `portolan-agent` program, built with --release.
+    #[arg(long)]
+    pub(crate) agent: PathBuf,
+    /// Where the data folder is made and removed; on a disk.
+    #[arg(long, default_value = ".")]
+    pub(crate) work_dir: PathBuf,
+    /// Sockets.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) rounds: u32,
 }
 
 #[derive(Debug, ClapArgs)]

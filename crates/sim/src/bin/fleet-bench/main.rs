@@ -27,6 +27,7 @@ mod table;
 #[cfg(test)]
 mod test_server;
 mod turn;
+mod visible;
 
 use std::process::ExitCode;
 
@@ -92,6 +93,7 @@ fn measure(command: &Command) -> anyhow::Result<Table> {
             asked.iter().for_each(|measured| measured.tell(&mut table));
         }
         Command::NullServer(_) => {}
+        Command::Visible(args) => return visible::visible(&runtime, args),
         Command::Ceilings(args) => return ceilings::ceilings(&runtime, args),
         Command::Run(run) => return run::run(&runtime, run),
         Command::Overload(overload) => return overload::overload(&runtime, overload),

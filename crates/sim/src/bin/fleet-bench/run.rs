@@ -65,7 +65,7 @@ pub(crate) fn run(runtime: &Runtime, args: &RunArgs) -> anyhow::Result<Table> {
         note,
     );
     runtime.block_on(counts_are_right(
-        &reader(args, &again),
+        &reader(&args.fleet.project, &again),
         &fleet,
         args.load.step,
     ))?;
@@ -100,7 +100,7 @@ fn load_and_ask(
         each(rss, hosts),
         megabytes(rss),
     );
-    let reader = reader(args, running);
+    let reader = reader(&args.fleet.project, running);
     let rows = runtime.block_on(counts_are_right(&reader, fleet, args.load.step))?;
     table.figure(
         "rows (port, type) of category host",
@@ -133,12 +133,13 @@ async fn counts_are_right(reader: &query::Target, fleet: &Fleet, step: u32) -> a
     Ok(figures.host_rows() as u64)
 }
 
-fn reader(args: &RunArgs, running: &Running) -> query::Target {
+/// Whoever asks a server about all of a project.
+pub(crate) fn reader(project: &str, running: &Running) -> query::Target {
     query::Target {
         server: running.url.clone(),
         token: READER_TOKEN.to_owned(),
         partial_token: Some(PARTIAL_TOKEN.to_owned()),
-        project: args.fleet.project.clone(),
+        project: project.to_owned(),
         pid: Some(running.pid()),
     }
 }
