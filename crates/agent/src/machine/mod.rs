@@ -29,6 +29,7 @@ use portolan_wire::heartbeat::Heartbeat;
 
 use crate::snapshot::Snapshot;
 use crate::transport::Message;
+use crate::trouble::Trouble;
 use backoff::Backoff;
 use pace::Pace;
 pub use pace::ScanInterval;
@@ -66,6 +67,7 @@ pub struct Machine {
     heartbeat_at: Duration,
     look_at: Duration,
     backoff: Backoff,
+    trouble: Trouble,
     pace: Pace,
 }
 
@@ -106,6 +108,7 @@ impl Machine {
             heartbeat_at: Duration::ZERO,
             look_at: Duration::ZERO,
             backoff: Backoff::new(seed),
+            trouble: Trouble::default(),
             pace: Pace::new(interval),
         }
     }
