@@ -55,7 +55,7 @@ pub fn run(config: &Config, stop: &Stop) -> Result<(), RunError> {
         host.agent_id = %ids.agent_id,
         report.generation = kept.generation,
         server.url = config.server.as_str(),
-        "agent started"
+        "the agent has started"
     );
     let machine = Machine::new(kept.generation, config.scan_interval, random_seed());
     let system = System::new(ids, Withhold::new(state.load_client_udp()?), &state);
@@ -66,6 +66,6 @@ pub fn run(config: &Config, stop: &Stop) -> Result<(), RunError> {
         }
     };
     drive(machine, system, transport, keep_generation, stop)?;
-    tracing::info!("agent stopped");
+    tracing::info!("the agent has ended, as it was told to");
     Ok(())
 }

@@ -30,6 +30,7 @@ use tower::ServiceExt as _;
 use crate::descriptors;
 use crate::edge::{self, Edge, Peer};
 use crate::metrics::Metrics;
+use crate::seldom::Seldom;
 use crate::tls::Tls;
 
 /// How long a connection may finish what it is at, once the server drains.
@@ -65,6 +66,8 @@ pub(crate) struct Front {
     pub(crate) gate: Gate,
     pub(crate) edge: Arc<Edge>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Connections that the system did not hand over.
+    pub(crate) refusals: Seldom,
     pub(crate) tls: Option<Arc<Tls>>,
 }
 
@@ -86,7 +89,7 @@ pub(crate) async fn accept(
     loop {
         tokio::select! {
             () = stopped(&mut stop) => break,
-            (stream, peer, permit) = next(&listener, &permits) => {
+            (stream, peer, permit) = next(&listener, &front, &permits) => {
                 connections.spawn(serve(stream, peer, Arc::clone(&front), stop.clone(), permit));
             }
             Some(_ended) = connections.join_next() => {}
@@ -97,7 +100,7 @@ pub(crate) async fn accept(
     if tokio::time::timeout(DRAIN, finished).await.is_err() {
         tracing::warn!(
             connections = connections.len(),
-            "connections cut after the time to drain"
+            "connections were cut after the time to drain"
         );
         connections.shutdown().await;
     }
@@ -110,6 +113,7 @@ pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 async fn next(
     listener: &TcpListener,
+    front: &Front,
     permits: &Arc<Semaphore>,
 ) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
     // The semaphore is never closed, so a permit always comes.
@@ -119,7 +123,10 @@ async fn next(
             Ok((stream, peer)) => return (stream, peer, permit),
             Err(error) => {
                 // Out of file descriptors, mostly: a moment later some will be free.
-                tracing::warn!(error = %error, "cannot accept a connection");
+                front.metrics.accepts_failed.fetch_add(1, Ordering::Relaxed);
+                if let Some(untold) = front.refusals.happens(front.edge.clock.now_s()) {
+                    tracing::error!(%error, untold, "a connection cannot be accepted");
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }

@@ -21,6 +21,7 @@ mod native;
 mod request_id;
 mod routes;
 mod running;
+mod seldom;
 mod serve;
 mod tls;
 

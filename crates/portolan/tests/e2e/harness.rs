@@ -110,6 +110,11 @@ impl Server {
             )
             .unwrap();
         }
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(folder.join("serve.log"))
+            .unwrap();
         let mut child = portolan()
             .args(["serve", "--listen", listen, "--data-dir"])
             .arg(folder.join("data"))
@@ -118,7 +123,7 @@ impl Server {
             .args(more)
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();

@@ -70,5 +70,5 @@ pub(super) async fn act<T: Send + 'static>(
         done
     };
     let done = tokio::spawn(whole).await;
-    done.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?
+    done.map_err(ApiError::internal)?
 }

@@ -28,7 +28,6 @@ use tokio::sync::{mpsc, oneshot};
 use crate::app::App;
 use crate::credentials::{Grant, Role, authenticate};
 use crate::error::ApiError;
-use crate::ingest::store_failed;
 
 /// Bytes handed on at once.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -52,7 +51,7 @@ pub(crate) async fn backup(
     tokio::task::spawn_blocking(move || write(&app, out));
     has_begun
         .await
-        .map_err(|_| ApiError::of(ErrorCode::Internal))??;
+        .map_err(|_| ApiError::internal("the thread that writes the backup is gone"))??;
     let mut response = Response::new(Body::new(Streamed(chunks)));
     response.headers_mut().insert(
         header::CONTENT_TYPE,
@@ -85,11 +84,11 @@ fn write(app: &App, mut out: Chunks) {
             hosts = done.at.hosts,
             commit = done.at.commit,
             bytes = done.bytes,
-            "backed up"
+            "a backup was taken"
         ),
-        Err(error) if out.begun.is_some() => out.refuse(store_failed(&error)),
+        Err(error) if out.begun.is_some() => out.refuse(ApiError::read_failed(&error)),
         Err(error) => {
-            tracing::error!(error = %error, "a backup ended early");
+            tracing::warn!(error = %error, "a backup ended early; its file is of no use");
             // The answer has begun: an error in the middle is what cuts it.
             let cut = io::Error::other("the backup ended early");
             let _gone = out.sender.blocking_send(Err(cut));
