@@ -17,6 +17,7 @@ use crate::machine::{Action, Machine};
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
 use crate::transport::{Message, Outcome, Transport};
+use crate::trouble::Trouble;
 
 /// The thread that sends is gone, or never was.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +67,7 @@ pub fn drive(
 /// Tells failing looks once, not every second.
 #[derive(Default)]
 struct Looks {
-    failure: Option<String>,
+    trouble: Trouble,
 }
 
 impl Looks {
@@ -76,16 +77,15 @@ impl Looks {
     ) -> Option<(Snapshot, Duration)> {
         match look {
             Ok(seen) => {
-                if self.failure.take().is_some() {
-                    tracing::info!("the open ports of this host can be seen again");
+                if let Some(failures) = self.trouble.over() {
+                    tracing::info!(failures, "the open ports of this host can be seen again");
                 }
                 Some(seen)
             }
             Err(error) => {
                 let text = with_causes(&error);
-                if self.failure.as_ref() != Some(&text) {
+                if self.trouble.is_news(&text) {
                     tracing::error!(error = %text, "the open ports of this host cannot be seen");
-                    self.failure = Some(text);
                 }
                 None
             }

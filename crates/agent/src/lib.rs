@@ -24,6 +24,7 @@ mod stop;
 #[cfg(test)]
 mod testing;
 mod transport;
+mod trouble;
 mod withhold;
 
 pub use causes::with_causes;

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use support::{PATIENCE, Request, Server};
+use support::{PATIENCE, Request, Response, Server};
 use tempfile::TempDir;
 
 /// A started agent; it does not outlive the test.
@@ -260,4 +260,40 @@ fn it_is_told_by_the_variables_of_the_package_and_the_command_line_wins() {
         assert_eq!(requests[0].item()["host"]["enterprise_project_id"], "0");
         assert!(requests[0].path.contains("/projects/p1/"));
     }
+}
+
+#[test]
+fn what_lasts_is_in_the_log_when_it_begins_and_when_it_is_over() {
+    let refusals = 4;
+    let mut seen = 0;
+    let server = Server::start(move |request| {
+        seen += 1;
+        let starting = serde_json::json!({
+            "error_code": "PORTOLAN.0006", "error_msg": "starting", "request_id": seen.to_string(),
+        });
+        Some(if seen <= refusals {
+            Response::json(503, &starting)
+        } else {
+            Response::fine(request)
+        })
+    });
+    let folder = Folder::new();
+    let agent = Started::against(&server, &folder);
+    server.wait("a report that was taken", |requests| {
+        requests.len() > refusals
+    });
+    // It sends the next one only after it has read the answer.
+    let _listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    server.wait("a report after it", |requests| {
+        requests.len() > refusals + 1
+    });
+    agent.signal(Signal::TERM);
+    let log = text(&agent.output().stderr);
+    let count = |words: &str| log.matches(words).count();
+    assert_eq!(count("the server cannot take it now"), 1, "{log}");
+    assert_eq!(
+        count("the server takes what it is sent again failures=4"),
+        1,
+        "{log}"
+    );
 }

@@ -52,7 +52,7 @@ async fn run(serve: settings::Serve) -> anyhow::Result<ExitCode> {
     let running = tokio::select! {
         running = starting => running?,
         () = end(&mut signals) => {
-            tracing::info!("ended while starting");
+            tracing::info!("told to end while starting");
             return Ok(ExitCode::SUCCESS);
         }
     };
@@ -76,7 +76,7 @@ async fn until_told_to_end(
         tokio::select! {
             asked = signals.next() => match asked {
                 Asked::End => {
-                    tracing::info!("draining");
+                    tracing::info!("told to end; answering what waits");
                     tell_service_manager(NotifyState::Stopping);
                     running.stop().await.context("cannot close the store")?;
                     return Ok(ExitCode::SUCCESS);
@@ -100,19 +100,26 @@ fn tell_service_manager(state: NotifyState<'_>) {
 }
 
 fn reload(running: &Running, serve: &settings::Serve) {
-    match running.read_tls_again() {
-        Ok(()) => {}
-        Err(error) => tracing::error!("keeping the certificate as it was: {error}"),
+    if serve.tls.is_some() {
+        match running.read_tls_again() {
+            Ok(()) => tracing::info!("the certificate was read again"),
+            Err(error) => {
+                tracing::error!(%error, "the certificate cannot be read again; the one in use stays");
+            }
+        }
     }
     match credentials(serve, running.has_made_administrator()) {
         Ok(credentials) => {
             running.replace_credentials(credentials);
-            tracing::info!("credentials read again");
+            tracing::info!("the credentials were read again");
         }
-        Err(error) => tracing::error!(
-            "keeping the credentials as they were: {}",
-            with_causes(&*error)
-        ),
+        Err(error) => {
+            let error = with_causes(&*error);
+            tracing::error!(
+                error,
+                "the credentials cannot be read again; those in use stay"
+            );
+        }
     }
 }
 

@@ -33,6 +33,7 @@ use crate::edge::{self, Edge, Peer};
 use crate::limits::{Limit, Limits};
 use crate::metrics::Metrics;
 use crate::places::{Place, Places};
+use crate::seldom::Seldom;
 use crate::tls::Tls;
 
 /// How long a connection may finish what it is at, once the server drains.
@@ -68,6 +69,8 @@ pub(crate) struct Front {
     pub(crate) gate: Gate,
     pub(crate) edge: Arc<Edge>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Connections that the system did not hand over.
+    pub(crate) refusals: Seldom,
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) limits: Limits,
 }
@@ -90,7 +93,7 @@ pub(crate) async fn accept(
     loop {
         tokio::select! {
             () = stopped(&mut stop) => break,
-            (stream, peer, place) = next(&listener, &places) => {
+            (stream, peer, place) = next(&listener, &front, &places) => {
                 connections.spawn(serve(stream, peer, Arc::clone(&front), stop.clone(), place));
             }
             Some(_ended) = connections.join_next() => {}
@@ -101,7 +104,7 @@ pub(crate) async fn accept(
     if tokio::time::timeout(DRAIN, finished).await.is_err() {
         tracing::warn!(
             connections = connections.len(),
-            "connections cut after the time to drain"
+            "connections were cut after the time to drain"
         );
         connections.shutdown().await;
     }
@@ -112,7 +115,11 @@ pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _told_or_gone = stop.wait_for(|stop| *stop).await.map(|_| ());
 }
 
-async fn next(listener: &TcpListener, places: &Arc<Places>) -> (TcpStream, Peer, Place) {
+async fn next(
+    listener: &TcpListener,
+    front: &Front,
+    places: &Arc<Places>,
+) -> (TcpStream, Peer, Place) {
     loop {
         let Some(free) = places.free().await else {
             continue;
@@ -128,7 +135,10 @@ async fn next(listener: &TcpListener, places: &Arc<Places>) -> (TcpStream, Peer,
             }
             Err(error) => {
                 // Out of file descriptors, mostly: a moment later some will be free.
-                tracing::warn!(error = %error, "cannot accept a connection");
+                front.metrics.accepts_failed.fetch_add(1, Ordering::Relaxed);
+                if let Some(untold) = front.refusals.happens(front.edge.clock.now_s()) {
+                    tracing::error!(%error, untold, "a connection cannot be accepted");
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }

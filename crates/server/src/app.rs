@@ -78,7 +78,7 @@ impl App {
             done
         };
         let done = tokio::task::spawn_blocking(work).await;
-        done.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?
+        done.map_err(ApiError::internal)?
     }
 
     /// Refuses while the server drains.

@@ -23,6 +23,7 @@ use crate::error::{ApiError, REQUEST_ID};
 use crate::limits::Limit;
 use crate::metrics::Metrics;
 use crate::request_id::RequestIds;
+use crate::seldom::Seldom;
 
 /// The address that a request came from.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,8 @@ pub(crate) struct Edge {
     pub(crate) request_ids: RequestIds,
     /// There before the first credential is looked at.
     pub(crate) audit: OnceLock<Arc<Audit>>,
+    /// Requests that failed by a fault of the server or its machine.
+    pub(crate) faults: Seldom,
 }
 
 /// Takes a request to what answers it, and the answer back.
@@ -103,6 +106,20 @@ fn audit(edge: &Edge, error: &ApiError, asked: &Asked) {
     });
 }
 
+/// Tells the log why a request failed that its client could not have made otherwise.
+fn tell_cause(edge: &Edge, error: &ApiError, request_id: &str) {
+    let Some(cause) = error.cause() else { return };
+    if let Some(untold) = edge.faults.happens(edge.clock.now_s()) {
+        tracing::error!(
+            request.id = request_id,
+            error.code = error.code().as_str(),
+            error = cause,
+            untold,
+            "a request failed by a fault of the server or its machine"
+        );
+    }
+}
+
 fn check(target: &Uri) -> Result<(), ApiError> {
     let length = target
         .path_and_query()
@@ -132,6 +149,7 @@ fn finish(edge: &Edge, mut response: Response, request_id: &str, asked: &Asked) 
             edge.metrics.reached(limit);
         }
         audit(edge, &error, asked);
+        tell_cause(edge, &error, request_id);
         let (mut parts, _) = response.into_parts();
         parts.headers.insert(
             header::CONTENT_TYPE,

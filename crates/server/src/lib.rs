@@ -24,6 +24,7 @@ mod places;
 mod request_id;
 mod routes;
 mod running;
+mod seldom;
 mod serve;
 mod tls;
 

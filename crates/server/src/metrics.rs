@@ -29,6 +29,7 @@ pub(crate) struct Metrics {
     reports_skewed: AtomicU64,
     pub(crate) connections: AtomicU64,
     pub(crate) connections_open: AtomicU64,
+    pub(crate) accepts_failed: AtomicU64,
     pub(crate) tls_failed: AtomicU64,
     pub(crate) recount_differences: AtomicU64,
     /// By the place of each in [`Limit::ALL`].
@@ -127,6 +128,12 @@ fn page(app: &App) -> String {
         "gauge",
         "Connections open.",
         load(&m.connections_open),
+    );
+    page.single(
+        "portolan_http_accepts_failed_total",
+        "counter",
+        "Connections that the system did not hand over, mostly for want of file descriptors.",
+        load(&m.accepts_failed),
     );
     page.single(
         "portolan_tls_handshakes_failed_total",

@@ -31,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::request_id::RequestIds;
 use crate::routes::{router, starting};
 use crate::running::{Running, keep_seen, roll};
+use crate::seldom::Seldom;
 use crate::tls::Tls;
 
 /// Reads what the operator wrote down, once the store is open. It is told whether the store keeps an
@@ -167,11 +168,13 @@ impl Listening {
             metrics: Arc::clone(&metrics),
             request_ids: RequestIds::new().map_err(|e| system("the request ids", &e))?,
             audit: OnceLock::new(),
+            faults: Seldom::default(),
         });
         let front = Arc::new(Front {
             gate: Gate::new(starting()),
             edge: Arc::clone(&edge),
             metrics,
+            refusals: Seldom::default(),
             tls: setup.tls.clone(),
             limits: setup.limits,
         });

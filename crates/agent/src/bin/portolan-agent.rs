@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Ok(config) => match serve(&config) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                tracing::error!("{}", with_causes(&*error));
+                tracing::error!(error = %with_causes(&*error), "the agent cannot go on");
                 ExitCode::from(EXIT_FAILED)
             }
         },

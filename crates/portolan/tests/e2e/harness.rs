@@ -112,6 +112,11 @@ impl Server {
         more: &[&str],
     ) -> Self {
         let credentials = credentials(folder);
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(folder.join("serve.log"))
+            .unwrap();
         let mut child = portolan()
             .args(["serve", "--listen", listen, "--data-dir"])
             .arg(folder.join("data"))
@@ -120,7 +125,7 @@ impl Server {
             .args(more)
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();

@@ -111,11 +111,10 @@ fn answer(page: Page, kind: Option<KindFilter>, with_status: bool) -> PortStatis
 
 /// A 200 with a JSON body.
 pub(crate) fn json(body: &impl serde::Serialize) -> Result<Response, ApiError> {
-    let bytes = serde_json::to_vec(body)
-        .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
+    let bytes = serde_json::to_vec(body).map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, JSON)], bytes).into_response())
 }
 
 fn value(text: String) -> Result<HeaderValue, ApiError> {
-    HeaderValue::try_from(text).map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))
+    HeaderValue::try_from(text).map_err(ApiError::internal)
 }

@@ -145,9 +145,9 @@ fn results(
                 rejected(index, fault)
             }
             Ok(sent) => {
-                let decision = decisions
-                    .next()
-                    .ok_or_else(|| ApiError::of(ErrorCode::Internal))?;
+                let decision = decisions.next().ok_or_else(|| {
+                    ApiError::internal("the committer decided fewer reports than it was given")
+                })?;
                 result(app, granted, index, &sent, decision)?
             }
         });
@@ -176,7 +176,7 @@ pub(crate) async fn submit<T: Send + 'static>(
         })?;
     match receiver.await {
         Ok(Ok(decided)) => Ok(decided),
-        Ok(Err(error)) => Err(store_failed(&error)),
+        Ok(Err(error)) => Err(ApiError::write_failed(&error)),
         Err(_ended) => Err(ApiError::new(
             ErrorCode::NotServing,
             "it ended before the write",
@@ -186,15 +186,6 @@ pub(crate) async fn submit<T: Send + 'static>(
 
 /// How the committer answers.
 type Reply<T> = Box<dyn FnOnce(Result<T, Arc<StoreError>>) + Send>;
-
-/// The cause goes to the log, once; the client learns only that it may try again.
-pub(crate) fn store_failed(error: &StoreError) -> ApiError {
-    tracing::error!(error = %error, "the store failed");
-    ApiError::new(
-        ErrorCode::StoreFailed,
-        "nothing of the request was acknowledged",
-    )
-}
 
 fn result(
     app: &App,
@@ -242,7 +233,7 @@ fn result(
 /// What is held of the host now: it may have moved since the decision, and where it went must be
 /// granted, too.
 fn current(app: &App, granted: &Selection, key: &HostKey) -> Result<Option<Current>, ApiError> {
-    let stored = snapshot_of(&*app.store, key).map_err(|error| store_failed(&error))?;
+    let stored = snapshot_of(&*app.store, key).map_err(|error| ApiError::read_failed(&error))?;
     let stored =
         stored.filter(|stored| granted.holds(&stored.host.enterprise_project_id.as_str().into()));
     Ok(stored.map(|snapshot| Current {

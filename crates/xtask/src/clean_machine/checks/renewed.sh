@@ -7,7 +7,7 @@ no_error_in_the_log_of portolan
 # A certificate that does not fit its key changes nothing.
 cp /root/portolan-ca/ca.pem /etc/portolan/tls/server.pem
 systemctl reload portolan
-eventually journalctl --quiet --unit portolan --grep 'keeping the certificate as it was'
+eventually journalctl --quiet --unit portolan --grep 'the certificate cannot be read again'
 portolan hosts
 install -m 640 -g portolan /root/portolan-ca/server.pem /etc/portolan/tls/server.pem
 systemctl reload portolan

@@ -2,7 +2,7 @@ systemctl stop portolan
 echo damaged > /var/lib/portolan/commit.mark
 refused portolan store verify
 refused systemctl start portolan
-journalctl --unit portolan --lines 20 | grep 'store in /var/lib/portolan is damaged'
+eventually journalctl --quiet --unit portolan --grep 'store in /var/lib/portolan is damaged'
 systemctl stop portolan
 # By root, as one does it then; the server must be able to go on with it.
 portolan store repair
