@@ -75,8 +75,13 @@ pub struct PageRow {
     pub transport: Transport,
     /// Distinct assets on which it is open.
     pub num: u64,
-    /// What the port table says of it.
-    pub status: PortStatus,
+}
+
+impl PageRow {
+    /// What the port table says of it; looked up only where it is told.
+    pub fn status(&self) -> PortStatus {
+        knowledge::status(self.port, self.transport)
+    }
 }
 
 impl Project {
@@ -109,12 +114,10 @@ impl Project {
 }
 
 fn page_row((key, num): (RowKey, u64)) -> PageRow {
-    let (port, transport) = (key.port(), key.transport());
     PageRow {
-        port,
-        transport,
+        port: key.port(),
+        transport: key.transport(),
         num,
-        status: knowledge::status(port, transport),
     }
 }
 

@@ -222,7 +222,13 @@ impl Rows {
                 skip -= matching;
                 continue;
             }
-            found.extend(chunk.matching(classes).skip(skip).take(count - found.len()));
+            let wanted = count - found.len();
+            if classes == Classes::EVERY {
+                let from = chunk.rows.get(skip..).unwrap_or_default();
+                found.extend(from.iter().take(wanted));
+            } else {
+                found.extend(chunk.matching(classes).skip(skip).take(wanted));
+            }
             skip = 0;
             if found.len() == count {
                 break;
