@@ -21,6 +21,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use portolan_wire::caps;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -76,6 +77,7 @@ pub(crate) async fn accept(
     front: Arc<Front>,
     mut stop: watch::Receiver<bool>,
 ) {
+    bound_unsent_answers(&listener);
     let places = Arc::new(Places::new(&front.limits, Arc::clone(&front.metrics)));
     let mut connections = JoinSet::new();
     loop {
@@ -95,6 +97,15 @@ pub(crate) async fn accept(
             "connections cut after the time to drain"
         );
         connections.shutdown().await;
+    }
+}
+
+/// What is set of a listener holds for the connections that it accepts. A smaller send buffer would do
+/// as well, and would slow down clients that are far away.
+fn bound_unsent_answers(listener: &TcpListener) {
+    let bytes = caps::CONNECTION_UNSENT_BYTES_MAX;
+    if let Err(error) = SockRef::from(listener).set_tcp_notsent_lowat(bytes) {
+        tracing::warn!(error = %error, "answers that clients do not take are not bounded");
     }
 }
 
