@@ -5,6 +5,7 @@
     reason = "a test that panics has failed"
 )]
 
+mod audit_log;
 mod backup;
 mod commands;
 mod crash;
@@ -13,5 +14,6 @@ mod full_disk;
 mod harness;
 mod identity;
 mod machine;
+mod starting;
 mod tls;
 mod unprivileged;
