@@ -89,7 +89,7 @@ impl<'a> System<'a> {
         let is_due = |at: Instant| now.saturating_duration_since(at) >= UNSEEN_GAP;
         if unseen != self.unseen && self.unseen_at.is_none_or(is_due) {
             for sentence in &unseen {
-                tracing::warn!("{sentence}");
+                tracing::warn!(unseen = %sentence, "not all of this host can be seen");
             }
             self.unseen = unseen;
             self.unseen_at = Some(now);
@@ -101,7 +101,7 @@ impl<'a> System<'a> {
             return;
         }
         if let Err(error) = self.state.keep_client_udp(self.withhold.told()) {
-            tracing::warn!(%error, "a restart may show UDP ports as closed and opened");
+            tracing::warn!(%error, "what was told of UDP clients cannot be kept; a restart may show their ports as closed and opened");
         }
         self.kept = self.withhold.clone();
     }

@@ -4,7 +4,6 @@
 //! an end. Holds: at most one message is under way, so both channels have one place. A stop ends the
 //! loop within one look; a request under way is left to its timeout and its answer to nobody.
 
-use std::error::Error;
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
@@ -12,11 +11,13 @@ use std::time::{Duration, Instant};
 
 use portolan_sockets::ScanError;
 
+use crate::causes::with_causes;
 use crate::collect::Collect;
 use crate::machine::{Action, Machine};
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
 use crate::transport::{Message, Outcome, Transport};
+use crate::trouble::Trouble;
 
 /// The thread that sends is gone, or never was.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +67,7 @@ pub fn drive(
 /// Tells failing looks once, not every second.
 #[derive(Default)]
 struct Looks {
-    failure: Option<String>,
+    trouble: Trouble,
 }
 
 impl Looks {
@@ -76,32 +77,20 @@ impl Looks {
     ) -> Option<(Snapshot, Duration)> {
         match look {
             Ok(seen) => {
-                if self.failure.take().is_some() {
-                    tracing::info!("the open ports of this host can be seen again");
+                if let Some(failures) = self.trouble.over() {
+                    tracing::info!(failures, "the open ports of this host can be seen again");
                 }
                 Some(seen)
             }
             Err(error) => {
                 let text = with_causes(&error);
-                if self.failure.as_ref() != Some(&text) {
+                if self.trouble.is_news(&text) {
                     tracing::error!(error = %text, "the open ports of this host cannot be seen");
-                    self.failure = Some(text);
                 }
                 None
             }
         }
     }
-}
-
-/// An error and what it came from, in one line.
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// The thread that sends.

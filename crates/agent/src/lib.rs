@@ -9,6 +9,7 @@
 //! says in `coverage`. Limits: one host, one server, one state folder an agent.
 #![forbid(unsafe_code)]
 
+mod causes;
 mod collect;
 mod config;
 mod drive;
@@ -23,8 +24,10 @@ mod stop;
 #[cfg(test)]
 mod testing;
 mod transport;
+mod trouble;
 mod withhold;
 
+pub use causes::with_causes;
 pub use collect::Collect;
 pub use config::{
     Config, Flags, Mistakes, STATE_DIR_DEFAULT, Secret, ServerUrl, ServerUrlError, TokenError,

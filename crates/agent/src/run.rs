@@ -54,18 +54,18 @@ pub fn run(config: &Config, stop: &Stop) -> Result<(), RunError> {
         host.id = %ids.host_id,
         host.agent_id = %ids.agent_id,
         report.generation = kept.generation,
-        server = config.server.as_str(),
-        "agent started"
+        server.url = config.server.as_str(),
+        "the agent has started"
     );
     let machine = Machine::new(kept.generation, config.scan_interval, random_seed());
     let system = System::new(ids, Withhold::new(state.load_client_udp()?), &state);
     let keep_generation = |generation| {
         kept.generation = generation;
         if let Err(error) = state.keep(&kept) {
-            tracing::warn!(%error, "the next start may be told that its reports are stale");
+            tracing::warn!(%error, "the generation cannot be kept; the next start may be told that its reports are stale");
         }
     };
     drive(machine, system, transport, keep_generation, stop)?;
-    tracing::info!("agent stopped");
+    tracing::info!("the agent has ended, as it was told to");
     Ok(())
 }

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use support::{PATIENCE, Request, Server};
+use support::{PATIENCE, Request, Response, Server};
 use tempfile::TempDir;
 
 /// A started agent; it does not outlive the test.
@@ -21,8 +21,13 @@ struct Started(Option<Child>);
 
 impl Started {
     fn with(args: &[&str]) -> Self {
+        Self::with_environment(args, &[])
+    }
+
+    fn with_environment(args: &[&str], environment: &[(&str, &str)]) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_portolan-agent"))
             .args(args)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -211,4 +216,84 @@ fn two_agents_on_one_state_folder_refuse() {
         text(&output.stderr)
     );
     assert!(Path::new(&folder.state()).join("agent.json").exists());
+}
+
+/// The packaged unit has a file of variables; each line of it, also those that are examples.
+fn packaged_environment() -> Vec<(&'static str, &'static str)> {
+    include_str!("../../../deploy/debian/agent/agent.conf")
+        .lines()
+        .filter_map(|line| line.trim_start_matches('#').split_once('='))
+        .filter(|(name, _)| name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
+        .collect()
+}
+
+#[test]
+fn it_is_told_by_the_variables_of_the_package_and_the_command_line_wins() {
+    let packaged = packaged_environment();
+    let help = text(&Started::with(&["--help"]).output().stdout);
+    for (name, _) in &packaged {
+        let known = *name == "RUST_LOG" || help.contains(&format!("[env: {name}=]"));
+        assert!(known, "{name} is none of its variables: {help}");
+    }
+    let server = Server::fine();
+    let folder = Folder::new();
+    let (url, token, state) = (server.url(), folder.token(), folder.state());
+    let mut environment: Vec<_> = packaged
+        .iter()
+        .copied()
+        .filter(|(name, _)| *name != "PORTOLAN_CA_FILE")
+        .collect();
+    environment.extend([
+        ("PORTOLAN_SERVER", url.as_str()),
+        ("PORTOLAN_TOKEN_FILE", token.as_str()),
+        ("PORTOLAN_STATE_DIR", state.as_str()),
+    ]);
+    for (args, host_id) in [
+        ([].as_slice(), "web-17"),
+        (["--host-id", "web-18"].as_slice(), "web-18"),
+    ] {
+        let _agent = Started::with_environment(args, &environment);
+        let requests = server.wait("a report of the host", |requests| {
+            let of_the_host = |request: &Request| request.item()["host"]["host_id"] == host_id;
+            requests.iter().any(|r| r.is_report() && of_the_host(r))
+        });
+        assert_eq!(requests[0].item()["host"]["enterprise_project_id"], "0");
+        assert!(requests[0].path.contains("/projects/p1/"));
+    }
+}
+
+#[test]
+fn what_lasts_is_in_the_log_when_it_begins_and_when_it_is_over() {
+    let refusals = 4;
+    let mut seen = 0;
+    let server = Server::start(move |request| {
+        seen += 1;
+        let starting = serde_json::json!({
+            "error_code": "PORTOLAN.0006", "error_msg": "starting", "request_id": seen.to_string(),
+        });
+        Some(if seen <= refusals {
+            Response::json(503, &starting)
+        } else {
+            Response::fine(request)
+        })
+    });
+    let folder = Folder::new();
+    let agent = Started::against(&server, &folder);
+    server.wait("a report that was taken", |requests| {
+        requests.len() > refusals
+    });
+    // It sends the next one only after it has read the answer.
+    let _listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    server.wait("a report after it", |requests| {
+        requests.len() > refusals + 1
+    });
+    agent.signal(Signal::TERM);
+    let log = text(&agent.output().stderr);
+    let count = |words: &str| log.matches(words).count();
+    assert_eq!(count("the server cannot take it now"), 1, "{log}");
+    assert_eq!(
+        count("the server takes what it is sent again failures=4"),
+        1,
+        "{log}"
+    );
 }

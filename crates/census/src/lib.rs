@@ -25,6 +25,6 @@ pub use cells::{Cells, Counted};
 pub use host::{Agents, Host, HostFacts, Pair};
 pub use liveness::{Freshness, HostCounts, Liveness};
 pub use page::{Cursor, Filter, Page, PageRequest, PageRow, Start};
-pub use project::{Project, Selection};
+pub use project::{Edition, Project, Selection};
 pub use recount::{Difference, Recount};
 pub use state::{Commit, HostCommit, State};

@@ -9,7 +9,7 @@ use crate::listing::Listing;
 use crate::project::{Project, Selection};
 
 /// Which rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// Which assets count.
     pub category: Category,
@@ -26,7 +26,7 @@ pub struct Filter {
 }
 
 /// Which page of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PageRequest {
     /// The direction of the port order; TCP comes before UDP either way.
     pub sort_dir: SortDir,
@@ -37,7 +37,7 @@ pub struct PageRequest {
 }
 
 /// Where a page begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Start {
     /// After so many rows.
     Offset(usize),
@@ -47,7 +47,7 @@ pub enum Start {
 }
 
 /// The last row of a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cursor {
     /// Its port.
     pub port: u16,
@@ -75,8 +75,13 @@ pub struct PageRow {
     pub transport: Transport,
     /// Distinct assets on which it is open.
     pub num: u64,
-    /// What the port table says of it.
-    pub status: PortStatus,
+}
+
+impl PageRow {
+    /// What the port table says of it; looked up only where it is told.
+    pub fn status(&self) -> PortStatus {
+        knowledge::status(self.port, self.transport)
+    }
 }
 
 impl Project {
@@ -109,12 +114,10 @@ impl Project {
 }
 
 fn page_row((key, num): (RowKey, u64)) -> PageRow {
-    let (port, transport) = (key.port(), key.transport());
     PageRow {
-        port,
-        transport,
+        port: key.port(),
+        transport: key.transport(),
         num,
-        status: knowledge::status(port, transport),
     }
 }
 

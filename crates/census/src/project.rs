@@ -19,16 +19,25 @@ use crate::slots::Slots;
 pub enum Selection {
     /// Every host: the maintained whole-project view answers.
     Whole,
-    /// The hosts of these enterprise projects.
-    Of(Vec<EnterpriseProjectId>),
+    /// The hosts of these enterprise projects, in ascending order, each once: made by
+    /// [`of`](Self::of). Shared, since every request has its copy.
+    Of(Arc<[EnterpriseProjectId]>),
 }
 
 impl Selection {
+    /// The hosts of these enterprise projects. A union counts each once, however often it is named.
+    pub fn of(ids: impl IntoIterator<Item = EnterpriseProjectId>) -> Self {
+        let mut ids: Vec<_> = ids.into_iter().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        Self::Of(ids.into())
+    }
+
     /// Whether a host of that enterprise project is selected.
     pub fn holds(&self, enterprise_project: &EnterpriseProjectId) -> bool {
         match self {
             Self::Whole => true,
-            Self::Of(list) => list.contains(enterprise_project),
+            Self::Of(list) => list.binary_search(enterprise_project).is_ok(),
         }
     }
 }
@@ -43,7 +52,13 @@ pub struct Project {
     whole: Arc<Scope>,
     /// By cell of a list of all families: the hosts that have it.
     postings: OrdMap<Cell, Arc<Slots>>,
+    edition: Edition,
 }
+
+/// Which counts a project has: the commit that last changed one or moved a host, by its number among
+/// those applied to the state. While it stays, so do all pages of the project.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Edition(u64);
 
 /// What a project is made of, when it is made at once: a host's place is its slot.
 pub(crate) struct Parts {
@@ -68,6 +83,7 @@ impl Project {
             scopes: parts.scopes.into_iter().collect(),
             whole: parts.whole,
             postings: parts.postings.into_iter().collect(),
+            edition: Edition::default(),
         }
     }
 
@@ -134,6 +150,18 @@ impl Project {
             .fold((0, 0), |(fresh, stale), (f, s)| (fresh + f, stale + s))
     }
 
+    /// When a count of the project last changed.
+    pub fn edition(&self) -> Edition {
+        self.edition
+    }
+
+    /// The live counts of a selection's scopes, for who asks again and again; a scope that is new
+    /// or gone changes the [`edition`](Self::edition).
+    pub fn host_counts(&self, selection: &Selection) -> Vec<Arc<HostCounts>> {
+        let scopes = self.selected(selection);
+        scopes.map(|scope| Arc::clone(&scope.counts)).collect()
+    }
+
     pub(crate) fn selected<'a>(
         &'a self,
         selection: &'a Selection,
@@ -160,13 +188,14 @@ impl Project {
     }
 
     /// Takes the host's newest facts in the place of what was held.
-    pub(crate) fn put(&mut self, facts: HostFacts) {
+    pub(crate) fn put(&mut self, facts: HostFacts, commit: u64) {
         let slot = self.slot_for(&facts.id);
         let before = self.by_slot(slot).cloned();
         let moved = before
             .as_ref()
             .is_none_or(|b| b.facts.enterprise_project != facts.enterprise_project);
         if moved {
+            self.edition = Edition(commit);
             if let Some(before) = &before {
                 self.leave(slot, &before.facts);
             }
@@ -180,6 +209,7 @@ impl Project {
             .as_ref()
             .map_or_else(Cells::default, |b| b.facts.cells.clone());
         if held != facts.cells {
+            self.edition = Edition(commit);
             let whole = Arc::make_mut(&mut self.whole);
             facts
                 .cells
@@ -192,13 +222,14 @@ impl Project {
     }
 
     /// Takes the host and all it added away.
-    pub(crate) fn remove(&mut self, id: &HostId) {
+    pub(crate) fn remove(&mut self, id: &HostId, commit: u64) {
         let Some(slot) = self.ids.remove(id) else {
             return;
         };
         let Some(host) = self.slots.set(slot as usize, None) else {
             return;
         };
+        self.edition = Edition(commit);
         self.leave(slot, &host.facts);
         let whole = Arc::make_mut(&mut self.whole);
         whole.hosts.remove(slot);

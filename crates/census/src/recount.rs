@@ -83,7 +83,7 @@ impl Recount {
             .filter(|id| selection.holds(id))
         {
             let counted = by_scope.remove(id).unwrap_or_default();
-            let only = Selection::Of(vec![id.clone()]);
+            let only = Selection::of([id.clone()]);
             project
                 .selected(&only)
                 .for_each(|scope| self.scope(Some(id), scope, &counted));

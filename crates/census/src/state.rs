@@ -30,28 +30,32 @@ pub struct HostCommit {
 #[derive(Clone, Debug, Default)]
 pub struct State {
     projects: OrdMap<ProjectId, Arc<Project>>,
+    /// Commits applied since the state was made.
+    applied: u64,
 }
 
 impl State {
     pub(crate) fn of_projects(projects: impl Iterator<Item = (ProjectId, Arc<Project>)>) -> Self {
         Self {
             projects: projects.collect(),
+            applied: 0,
         }
     }
 
     /// Applies a commit. The caller decides which reports become commits; the census takes them in
     /// the order given.
     pub fn apply(&mut self, commit: Commit) {
+        self.applied += 1;
         match commit {
             Commit::Put(HostCommit { project, facts }) => {
-                Arc::make_mut(self.projects.entry(project).or_default()).put(facts);
+                Arc::make_mut(self.projects.entry(project).or_default()).put(facts, self.applied);
             }
             Commit::Remove(key) => {
                 let Some(project) = self.projects.get_mut(&key.project) else {
                     return;
                 };
                 let project = Arc::make_mut(project);
-                project.remove(&key.host);
+                project.remove(&key.host, self.applied);
                 if project.host_count() == 0 {
                     self.projects.remove(&key.project);
                 }

@@ -36,7 +36,7 @@ fn heard(state: &State, liveness: &Liveness, id: &str, heard_s: u32, now_s: u32)
 }
 
 fn counts(state: &State, scope: &[&str]) -> (u64, u64) {
-    let selection = Selection::Of(scope.iter().map(|id| (*id).into()).collect());
+    let selection = Selection::of(scope.iter().map(|id| (*id).into()));
     state.project("p").unwrap().fresh_and_stale(&selection)
 }
 

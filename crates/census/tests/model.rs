@@ -183,12 +183,7 @@ fn apply(state: &mut State, model: &mut Model, step: &Step, version: u64) {
 
 fn selection(scope: Option<&[&str]>) -> Selection {
     scope.map_or(Selection::Whole, |scope| {
-        Selection::Of(
-            scope
-                .iter()
-                .map(|id| EnterpriseProjectId::from(*id))
-                .collect(),
-        )
+        Selection::of(scope.iter().map(|id| EnterpriseProjectId::from(*id)))
     })
 }
 

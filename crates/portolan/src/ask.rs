@@ -10,10 +10,13 @@ use crate::output::{self, Rows, cell};
 
 pub(crate) fn ports(arguments: &Ports) -> anyhow::Result<ExitCode> {
     let client = Client::new(&arguments.server)?;
-    let mut query = vec![(
-        "enterprise_project_id",
-        arguments.enterprise_project.as_str(),
-    )];
+    let mut query = vec![
+        (
+            "enterprise_project_id",
+            arguments.enterprise_project.as_str(),
+        ),
+        ("status_field", "true"),
+    ];
     for (name, value) in [
         ("port", &arguments.port),
         ("type", &arguments.kind),
@@ -48,6 +51,7 @@ pub(crate) fn hosts(arguments: &Hosts) -> anyhow::Result<ExitCode> {
         "freshness",
         "last_seen",
         "open_ports",
+        "identity_conflict",
     ];
     write(arguments.server.output, &head, rows)
 }

@@ -15,6 +15,7 @@ use portolan_wire::error::ErrorBody;
 
 use crate::cli::{Backup, Restore};
 use crate::output;
+use crate::ownership::give_to_owner_of;
 
 /// How long a server may take to begin.
 const BEGIN: Duration = Duration::from_secs(60);
@@ -42,11 +43,13 @@ pub(crate) fn backup(arguments: &Backup) -> anyhow::Result<ExitCode> {
         summary.at.at,
         summary.bytes
     ));
+    output::say("Not in it: the secret-key file, which access keys need, and the audit log.");
     Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) fn restore(arguments: &Restore) -> anyhow::Result<ExitCode> {
     let found = embedded::restore(&arguments.file, &arguments.data_dir)?;
+    give_to_owner_of(&arguments.data_dir)?;
     output::say(&format!(
         "{}: {} hosts, {} other records, commit {} of {}",
         arguments.data_dir.display(),
@@ -57,6 +60,9 @@ pub(crate) fn restore(arguments: &Restore) -> anyhow::Result<ExitCode> {
     ));
     output::say(
         "What changed after that moment is not in it: agents send again what differs of their hosts, and a credential that was revoked since is valid again.",
+    );
+    output::say(
+        "Nor are the server's secret-key file and its audit log. Where access keys were made, put the secret-key file back before the start.",
     );
     Ok(ExitCode::SUCCESS)
 }

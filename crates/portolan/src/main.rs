@@ -11,6 +11,7 @@ mod client;
 mod credentials;
 mod demo;
 mod output;
+mod ownership;
 mod scan;
 mod serve;
 mod settings;
@@ -21,9 +22,13 @@ use std::io::{IsTerminal as _, stderr};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use portolan_agent::with_causes;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // Prints help and version on stdout with exit code 0, mistakes on stderr with exit code 2.
@@ -52,7 +57,7 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            output::say(&format!("portolan: {error:#}"));
+            output::say(&format!("portolan: {}", with_causes(&*error)));
             ExitCode::FAILURE
         }
     }

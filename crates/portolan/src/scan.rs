@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use portolan_sockets::{Collector, Options, Scan, Socket};
-use portolan_wire::open_port::{Category, OpenPort};
+use portolan_wire::open_port::{Category, OpenPort, canonicalise_as};
 use portolan_wire::report::Coverage;
 use serde::Serialize;
 
@@ -27,36 +27,21 @@ pub(crate) fn scan(arguments: &cli::Scan) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Canonical order, and one line an identity: twins are one open port.
+/// One line an identity, as a report would have it, in the order that people look for ports.
 fn fold(sockets: &mut Vec<Socket>) {
-    for socket in sockets.iter_mut() {
-        socket.port.laddr = socket.port.laddr.to_canonical();
-    }
-    sockets.sort_by(|a, b| {
-        let key = |s: &Socket| {
-            let p = &s.port;
-            (
-                p.netns.clone(),
-                p.transport,
-                p.port,
-                p.laddr,
-                p.pid.is_none(),
-                p.pid,
-            )
-        };
-        key(a).cmp(&key(b))
-    });
-    sockets.dedup_by(|later, kept| {
-        let (a, b) = (&later.port, &kept.port);
-        let twins = a.netns == b.netns
-            && a.transport == b.transport
-            && a.port == b.port
-            && a.laddr == b.laddr;
-        if twins {
+    canonicalise_as(
+        sockets,
+        |socket| &socket.port,
+        |socket| &mut socket.port,
+        |later, kept| {
             kept.client_udp &= later.client_udp;
             kept.holders = kept.holders.max(later.holders);
-        }
-        twins
+        },
+    );
+    // Stable: ports of one number keep the canonical order of their addresses.
+    sockets.sort_by(|a, b| {
+        let (a, b) = (&a.port, &b.port);
+        (&a.netns, a.transport, a.port).cmp(&(&b.netns, b.transport, b.port))
     });
 }
 

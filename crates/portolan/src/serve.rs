@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use portolan_agent::with_causes;
 use portolan_server::credentials::{Credentials, admin_token, read_file};
-use portolan_server::{Limits, Running, Setup, Tls, open_and_serve};
+use portolan_server::{Limits, Running, Setup, open_and_serve};
 use portolan_store::SystemClock;
+use sd_notify::NotifyState;
 
 use crate::signals::{Asked, Signals};
 use crate::{EXIT_USAGE, cli, output, settings};
@@ -33,14 +35,6 @@ pub(crate) fn serve(arguments: &cli::Serve) -> anyhow::Result<ExitCode> {
 
 async fn run(serve: settings::Serve) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new().context("cannot watch for signals")?;
-    let tls = match serve.tls.clone().map(Tls::read) {
-        None => None,
-        Some(Ok(tls)) => Some(Arc::new(tls)),
-        Some(Err(error)) => {
-            output::say(&format!("portolan serve: {error}"));
-            return Ok(ExitCode::from(EXIT_USAGE));
-        }
-    };
     let written = serve.clone();
     let setup = Setup {
         data_dir: serve.data_dir.clone(),
@@ -50,7 +44,7 @@ async fn run(serve: settings::Serve) -> anyhow::Result<ExitCode> {
         }),
         settings: serve.answers,
         secret_key_file: serve.secret_key_file.clone(),
-        tls,
+        tls: serve.tls.clone(),
         limits: Limits::default(),
     };
     let starting = open_and_serve(serve.listen, setup, Arc::new(SystemClock));
@@ -58,12 +52,13 @@ async fn run(serve: settings::Serve) -> anyhow::Result<ExitCode> {
     let running = tokio::select! {
         running = starting => running?,
         () = end(&mut signals) => {
-            tracing::info!("ended while starting");
+            tracing::info!("told to end while starting");
             return Ok(ExitCode::SUCCESS);
         }
     };
     let (scheme, address) = (running.scheme(), running.local_addr());
     output::data(&format!("listening on {scheme}://{address}\n"))?;
+    tell_service_manager(NotifyState::Ready);
     until_told_to_end(running, &mut signals, &serve).await
 }
 
@@ -81,7 +76,8 @@ async fn until_told_to_end(
         tokio::select! {
             asked = signals.next() => match asked {
                 Asked::End => {
-                    tracing::info!("draining");
+                    tracing::info!("told to end; answering what waits");
+                    tell_service_manager(NotifyState::Stopping);
                     running.stop().await.context("cannot close the store")?;
                     return Ok(ExitCode::SUCCESS);
                 }
@@ -96,17 +92,34 @@ async fn until_told_to_end(
     }
 }
 
+/// Where there is one: systemd, of a unit with `Type=notify`. That one waits, so a loss is told.
+fn tell_service_manager(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "the service manager cannot be told");
+    }
+}
+
 fn reload(running: &Running, serve: &settings::Serve) {
-    match running.read_tls_again() {
-        Ok(()) => {}
-        Err(error) => tracing::error!("keeping the certificate as it was: {error}"),
+    if serve.tls.is_some() {
+        match running.read_tls_again() {
+            Ok(()) => tracing::info!("the certificate was read again"),
+            Err(error) => {
+                tracing::error!(%error, "the certificate cannot be read again; the one in use stays");
+            }
+        }
     }
     match credentials(serve, running.has_made_administrator()) {
         Ok(credentials) => {
             running.replace_credentials(credentials);
-            tracing::info!("credentials read again");
+            tracing::info!("the credentials were read again");
         }
-        Err(error) => tracing::error!("keeping the credentials as they were: {error:#}"),
+        Err(error) => {
+            let error = with_causes(&*error);
+            tracing::error!(
+                error,
+                "the credentials cannot be read again; those in use stay"
+            );
+        }
     }
 }
 

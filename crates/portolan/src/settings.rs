@@ -4,8 +4,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use portolan_server::{Settings, TlsFiles};
+use portolan_server::credentials::check_file;
+use portolan_server::{Settings, Tls, TlsFiles};
 use serde::Deserialize;
 
 use crate::cli;
@@ -14,13 +16,13 @@ const LISTEN: &str = "127.0.0.1:8080";
 const DATA_DIR: &str = "/var/lib/portolan";
 
 /// All that `serve` is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Serve {
     pub(crate) listen: SocketAddr,
     pub(crate) data_dir: PathBuf,
     pub(crate) credentials: Option<PathBuf>,
     pub(crate) answers: Settings,
-    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) secret_key_file: Option<PathBuf>,
 }
 
@@ -84,8 +86,13 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
     let insecure_http = arguments.insecure_http || file.server.insecure_http;
     let tls_cert = arguments.tls_cert.clone().or(file.server.tls_cert);
     let tls_key = arguments.tls_key.clone().or(file.server.tls_key);
+    let mut given_tls = false;
     let tls = match (tls_cert, tls_key) {
-        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+        (Some(certificate), Some(key)) => {
+            given_tls = true;
+            let read = Tls::read(TlsFiles { certificate, key });
+            read.map_err(|e| mistakes.push(e.to_string())).ok()
+        }
         (None, None) => None,
         (Some(_), None) | (None, Some(_)) => {
             mistakes.push("--tls-cert and --tls-key go together: give both, or neither".into());
@@ -93,19 +100,14 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
         }
     };
     let beyond_loopback = listen.is_some_and(|listen| !listen.ip().is_loopback());
-    if beyond_loopback && tls.is_none() && !insecure_http {
+    if beyond_loopback && !given_tls && !insecure_http {
         mistakes.push(
             "plain HTTP beyond loopback would show tokens to the network: give --tls-cert and --tls-key, listen on 127.0.0.1 behind a proxy that does TLS, or say --insecure-http".into(),
         );
     }
     let credentials = arguments.credentials.clone().or(file.server.credentials);
-    if let Some(path) = &credentials
-        && !path.is_file()
-    {
-        mistakes.push(format!(
-            "--credentials must be a file, and {} is none",
-            path.display()
-        ));
+    if let Some(path) = &credentials {
+        mistakes.extend(check_file(path).err().map(|e| e.to_string()));
     }
     let answers = Settings {
         status_field: file.hss.status_field,
@@ -120,7 +122,7 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
                 .unwrap_or(DATA_DIR.into()),
             credentials,
             answers,
-            tls,
+            tls: tls.map(Arc::new),
             secret_key_file: arguments
                 .secret_key_file
                 .clone()
@@ -137,80 +139,5 @@ fn read_file(path: &Path) -> Result<File, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn arguments(config: Option<&Path>) -> cli::Serve {
-        cli::Serve {
-            config: config.map(Into::into),
-            listen: None,
-            data_dir: None,
-            credentials: None,
-            insecure_http: false,
-            tls_cert: None,
-            tls_key: None,
-            secret_key_file: None,
-        }
-    }
-
-    fn file(text: &str) -> tempfile::NamedTempFile {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), text).unwrap();
-        file
-    }
-
-    #[test]
-    fn without_anything_it_listens_on_loopback() {
-        let serve = read(&arguments(None)).unwrap();
-        assert_eq!(serve.listen, LISTEN.parse().unwrap());
-        assert_eq!(serve.data_dir, Path::new(DATA_DIR));
-        assert!(!serve.answers.status_field);
-    }
-
-    #[test]
-    fn the_command_line_wins_over_the_file() {
-        let file = file(
-            "[server]\nlisten = \"127.0.0.1:1\"\ndata_dir = \"/a\"\n[hss]\nstatus_field = true\n",
-        );
-        let mut given = arguments(Some(file.path()));
-        given.data_dir = Some("/b".into());
-        let serve = read(&given).unwrap();
-        assert_eq!((serve.listen.port(), serve.data_dir), (1, "/b".into()));
-        assert!(serve.answers.status_field);
-    }
-
-    #[test]
-    fn all_mistakes_are_told_at_once() {
-        let file = file("[server]\nlisten = \"0.0.0.0:1\"\n");
-        let mut given = arguments(Some(file.path()));
-        given.credentials = Some("/nowhere/credentials".into());
-        let mistakes = read(&given).unwrap_err();
-        assert_eq!(mistakes.len(), 2, "{mistakes:?}");
-        assert!(
-            mistakes[0].contains("--insecure-http") && mistakes[1].contains("/nowhere/credentials")
-        );
-        given.credentials = None;
-        given.insecure_http = true;
-        assert!(read(&given).is_ok());
-    }
-
-    #[test]
-    fn tls_takes_the_place_of_insecure_http_and_needs_both_files() {
-        let file = file("[server]\nlisten = \"0.0.0.0:1\"\ntls_cert = \"/c\"\n");
-        let mut given = arguments(Some(file.path()));
-        let mistakes = read(&given).unwrap_err();
-        assert!(mistakes[0].contains("--tls-key"), "{mistakes:?}");
-        given.tls_key = Some("/k".into());
-        let tls = read(&given).unwrap().tls.unwrap();
-        assert_eq!(
-            (tls.certificate, tls.key),
-            (PathBuf::from("/c"), PathBuf::from("/k"))
-        );
-    }
-
-    #[test]
-    fn an_unknown_key_of_the_file_is_a_mistake() {
-        let file = file("[server]\nlissten = \"127.0.0.1:1\"\n");
-        assert!(read(&arguments(Some(file.path()))).unwrap_err()[0].contains("lissten"));
-    }
-}
+#[path = "settings_tests.rs"]
+mod tests;

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use portolan_store::embedded;
+use portolan_store::{StoreError, embedded};
 
 use crate::cli::{StoreAction, StoreCommand, StoreDir};
 use crate::output;
+use crate::ownership::give_to_owner_of;
 
 pub(crate) fn store(arguments: &StoreCommand) -> anyhow::Result<ExitCode> {
     match &arguments.action {
@@ -15,8 +16,17 @@ pub(crate) fn store(arguments: &StoreCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whatever became of the work, what root left in the folder is its owner's. Where both went wrong,
+/// the work's error tells more.
+fn and_give<T>(dir: &StoreDir, done: Result<T, StoreError>) -> anyhow::Result<T> {
+    let given = give_to_owner_of(&dir.data_dir);
+    let done = done?;
+    given?;
+    Ok(done)
+}
+
 fn verify(dir: &StoreDir) -> anyhow::Result<()> {
-    let found = embedded::verify(&dir.data_dir)?;
+    let found = and_give(dir, embedded::verify(&dir.data_dir))?;
     let ended = if found.closed_cleanly {
         "closed"
     } else {
@@ -34,7 +44,7 @@ fn verify(dir: &StoreDir) -> anyhow::Result<()> {
 }
 
 fn repair(dir: &StoreDir) -> anyhow::Result<()> {
-    let done = embedded::repair(&dir.data_dir)?;
+    let done = and_give(dir, embedded::repair(&dir.data_dir))?;
     match &done.damage {
         None => output::say("nothing is damaged; nothing was changed"),
         Some(damage) => output::say(&format!("accepted the loss: {damage}")),

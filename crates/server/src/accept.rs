@@ -6,6 +6,7 @@
 //! Limits: those of [`Places`], in which a connection counts from before its TLS handshake on, and the
 //! times of [`Limits`].
 
+use std::convert::Infallible;
 use std::error::Error as _;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -15,10 +16,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use portolan_wire::caps;
 use socket2::SockRef;
@@ -29,10 +30,11 @@ use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
-use crate::edge::Peer;
+use crate::edge::{self, Edge, Peer};
 use crate::limits::{Limit, Limits};
 use crate::metrics::Metrics;
 use crate::places::{Place, Places};
+use crate::seldom::Seldom;
 use crate::tls::Tls;
 
 /// How long a connection may finish what it is at, once the server drains.
@@ -66,9 +68,19 @@ impl Gate {
 /// What connections share.
 pub(crate) struct Front {
     pub(crate) gate: Gate,
+    pub(crate) edge: Arc<Edge>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Connections that the system did not hand over.
+    pub(crate) refusals: Seldom,
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) limits: Limits,
+}
+
+impl Front {
+    async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+        let router = self.gate.router();
+        Ok(edge::pass(&self.edge, request, |request| router.oneshot(request)).await)
+    }
 }
 
 /// Accepts until `stop` says so, then waits for the connections to finish.
@@ -83,7 +95,7 @@ pub(crate) async fn accept(
     loop {
         tokio::select! {
             () = stopped(&mut stop) => break,
-            (stream, peer, place) = next(&listener, &places) => {
+            (stream, peer, place) = next(&listener, &front, &places) => {
                 connections.spawn(serve(stream, peer, Arc::clone(&front), stop.clone(), place));
             }
             Some(_ended) = connections.join_next() => {}
@@ -94,7 +106,7 @@ pub(crate) async fn accept(
     if tokio::time::timeout(DRAIN, finished).await.is_err() {
         tracing::warn!(
             connections = connections.len(),
-            "connections cut after the time to drain"
+            "connections were cut after the time to drain"
         );
         connections.shutdown().await;
     }
@@ -114,7 +126,11 @@ pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _told_or_gone = stop.wait_for(|stop| *stop).await.map(|_| ());
 }
 
-async fn next(listener: &TcpListener, places: &Arc<Places>) -> (TcpStream, Peer, Place) {
+async fn next(
+    listener: &TcpListener,
+    front: &Front,
+    places: &Arc<Places>,
+) -> (TcpStream, Peer, Place) {
     loop {
         let Some(free) = places.free().await else {
             continue;
@@ -130,7 +146,10 @@ async fn next(listener: &TcpListener, places: &Arc<Places>) -> (TcpStream, Peer,
             }
             Err(error) => {
                 // Out of file descriptors, mostly: a moment later some will be free.
-                tracing::warn!(error = %error, "cannot accept a connection");
+                front.metrics.accepts_failed.fetch_add(1, Ordering::Relaxed);
+                if let Some(untold) = front.refusals.happens(front.edge.clock.now_s()) {
+                    tracing::error!(%error, untold, "a connection cannot be accepted");
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
@@ -179,10 +198,10 @@ async fn talk(
 ) {
     let answer = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        let answered = front.gate.router().oneshot(request.map(Body::new));
+        let front = Arc::clone(front);
         let place = &place;
         async move {
-            let mut answer = answered.await;
+            let mut answer = front.answer(request.map(Body::new)).await;
             if let (Ok(answer), true) = (&mut answer, place.is_scarce()) {
                 let close = HeaderValue::from_static("close");
                 answer.headers_mut().insert(header::CONNECTION, close);

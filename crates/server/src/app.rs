@@ -10,6 +10,7 @@ use portolan_wire::time::UnixMicros;
 use tokio::sync::Semaphore;
 
 use crate::audit::Audit;
+use crate::counts::UnionPages;
 use crate::credentials::{Directory, SealKey};
 use crate::error::ApiError;
 use crate::ingest::Room;
@@ -29,6 +30,7 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) published: Arc<Published>,
     pub(crate) queue: Queue,
+    pub(crate) unions: UnionPages,
     pub(crate) credentials: Directory,
     pub(crate) seal_key: SealKey,
     pub(crate) audit: Arc<Audit>,
@@ -76,7 +78,7 @@ impl App {
             done
         };
         let done = tokio::task::spawn_blocking(work).await;
-        done.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?
+        done.map_err(ApiError::internal)?
     }
 
     /// Refuses while the server drains.

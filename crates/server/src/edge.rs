@@ -1,27 +1,29 @@
 //! What every request passes, in this order: its id, the length of its target, its escapes, its
 //! shape; and every answer: the id, and the body of an error.
 //!
-//! On the raw path and query, because the router decodes leniently: it would take `%ZZ`, and match
+//! Around the router, not a layer of it: a layer could not change a method before it is matched, and
+//! costs boxes and clones a request. On the raw path and query, because the router decodes leniently: it would take `%ZZ`, and match
 //! an empty segment as an id.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderValue, Method, Uri, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use portolan_store::Clock;
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
-use portolan_wire::query::{Query, percent_decode};
+use portolan_wire::query::percent_decode;
 
 use crate::audit::{Act, Audit};
 use crate::error::{ApiError, REQUEST_ID};
 use crate::limits::Limit;
 use crate::metrics::Metrics;
 use crate::request_id::RequestIds;
+use crate::seldom::Seldom;
 
 /// The address that a request came from.
 #[derive(Clone, Copy, Debug)]
@@ -34,14 +36,19 @@ pub(crate) struct Edge {
     pub(crate) request_ids: RequestIds,
     /// There before the first credential is looked at.
     pub(crate) audit: OnceLock<Arc<Audit>>,
+    /// Requests that failed by a fault of the server or its machine.
+    pub(crate) faults: Seldom,
 }
 
-/// The outermost layer.
-pub(crate) async fn edge(
-    State(edge): State<Arc<Edge>>,
+/// Takes a request to what answers it, and the answer back.
+pub(crate) async fn pass<F>(
+    edge: &Edge,
     mut request: Request,
-    next: Next,
-) -> Response {
+    answer: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Result<Response, Infallible>>,
+{
     let request_id = edge.request_ids.next();
     let asked = Asked::of(&request);
     // The router would answer HEAD by GET. The contract knows no HEAD, so it becomes a method that
@@ -50,10 +57,10 @@ pub(crate) async fn edge(
         *request.method_mut() = Method::TRACE;
     }
     let response = match check(request.uri()) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => answer(request).await.unwrap_or_else(|never| match never {}),
         Err(error) => error.into_response(),
     };
-    finish(&edge, response, &request_id, &asked)
+    finish(edge, response, &request_id, &asked)
 }
 
 /// What the audit log tells of a request.
@@ -99,6 +106,20 @@ fn audit(edge: &Edge, error: &ApiError, asked: &Asked) {
     });
 }
 
+/// Tells the log why a request failed that its client could not have made otherwise.
+fn tell_cause(edge: &Edge, error: &ApiError, request_id: &str) {
+    let Some(cause) = error.cause() else { return };
+    if let Some(untold) = edge.faults.happens(edge.clock.now_s()) {
+        tracing::error!(
+            request.id = request_id,
+            error.code = error.code().as_str(),
+            error = cause,
+            untold,
+            "a request failed by a fault of the server or its machine"
+        );
+    }
+}
+
 fn check(target: &Uri) -> Result<(), ApiError> {
     let length = target
         .path_and_query()
@@ -111,7 +132,8 @@ fn check(target: &Uri) -> Result<(), ApiError> {
         ApiError::new(ErrorCode::RequestError, error.to_string())
     };
     percent_decode(target.path(), "path").map_err(malformed)?;
-    Query::decode(target.query().unwrap_or("")).map_err(malformed)?;
+    // As a whole: its separators are ASCII, so no character reaches across one.
+    percent_decode(target.query().unwrap_or(""), "query").map_err(malformed)?;
     let empty_segment = target.path() != "/" && target.path().split('/').skip(1).any(str::is_empty);
     if empty_segment {
         Err(ApiError::of(ErrorCode::ApiNotFound))
@@ -127,6 +149,7 @@ fn finish(edge: &Edge, mut response: Response, request_id: &str, asked: &Asked) 
             edge.metrics.reached(limit);
         }
         audit(edge, &error, asked);
+        tell_cause(edge, &error, request_id);
         let (mut parts, _) = response.into_parts();
         parts.headers.insert(
             header::CONTENT_TYPE,

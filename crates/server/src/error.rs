@@ -1,9 +1,13 @@
 //! How an error leaves: a status, a JSON body with the code, and the headers that go with it.
 //!
-//! Handlers return [`ApiError`]; the edge writes the body, since only it knows the request's id.
+//! Handlers return [`ApiError`]; the edge writes the body and tells the log of the cause, since only it
+//! knows the request's id.
+
+use std::fmt::Display;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use portolan_store::StoreError;
 use portolan_wire::error::{ErrorBody, ErrorCode};
 use portolan_wire::query::ParameterFault;
 
@@ -20,6 +24,8 @@ pub(crate) struct ApiError {
     actor: Option<String>,
     /// The limit that was reached, where it is one.
     limit: Option<Limit>,
+    /// What the log is told and the client is not.
+    cause: Option<String>,
 }
 
 impl ApiError {
@@ -32,11 +38,52 @@ impl ApiError {
             retry_after_s,
             actor: None,
             limit: None,
+            cause: None,
         }
     }
 
     pub(crate) fn of(code: ErrorCode) -> Self {
         Self::new(code, "")
+    }
+
+    /// A fault of the server's own: the client learns that there was one, the log which.
+    pub(crate) fn internal(cause: impl Display) -> Self {
+        Self::of(ErrorCode::Internal).caused_by(&cause)
+    }
+
+    /// A write of the store failed. Two kinds of cause are told elsewhere, once for all requests that
+    /// they meet: that there is no room (the committer), and what ends the process.
+    pub(crate) fn write_failed(error: &StoreError) -> Self {
+        let told = Self::new(
+            ErrorCode::StoreFailed,
+            "nothing of the request was acknowledged",
+        );
+        let told_elsewhere = matches!(error, StoreError::NoSpace { .. }) || error.is_fatal();
+        if told_elsewhere {
+            told
+        } else {
+            told.caused_by(error)
+        }
+    }
+
+    /// A read of the store failed.
+    pub(crate) fn read_failed(error: &StoreError) -> Self {
+        Self::new(
+            ErrorCode::StoreFailed,
+            "what the answer needs cannot be read",
+        )
+        .caused_by(error)
+    }
+
+    fn caused_by(self, cause: &dyn Display) -> Self {
+        Self {
+            cause: Some(cause.to_string()),
+            ..self
+        }
+    }
+
+    pub(crate) fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
     }
 
     /// The same, as the answer to a known credential.
@@ -113,3 +160,42 @@ impl IntoResponse for ApiError {
 
 /// `X-Request-Id`.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(error: &ApiError) -> String {
+        String::from_utf8(error.body("id")).unwrap()
+    }
+
+    #[test]
+    fn a_failed_read_says_nothing_of_what_was_acknowledged_and_its_cause_is_for_the_log_alone() {
+        let cause = StoreError::Read {
+            what: "/var/lib/x: disk".into(),
+        };
+        let (read, write) = (
+            ApiError::read_failed(&cause),
+            ApiError::write_failed(&cause),
+        );
+        assert!(!text(&read).contains("acknowledged"), "{}", text(&read));
+        assert!(text(&write).contains("nothing of the request was acknowledged"));
+        for error in [read, write, ApiError::internal(&cause)] {
+            assert!(error.cause().unwrap().contains("/var/lib/x: disk"));
+            assert!(!text(&error).contains("/var/lib/x"), "{}", text(&error));
+        }
+    }
+
+    #[test]
+    fn what_is_told_once_for_all_requests_is_told_by_none_of_them() {
+        let full = StoreError::NoSpace {
+            path: "/x".into(),
+            free: 1,
+            needed: 2,
+        };
+        let failed = StoreError::Write { what: "x".into() };
+        for error in [full, failed] {
+            assert_eq!(ApiError::write_failed(&error).cause(), None);
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod accept;
 mod administration;
 mod app;
 pub mod audit;
+mod counts;
 pub mod credentials;
 mod descriptors;
 mod edge;
@@ -23,6 +24,7 @@ mod places;
 mod request_id;
 mod routes;
 mod running;
+mod seldom;
 mod serve;
 mod tls;
 

@@ -26,8 +26,10 @@ pub(crate) struct Metrics {
     heartbeats_report_needed: AtomicU64,
     heartbeats_rejected: AtomicU64,
     reports_rejected: AtomicU64,
+    reports_skewed: AtomicU64,
     pub(crate) connections: AtomicU64,
     pub(crate) connections_open: AtomicU64,
+    pub(crate) accepts_failed: AtomicU64,
     pub(crate) tls_failed: AtomicU64,
     pub(crate) recount_differences: AtomicU64,
     /// By the place of each in [`Limit::ALL`].
@@ -70,6 +72,11 @@ impl Metrics {
 
     pub(crate) fn report_rejected(&self) {
         self.reports_rejected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn reports_skewed(&self, reports: usize) {
+        self.reports_skewed
+            .fetch_add(reports as u64, Ordering::Relaxed);
     }
 }
 
@@ -123,6 +130,12 @@ fn page(app: &App) -> String {
         load(&m.connections_open),
     );
     page.single(
+        "portolan_http_accepts_failed_total",
+        "counter",
+        "Connections that the system did not hand over, mostly for want of file descriptors.",
+        load(&m.accepts_failed),
+    );
+    page.single(
         "portolan_tls_handshakes_failed_total",
         "counter",
         "TLS handshakes that failed or took too long.",
@@ -170,6 +183,19 @@ fn page(app: &App) -> String {
         );
     }
     census(&mut page, app);
+    page.family(
+        "portolan_union_pages_total",
+        "counter",
+        "Pages over a part of the enterprise projects: kept ones that served, and made ones.",
+    );
+    let [hits, misses] = app.unions.hits_and_misses();
+    for (from, count) in [("kept", hits), ("made", misses)] {
+        page.value(
+            "portolan_union_pages_total",
+            &format!("from=\"{from}\""),
+            count,
+        );
+    }
     page.single(
         "portolan_recount_differences_total",
         "counter",
@@ -200,6 +226,12 @@ fn write_path(page: &mut Page, app: &App) {
             load(count),
         );
     }
+    page.single(
+        "portolan_reports_clock_skew_total",
+        "counter",
+        "Reports whose observed_at was more than a minute before or after the server's clock.",
+        load(&app.metrics.reports_skewed),
+    );
     page.single(
         "portolan_commits_total",
         "counter",

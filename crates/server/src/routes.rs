@@ -4,19 +4,17 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::header;
-use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::{delete, get, post};
 use portolan_wire::error::ErrorCode;
 
 use crate::app::App;
 use crate::credentials::Kind;
-use crate::edge::{Edge, edge};
 use crate::error::ApiError;
 use crate::{administration, hss, ingest, metrics, native};
 
 /// The routes of a server that serves.
-pub(crate) fn router(app: Arc<App>, at: Arc<Edge>) -> Router {
+pub(crate) fn router(app: Arc<App>) -> Router {
     let native = Router::new()
         .route("/reports", post(ingest::reports))
         .route("/heartbeats", post(ingest::heartbeats))
@@ -29,7 +27,7 @@ pub(crate) fn router(app: Arc<App>, at: Arc<Edge>) -> Router {
         .route("/ports/{port}/assets", get(native::assets))
         .route("/recount", get(native::recount))
         .merge(credentials());
-    let routes = Router::new()
+    Router::new()
         .route(
             "/v5/{project_id}/asset/port/statistics",
             get(hss::port_statistics),
@@ -42,24 +40,14 @@ pub(crate) fn router(app: Arc<App>, at: Arc<Edge>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .method_not_allowed_fallback(no_such_api)
         .fallback(no_such_api)
-        .with_state(app);
-    behind_the_edge(routes, at)
+        .with_state(app)
 }
 
 /// The routes of a server that is starting.
-pub(crate) fn starting(at: Arc<Edge>) -> Router {
-    let routes = Router::new()
-        .route("/healthz", get(healthz))
-        .fallback(not_yet);
-    behind_the_edge(routes, at)
-}
-
-/// Around the routes as a whole, not around each: only so does the edge change a method before it is
-/// matched, and see the Allow header of an answer.
-fn behind_the_edge(routes: Router, at: Arc<Edge>) -> Router {
+pub(crate) fn starting() -> Router {
     Router::new()
-        .fallback_service(routes)
-        .layer(middleware::from_fn_with_state(at, edge))
+        .route("/healthz", get(healthz))
+        .fallback(not_yet)
 }
 
 /// Making, listing and revoking credentials, for each kind the same.

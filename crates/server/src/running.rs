@@ -59,8 +59,12 @@ pub(crate) async fn keep_seen(app: Arc<App>, mut stop: watch::Receiver<bool>) {
         let kept = tokio::task::spawn_blocking(move || app.store.save_seen(&seen(&app.state())));
         match kept.await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = %error, "cannot keep who was heard when"),
-            Err(error) => tracing::warn!(error = %error, "keeping who was heard when ended early"),
+            Ok(Err(error)) => {
+                tracing::warn!(error = %error, "who was heard when cannot be kept; it is tried again each minute")
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "who was heard when cannot be kept; it is tried again each minute")
+            }
         }
     }
 }
@@ -127,7 +131,7 @@ impl Running {
             .await
             .is_err()
         {
-            tracing::warn!("connections were cut");
+            tracing::warn!("connections were cut, since the store has failed");
         }
     }
 
@@ -153,7 +157,7 @@ impl Running {
             audit.join();
             // A minute of freshness is no reason to leave the store as after a crash.
             if let Err(error) = store.save_seen(&seen(&published.state.load())) {
-                tracing::warn!(error = %error, "cannot keep who was heard when");
+                tracing::warn!(error = %error, "who was heard when cannot be kept; it is tried again each minute");
             }
             store.close()
         };

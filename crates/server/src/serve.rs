@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use crate::accept::{Front, Gate, accept};
 use crate::app::{App, Settings};
 use crate::audit::{Audit, AuditError, AuditThread};
+use crate::counts::UnionPages;
 use crate::credentials::{Credentials, Directory, SealKey, SecretKeyError, decode};
 use crate::edge::Edge;
 use crate::ingest::Room;
@@ -30,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::request_id::RequestIds;
 use crate::routes::{router, starting};
 use crate::running::{Running, keep_seen, roll};
+use crate::seldom::Seldom;
 use crate::tls::Tls;
 
 /// Reads what the operator wrote down, once the store is open. It is told whether the store keeps an
@@ -166,10 +168,13 @@ impl Listening {
             metrics: Arc::clone(&metrics),
             request_ids: RequestIds::new().map_err(|e| system("the request ids", &e))?,
             audit: OnceLock::new(),
+            faults: Seldom::default(),
         });
         let front = Arc::new(Front {
-            gate: Gate::new(starting(Arc::clone(&edge))),
+            gate: Gate::new(starting()),
+            edge: Arc::clone(&edge),
             metrics,
+            refusals: Seldom::default(),
             tls: setup.tls.clone(),
             limits: setup.limits,
         });
@@ -213,6 +218,7 @@ impl Listening {
             clock: self.clock,
             published: Arc::clone(&ready.published),
             queue,
+            unions: UnionPages::default(),
             credentials: ready.credentials,
             seal_key: ready.seal_key,
             audit: Arc::clone(&audit),
@@ -227,7 +233,7 @@ impl Listening {
         });
         // IMPORTANT: before the gate opens, so that no refused credential goes unnoticed.
         let _first = self.edge.audit.set(audit);
-        self.front.gate.open(router(Arc::clone(&app), self.edge));
+        self.front.gate.open(router(Arc::clone(&app)));
         let tasks = vec![
             self.accepting,
             tokio::spawn(roll(Arc::clone(&app), self.stop.subscribe())),

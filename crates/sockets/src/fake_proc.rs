@@ -39,6 +39,21 @@ impl FakeProc {
         let _none = std::fs::remove_dir_all(self.root().join(pid.to_string()));
     }
 
+    /// Puts a process into another network namespace and into a cgroup.
+    pub(crate) fn contain(&self, pid: u32, netns: u64, cgroup: &str) {
+        let folder = self.root().join(pid.to_string());
+        std::fs::remove_file(folder.join("ns/net")).unwrap();
+        symlink(format!("net:[{netns}]"), folder.join("ns/net")).unwrap();
+        std::fs::write(folder.join("cgroup"), format!("0::{cgroup}\n")).unwrap();
+    }
+
+    /// Lets a process end without its parent noticing.
+    pub(crate) fn become_zombie(&self, pid: u32) {
+        let path = self.root().join(pid.to_string()).join("stat");
+        let living = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, living.replace(" S ", " Z ")).unwrap();
+    }
+
     /// Changes the start time in place, which no real process does.
     pub(crate) fn falsify_start(&self, pid: u32, start_ticks: u64) {
         let path = self.root().join(pid.to_string()).join("stat");

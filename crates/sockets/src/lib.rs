@@ -13,8 +13,8 @@
 //! * The caller's thread never changes its network namespace.
 //! * Nothing that another program or container can influence makes a scan panic.
 //!
-//! Limits: Linux. TCP in LISTEN and bound, unconnected UDP; UDP-Lite, SCTP, MPTCP listeners and raw
-//! sockets are out of scope. Memory grows with the number of sockets and processes, by about
+//! Limits: Linux. TCP in LISTEN, MPTCP among it, and bound, unconnected UDP; UDP-Lite, SCTP and raw
+//! sockets are out of scope. docs/COLLECTOR.md compares with `ss`. Memory grows with the number of sockets and processes, by about
 //! 500 bytes each.
 //!
 //! ```no_run

@@ -64,6 +64,9 @@ pub const PID_MAX: u32 = 4_194_304;
 pub const PAIR_MAX: u64 = (1 << 53) - 1;
 /// How far ahead of the server's clock a generation may be, in seconds.
 pub const GENERATION_AHEAD_S_MAX: u64 = 86_400;
+/// How far `observed_at` may be from the server's clock before a report is counted as skewed, in
+/// seconds: more than a body's way takes.
+pub const CLOCK_SKEW_S: u64 = 60;
 /// Most open ports of one report.
 pub const OPEN_PORTS_MAX: usize = 20_000;
 /// Most transients of one report.
@@ -103,6 +106,9 @@ pub const BACKUP_VALUE_BYTES_MAX: usize = 128 << 20;
 /// Longest time that the receiver of a backup may take for the next 64 KiB, in seconds: the store
 /// keeps what it has replaced for as long as a backup is under way.
 pub const BACKUP_STALL_S_MAX: u64 = 60;
+/// Most pages of unions of enterprise projects that are kept; then all are let go. One takes up to
+/// 16 KiB.
+pub const UNION_PAGES_MAX: usize = 256;
 /// Most requests that read from the store at once; others wait for their turn.
 pub const STORE_READS_MAX: usize = 8;
 /// Most tokens, access keys and users together that a server keeps; beyond it 409.

@@ -167,7 +167,19 @@ impl Category {
 /// identity, and of equal identities the one with the lowest pid (none last), then the smallest
 /// path. `SO_REUSEPORT` and preforked servers make such twins; they are one open port.
 pub fn canonicalise(ports: &mut Vec<OpenPort>) {
-    for port in ports.iter_mut() {
+    canonicalise_as(ports, |port| port, |port| port, |_later, _kept| {});
+}
+
+/// The same for anything that holds an open port; `merge` is told of each twin that goes, with the
+/// one that stays.
+pub fn canonicalise_as<T>(
+    held: &mut Vec<T>,
+    of: impl Fn(&T) -> &OpenPort,
+    of_mut: impl Fn(&mut T) -> &mut OpenPort,
+    merge: impl Fn(&T, &mut T),
+) {
+    for item in held.iter_mut() {
+        let port = of_mut(item);
         port.laddr = port.laddr.to_canonical();
         if port.path.as_deref() == Some("") {
             port.path = None;
@@ -176,12 +188,19 @@ pub fn canonicalise(ports: &mut Vec<OpenPort>) {
             port.container_name = None;
         }
     }
-    ports.sort_by(|a, b| {
+    held.sort_by(|a, b| {
+        let (a, b) = (of(a), of(b));
         identity_order(a, b)
             .then_with(|| (a.pid.is_none(), a.pid).cmp(&(b.pid.is_none(), b.pid)))
             .then_with(|| a.path.cmp(&b.path))
     });
-    ports.dedup_by(|later, kept| same_identity(later, kept));
+    held.dedup_by(|later, kept| {
+        let twins = same_identity(of(later), of(kept));
+        if twins {
+            merge(later, kept);
+        }
+        twins
+    });
 }
 
 fn same_identity(a: &OpenPort, b: &OpenPort) -> bool {

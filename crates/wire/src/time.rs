@@ -1,5 +1,6 @@
 //! Moments as every border shows them: RFC 3339 in UTC, to the microsecond.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,6 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub struct UnixMicros(pub i64);
 
 impl UnixMicros {
+    /// The last whole second that can be told: `9999-12-30T22:00:00Z`.
+    const LAST: Self = Self::from_seconds(253_402_207_200);
+
     /// The moment `seconds` after 1970-01-01T00:00:00Z.
     pub const fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1_000_000))
@@ -35,15 +39,39 @@ impl FromStr for UnixMicros {
     type Err = NotAMoment;
 
     fn from_str(text: &str) -> Result<Self, NotAMoment> {
-        // The parser also takes a space for `T` and moments without seconds; RFC 3339 does not.
-        let strict = text.ends_with('Z')
-            && text.as_bytes().get(10) == Some(&b'T')
-            && text.as_bytes().get(16) == Some(&b':');
+        let text = text.strip_suffix('Z').ok_or(NotAMoment)?;
+        // The parser also takes a space for `T` and moments without seconds, with an offset or the
+        // name of a zone; RFC 3339 with `Z` does not.
+        let strict = text.as_bytes().get(10) == Some(&b'T')
+            && text.as_bytes().get(16) == Some(&b':')
+            && text
+                .bytes()
+                .skip(11)
+                .all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'));
         if !strict {
             return Err(NotAMoment);
         }
-        let moment: jiff::Timestamp = text.parse().map_err(|_| NotAMoment)?;
-        Ok(Self(moment.as_microsecond()))
+        let civil: jiff::civil::DateTime = in_nanoseconds(text).parse().map_err(|_| NotAMoment)?;
+        // RFC 3339 ends a day after what can be told; "9999-12-31" means "never" to many.
+        let moment = jiff::tz::TimeZone::UTC
+            .to_timestamp(civil)
+            .map_or(Self::LAST, |moment| Self(moment.as_microsecond()));
+        Ok(moment)
+    }
+}
+
+/// `text` without the digits of its fraction that are finer than a nanosecond: RFC 3339 sets no
+/// bound on their number, the parser does.
+fn in_nanoseconds(text: &str) -> Cow<'_, str> {
+    const FINEST: usize = 9;
+    match text.split_once('.') {
+        Some((seconds, fraction))
+            if fraction.len() > FINEST && fraction.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            let kept: String = fraction.chars().take(FINEST).collect();
+            format!("{seconds}.{kept}").into()
+        }
+        _ => text.into(),
     }
 }
 
@@ -86,6 +114,21 @@ mod tests {
     }
 
     #[test]
+    fn a_fraction_may_be_finer_and_a_year_later_than_what_is_kept() {
+        let read = |text: &str| text.parse::<UnixMicros>().unwrap().to_string();
+        assert_eq!(
+            read("2026-11-24T02:13:00.1234567890123Z"),
+            "2026-11-24T02:13:00.123456Z"
+        );
+        assert_eq!(
+            read("9999-12-31T23:59:59Z"),
+            "9999-12-30T22:00:00Z",
+            "the last moment that can be told"
+        );
+        assert!(read("0000-01-01T00:00:00Z").starts_with("0000-01-01"));
+    }
+
+    #[test]
     fn anything_but_rfc_3339_with_z_is_refused() {
         for text in [
             "",
@@ -95,6 +138,12 @@ mod tests {
             "2026-11-24T02:13Z",
             "1764000000",
             "2026-13-01T00:00:00Z",
+            "2026-02-30T00:00:00Z",
+            "2026-11-24T02:13:00ZZ",
+            "2026-11-24T02:13:00.Z",
+            "2026-11-24T02:13:00.1x34567890123Z",
+            "2026-11-24T02:13:00[UTC]Z",
+            "2026-11-24T02:13:00+01:00Z",
         ] {
             assert!(text.parse::<UnixMicros>().is_err(), "{text}");
         }

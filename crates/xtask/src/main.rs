@@ -1,8 +1,10 @@
-//! The project's own commands: `cargo xtask test`, `bench`, `long`.
+//! The project's own commands: `cargo xtask test`, `deb`, `bench`, `long`.
 //!
 //! A program instead of scripts, so that one toolchain is all that a new machine needs.
 #![forbid(unsafe_code)]
 
+mod clean_machine;
+mod deb;
 mod packages;
 mod run;
 
@@ -13,18 +15,22 @@ use crate::run::{Step, cargo};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
   test             install what the tests need, then fmt, clippy, doc and all tests
+  deb              build the Debian packages of server and agent into target/debian
+  packages         build the packages, and follow docs/OPERATIONS.md on a clean Debian
   bench [HOSTS]    load a generated fleet (100000 hosts) into a release server and measure it
-  long             what takes too long for every change: every byte of a store flipped, 30,000 seeds
-                   of the simulation, the bench with one report a request and in batches of 100,
-                   1,000,000 hosts, and a reader beside 2,000 clients that misbehave";
+  long             what takes too long for every change: packages, every byte of a store flipped,
+                   30,000 seeds of the simulation, the bench with one report a request and in
+                   batches of 100, 1,000,000 hosts, and a reader beside 2,000 clients that misbehave";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test"] => test(),
+        ["deb"] => deb::build(),
         ["bench"] => bench("100000", "1"),
         ["bench", hosts] => bench(hosts, "1"),
+        ["packages"] => clean_machine::follow_the_document(),
         ["long"] => long(),
         _ => {
             run::say(USAGE);
@@ -41,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn test() -> anyhow::Result<()> {
-    packages::install()?;
+    packages::install(packages::TESTS)?;
     run::all(&[
         cargo("formatted", &["fmt", "--all", "--check"]),
         cargo(
@@ -74,11 +80,12 @@ fn test() -> anyhow::Result<()> {
 }
 
 fn bench(hosts: &str, batch: &str) -> anyhow::Result<()> {
-    run::all(&[release(), measure(hosts, batch)])
+    run::all(&[release(), measure(hosts, batch), ceilings(hosts), visible()])
 }
 
 fn long() -> anyhow::Result<()> {
-    packages::install()?;
+    packages::install(packages::TESTS)?;
+    clean_machine::follow_the_document()?;
     run::all(&[
         cargo(
             "store, every byte",
@@ -108,6 +115,8 @@ fn long() -> anyhow::Result<()> {
         measure("100000", "1"),
         measure("100000", "100"),
         measure("1000000", "100"),
+        ceilings("100000"),
+        visible(),
         overload(),
     ])
 }
@@ -122,27 +131,34 @@ fn release() -> Step {
             "-p",
             "portolan",
             "-p",
+            "portolan-agent",
+            "-p",
             "portolan-sim",
         ],
     )
 }
 
 fn measure(hosts: &str, batch: &str) -> Step {
-    let program = "target/release/fleet-bench";
-    let arguments = [
-        "run",
-        "--portolan",
-        "target/release/portolan",
-        "--hosts",
-        hosts,
-        "--batch",
-        batch,
-    ];
-    Step::new("bench", program, &arguments)
+    fleet_bench("run", &["--hosts", hosts, "--batch", batch])
 }
 
-fn overload() -> Step {
+/// Reports and heartbeats beside what bounds them.
+fn ceilings(hosts: &str) -> Step {
+    fleet_bench("ceilings", &["--hosts", hosts, "--rounds", "5"])
+}
+
+/// From `listen()` to the count.
+fn visible() -> Step {
+    fleet_bench("visible", &["--agent", "target/release/portolan-agent"])
+}
+
+fn fleet_bench(command: &'static str, more: &[&str]) -> Step {
     let program = "target/release/fleet-bench";
-    let arguments = ["overload", "--portolan", "target/release/portolan"];
-    Step::new("overload", program, &arguments)
+    let first = [command, "--portolan", "target/release/portolan"];
+    Step::new(command, program, &[&first, more].concat())
+}
+
+/// A reader beside clients that misbehave.
+fn overload() -> Step {
+    fleet_bench("overload", &[])
 }

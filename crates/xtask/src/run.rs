@@ -76,7 +76,8 @@ pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }
 
-fn root() -> PathBuf {
+/// The project's folder, which all relative paths start from.
+pub(crate) fn root() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).map(PathBuf::from).unwrap_or(here)
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use anyhow::Context as _;
-use portolan_agent::{Config, Flags, Stop, run};
+use portolan_agent::{Config, Flags, Stop, run, with_causes};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Ok(config) => match serve(&config) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                tracing::error!("{error:#}");
+                tracing::error!(error = %with_causes(&*error), "the agent cannot go on");
                 ExitCode::from(EXIT_FAILED)
             }
         },

@@ -1,4 +1,4 @@
-//! The command line of `portolan-agent`.
+//! The command line of `portolan-agent`, else its environment: a unit has a file of variables.
 //!
 //! Every flag is taken as text and checked here, not by the parser of the command line, which would
 //! tell one mistake and stop. Holds: all mistakes are told at once.
@@ -28,29 +28,29 @@ const SCAN_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 #[command(name = "portolan-agent", version)]
 pub struct Flags {
     /// The server, such as `https://portolan.example:8443` (required)
-    #[arg(long, value_name = "URL")]
+    #[arg(long, env = "PORTOLAN_SERVER", value_name = "URL")]
     server: Option<String>,
     /// The file that holds the token, alone (required)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "PORTOLAN_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// The project (required)
-    #[arg(long, value_name = "ID")]
+    #[arg(long, env = "PORTOLAN_PROJECT", value_name = "ID")]
     project: Option<String>,
     /// The enterprise project [default: 0]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, env = "PORTOLAN_ENTERPRISE_PROJECT", value_name = "ID")]
     enterprise_project: Option<String>,
     /// How often to look: auto (1 s while that is cheap, 30 s at most), or such as 500ms, 1s, 2m
     /// [default: auto]
-    #[arg(long, value_name = "INTERVAL")]
+    #[arg(long, env = "PORTOLAN_SCAN_INTERVAL", value_name = "INTERVAL")]
     scan_interval: Option<String>,
     /// The state folder [default: /var/lib/portolan-agent]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, env = "PORTOLAN_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// The only certificates to trust for https, as PEM [default: the system's]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "PORTOLAN_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// The id of this host [default: derived from the cloud instance or the machine-id]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, env = "PORTOLAN_HOST_ID", value_name = "ID")]
     host_id: Option<String>,
 }
 
@@ -123,7 +123,12 @@ impl Mistakes {
         check: impl FnOnce(V) -> Result<T, E>,
     ) -> Option<T> {
         if value.is_none() {
-            self.0.push(format!("{flag}: missing"));
+            let variable = flag
+                .trim_start_matches('-')
+                .replace('-', "_")
+                .to_uppercase();
+            self.0
+                .push(format!("{flag}: missing, and so is PORTOLAN_{variable}"));
         }
         self.optional(flag, value, check)
     }

@@ -77,8 +77,10 @@ fn all_mistakes_are_told_at_once() {
 #[test]
 fn what_is_required_and_missing_is_told_at_once() {
     let text = check(&[]).unwrap_err().to_string();
-    let expected = "3 mistakes in the configuration:\n  --server: missing\n  \
-                    --token-file: missing\n  --project: missing";
+    let expected = "3 mistakes in the configuration:\n  \
+                    --server: missing, and so is PORTOLAN_SERVER\n  \
+                    --token-file: missing, and so is PORTOLAN_TOKEN_FILE\n  \
+                    --project: missing, and so is PORTOLAN_PROJECT";
     assert_eq!(text, expected);
 }
 

@@ -91,8 +91,8 @@ impl TokenSource {
         let mode = fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
         if mode & 0o077 != 0 {
             tracing::warn!(
-                path = %path.display(),
-                mode = format_args!("{:o}", mode & 0o777),
+                file.path = %path.display(),
+                file.mode = format_args!("{:o}", mode & 0o777),
                 "others may read the token file; chmod 600 it"
             );
         }

@@ -116,8 +116,8 @@ impl Kept {
 pub fn next_generation(last: u64, now_s: u64) -> u64 {
     if last >= now_s.saturating_add(GENERATION_AHEAD_S_MAX) {
         tracing::warn!(
-            generation.last = last,
-            generation.now = now_s,
+            report.generation_before = last,
+            report.generation = now_s,
             "the last start was far in the future by the clock of this host; not going on from it"
         );
         return now_s;

@@ -1,6 +1,7 @@
 //! What the server's answer means for the agent: design of the interface, "Reports in".
 //!
-//! Everything that went wrong is said in the log once, here, with what a person can do about it.
+//! What went wrong is said in the log here and nowhere else, with what a person can do about it: once
+//! when it begins and once when it is over, as [`Trouble`](crate::trouble::Trouble) has it.
 
 use std::time::Duration;
 
@@ -25,14 +26,22 @@ impl Machine {
             (Some(_), Outcome::Refused(refusal)) => self.refused(now, &refusal),
             (Some(_), Outcome::Unreachable(reason)) => {
                 let wait = self.backoff.fail(now, Failure::Transient, None);
-                tracing::warn!(%reason, retry_in_ms = millis(wait), "the server did not answer");
+                if self.trouble.is_news(&reason) {
+                    tracing::warn!(
+                        error = %reason,
+                        retry_in_ms = millis(wait),
+                        "the server did not answer; trying again until it does"
+                    );
+                }
             }
             (Some(_), Outcome::Report(_) | Outcome::Heartbeat(_)) => {
                 let wait = self.backoff.fail(now, Failure::Lasting, None);
-                tracing::error!(
-                    retry_in_ms = millis(wait),
-                    "the server answered another question than the one asked"
-                );
+                if self.trouble.is_news("another question") {
+                    tracing::error!(
+                        retry_in_ms = millis(wait),
+                        "the server answered another question than the one asked"
+                    );
+                }
             }
         }
     }
@@ -46,7 +55,8 @@ impl Machine {
     }
 
     fn accepted(&mut self, now: Duration, told: Told, result: &ReportResult) {
-        if result.digest.is_some_and(|digest| digest != told.digest) {
+        let read_otherwise = result.digest.is_some_and(|digest| digest != told.digest);
+        if read_otherwise && self.trouble.is_news("another digest") {
             tracing::error!(
                 "the server reads the set otherwise than the agent (another digest): \
                  one of them has a fault; every heartbeat will become a report"
@@ -56,11 +66,11 @@ impl Machine {
             generation,
             sequence,
         } = told.pair;
-        if self.confirmed.is_none() || self.backoff.failures() > 0 {
+        if self.confirmed.is_none() {
             tracing::info!(
                 report.generation = generation,
                 report.sequence = sequence,
-                "the server took the report"
+                "the server took the first report"
             );
         } else {
             tracing::debug!(
@@ -68,6 +78,9 @@ impl Machine {
                 report.sequence = sequence,
                 "the server took the report"
             );
+        }
+        if !read_otherwise {
+            self.tell_trouble_over();
         }
         self.confirmed = Some(told);
         self.attempt = None;
@@ -82,16 +95,16 @@ impl Machine {
         self.report_needed = true;
         self.silent = None;
         let wait = self.backoff.fail(now, Failure::Lasting, None);
-        tracing::error!(
-            error.code = result.error_code.as_deref().unwrap_or(""),
-            error.message = result.error_msg.as_deref().unwrap_or(""),
-            error.field = result.field.as_deref().unwrap_or(""),
-            reason = result.reason.as_deref().unwrap_or(""),
-            retry_in_ms = millis(wait),
-            "the server rejected the report"
-        );
+        let code = result.error_code.as_deref().unwrap_or("");
         if result.field.as_deref().is_some_and(is_generation) {
             self.generation_refused();
+        } else if self.trouble.is_news(code) {
+            tracing::error!(
+                error.code = code,
+                error = result.error_msg.as_deref().unwrap_or(""),
+                retry_in_ms = millis(wait),
+                "the server rejected the report"
+            );
         }
     }
 
@@ -99,6 +112,7 @@ impl Machine {
         match result.status {
             HeartbeatStatus::Ok => {
                 tracing::debug!("the server took the heartbeat");
+                self.tell_trouble_over();
                 self.backoff.reset();
                 self.heard(now, result.next_heartbeat_s);
             }
@@ -113,13 +127,15 @@ impl Machine {
             HeartbeatStatus::Rejected => {
                 self.report_needed = true;
                 let wait = self.backoff.fail(now, Failure::Lasting, None);
-                tracing::error!(
-                    error.code = result.error_code.as_deref().unwrap_or(""),
-                    error.message = result.error_msg.as_deref().unwrap_or(""),
-                    error.field = result.field.as_deref().unwrap_or(""),
-                    retry_in_ms = millis(wait),
-                    "the server rejected the heartbeat"
-                );
+                let code = result.error_code.as_deref().unwrap_or("");
+                if self.trouble.is_news(code) {
+                    tracing::error!(
+                        error.code = code,
+                        error = result.error_msg.as_deref().unwrap_or(""),
+                        retry_in_ms = millis(wait),
+                        "the server rejected the heartbeat"
+                    );
+                }
             }
         }
     }
@@ -130,28 +146,44 @@ impl Machine {
             _ => Failure::Lasting,
         };
         let wait = self.backoff.fail(now, failure, refusal.retry_after);
-        let (http_status, retry_in_ms) = (refusal.status, millis(wait));
-        let text = &refusal.text;
+        // The text holds the id of the request, so it differs each time.
+        if !self.trouble.is_news(&refusal.status.to_string()) {
+            return;
+        }
+        let (status, retry_in_ms) = (refusal.status, millis(wait));
+        let error = &refusal.text;
         match failure {
-            Failure::Transient => {
-                tracing::warn!(http_status, %text, retry_in_ms, "the server cannot take it now");
-            }
-            Failure::Lasting => {
-                let help = help(refusal.status);
-                tracing::error!(http_status, %text, retry_in_ms, "the server refused the request{help}");
-            }
+            Failure::Transient => tracing::warn!(
+                http.status = status,
+                %error,
+                retry_in_ms,
+                "the server cannot take it now; trying again until it does"
+            ),
+            Failure::Lasting => tracing::error!(
+                http.status = status,
+                %error,
+                retry_in_ms,
+                to_check = what_to_check(status),
+                "the server refused the request"
+            ),
+        }
+    }
+
+    fn tell_trouble_over(&mut self) {
+        if let Some(failures) = self.trouble.over() {
+            tracing::info!(failures, "the server takes what it is sent again");
         }
     }
 }
 
-/// What a person can do about a refusal.
-fn help(status: u16) -> &'static str {
+/// What a person can look at after a refusal.
+fn what_to_check(status: u16) -> &'static str {
     match status {
-        300..=399 => ": redirects are not followed; give the final address as --server",
-        401 => ": check the token in --token-file",
-        403 => ": check --project and the role of the token",
-        404 => ": check --server and --project",
-        _ => "",
+        300..=399 => "--server: redirects are not followed, give the final address",
+        401 => "the token in --token-file",
+        403 => "--project and the role of the token",
+        404 => "--server and --project",
+        _ => "the version of the server",
     }
 }
 

@@ -46,11 +46,6 @@ impl Backoff {
         self.until
     }
 
-    /// How many failures there were in a row.
-    pub(crate) fn failures(&self) -> u32 {
-        self.failures
-    }
-
     /// The server did what it was asked.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;

@@ -33,6 +33,7 @@ use portolan_wire::heartbeat::Heartbeat;
 
 use crate::snapshot::Snapshot;
 use crate::transport::Message;
+use crate::trouble::Trouble;
 use backoff::Backoff;
 use order::Silent;
 use pace::Pace;
@@ -77,6 +78,7 @@ pub struct Machine {
     heartbeat_at: Duration,
     look_at: Duration,
     backoff: Backoff,
+    trouble: Trouble,
     pace: Pace,
 }
 
@@ -120,6 +122,7 @@ impl Machine {
             heartbeat_at: Duration::ZERO,
             look_at: Duration::ZERO,
             backoff: Backoff::new(seed),
+            trouble: Trouble::default(),
             pace: Pace::new(interval),
         }
     }

@@ -63,12 +63,14 @@ impl Machine {
     fn beside_a_speaking_one(&mut self, now: Duration, held: Option<&Current>) {
         self.silent = None;
         let wait = self.backoff.fail(now, Failure::Lasting, None);
-        tracing::error!(
-            host.agent_id = held.map_or("unknown", agent_id),
-            retry_in_ms = millis(wait),
-            "the server holds a newer report of this host by another agent: two machines or two \
-             agents use one host id; give one of them another --host-id"
-        );
+        if self.trouble.is_news("another agent") {
+            tracing::error!(
+                host.agent_id = held.map_or("unknown", agent_id),
+                retry_in_ms = millis(wait),
+                "the server holds a newer report of this host by another agent: two machines or \
+                 two agents use one host id; give one of them another --host-id"
+            );
+        }
     }
 
     fn beside_a_silent_one(&mut self, now: Duration, held: &Current) {
@@ -97,13 +99,15 @@ impl Machine {
         }
         self.silent = Some(silent);
         let wait = self.backoff.fail(now, Failure::Lasting, None);
-        tracing::warn!(
-            host.agent_id = agent_id,
-            silence_s = silence.as_secs(),
-            retry_in_ms = millis(wait),
-            "the server holds a newer report of this host by another agent, which it does not \
-             hear; going on after it when that stays so for three heartbeat intervals"
-        );
+        if self.trouble.is_news("a silent agent") {
+            tracing::warn!(
+                host.agent_id = agent_id,
+                silence_s = silence.as_secs(),
+                retry_in_ms = millis(wait),
+                "the server holds a newer report of this host by another agent, which it does not \
+                 hear; going on after it when that stays so for three heartbeat intervals"
+            );
+        }
     }
 
     /// Goes on from a pair that the server's answer leads to. Pairs do not go back.
@@ -117,12 +121,17 @@ impl Machine {
     pub(super) fn generation_refused(&mut self) {
         let refused = self.pair.generation;
         if self.followed == Some(refused) {
-            tracing::error!(
-                report.generation = refused,
-                "the newest report of this host that the server holds is ahead of the server's own \
+            if self
+                .trouble
+                .is_news("a generation ahead of the server's clock")
+            {
+                tracing::error!(
+                    report.generation = refused,
+                    "the newest report of this host that the server holds is ahead of the server's own \
                  clock, and no report can follow it before that moment: set the server's clock \
                  right, or remove the host there (DELETE …/hosts/ID)"
-            );
+                );
+            }
             return;
         }
         let clock_s = self.newest.as_ref().map_or(0, |newest| {
@@ -139,7 +148,7 @@ impl Machine {
                 "this host's clock was ahead when the agent started; going on from what it says now"
             );
             self.pair = Pair::start_of(generation);
-        } else {
+        } else if self.trouble.is_news("a clock ahead") {
             tracing::error!(
                 report.generation = refused,
                 "the clock of this host is more than a day ahead of the server's: one of them is \

@@ -110,9 +110,9 @@ impl StateDir {
         let aside = self.path.join(format!("{name}.damaged"));
         fs::rename(&path, &aside).map_err(StateError::io("move aside", &path))?;
         tracing::error!(
-            path = %path.display(),
-            moved_to = %aside.display(),
-            %reason,
+            file.path = %path.display(),
+            file.moved_to = %aside.display(),
+            error = %reason,
             "a file of the state folder is damaged; going on without it"
         );
         Ok(None)
@@ -162,7 +162,7 @@ fn warn_if_others_may_write(path: &Path) {
         return;
     };
     if metadata.permissions().mode() & 0o022 != 0 {
-        tracing::warn!(path = %path.display(), "others may write to the state folder; chmod 700 it");
+        tracing::warn!(file.path = %path.display(), "others may write to the state folder; chmod 700 it");
     }
 }
 

@@ -17,6 +17,7 @@ use ureq::tls::TlsConfig;
 use super::roots::root_certs;
 use super::{Message, Outcome, Refusal, RootsError, Transport, body};
 use crate::config::{Config, Secret, TokenError, TokenSource};
+use crate::trouble::Trouble;
 
 /// Longest time for name resolution, connection and TLS together.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
@@ -48,6 +49,8 @@ pub struct HttpTransport {
     heartbeats_url: String,
     source: TokenSource,
     token: Secret,
+    /// With reading the token again.
+    trouble: Trouble,
 }
 
 impl HttpTransport {
@@ -61,7 +64,7 @@ impl HttpTransport {
         let server = &config.server;
         if !server.is_https() && !server.is_loopback() {
             tracing::warn!(
-                server = server.as_str(),
+                server.url = server.as_str(),
                 "the token and the reports travel unencrypted; give an https:// --server"
             );
         }
@@ -88,6 +91,7 @@ impl HttpTransport {
             heartbeats_url: server.endpoint(&config.project, "heartbeats"),
             source: config.token.clone(),
             token,
+            trouble: Trouble::default(),
         })
     }
 
@@ -117,12 +121,15 @@ impl HttpTransport {
         match self.source.read() {
             Ok(token) if token != self.token => {
                 tracing::info!("the token file has another token; using it");
+                let _times = self.trouble.over();
                 self.token = token;
                 true
             }
             Ok(_) => false,
             Err(error) => {
-                tracing::warn!(%error, "the token cannot be read again; keeping the one in use");
+                if self.trouble.is_news(&error.to_string()) {
+                    tracing::warn!(%error, "the token cannot be read again; keeping the one in use");
+                }
                 false
             }
         }

@@ -73,17 +73,31 @@ fn scan_lists_a_listener_with_its_program_in_every_form() {
 
 #[test]
 fn bad_usage_exits_2_and_tells_all_mistakes() {
+    let folder = tempfile::tempdir().unwrap();
+    let credentials = folder.path().join("credentials.toml");
+    std::fs::write(&credentials, "[[token]]\nrole = \"root\"\n[[user]]\n").unwrap();
     let (code, data, talk) = stdout(portolan().args([
         "serve",
         "--listen",
         "0.0.0.0:0",
+        "--tls-cert",
+        "/nowhere/cert.pem",
         "--credentials",
-        "/nowhere/c.toml",
+        credentials.to_str().unwrap(),
     ]));
     assert_eq!((code, data.as_str()), (Some(2), ""));
-    assert!(
-        talk.contains("--insecure-http") && talk.contains("/nowhere/c.toml"),
-        "{talk}"
+    for part in [
+        "--insecure-http",
+        "--tls-key",
+        "token 1: role",
+        "user 1: name",
+    ] {
+        assert!(talk.contains(part), "{part} is not in {talk}");
+    }
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "nothing was made"
     );
     assert_eq!(stdout(portolan().arg("nonsense")).0, Some(2));
     assert_eq!(stdout(portolan().arg("--version")).0, Some(0));

@@ -59,6 +59,16 @@ fn child_serves_on_a_small_disk() {
         assert_eq!(server.num("host", 1000 + sequence as u16, "TCP"), 1);
         assert_eq!(report(&server, sequence + 1), taken);
     }
+    // Four reports were refused in two spells: told when each began and when it was over.
+    let log = std::fs::read_to_string(disk.join("serve.log")).unwrap();
+    let count = |words: &str| log.matches(words).count();
+    assert_eq!(
+        count("reports are refused until the disk has room"),
+        2,
+        "{log}"
+    );
+    assert_eq!(count("the disk has room again"), 2, "{log}");
+    assert_eq!(count(" ERROR "), 2, "{log}");
     server.process.0.kill().unwrap();
     server.process.wait();
     let server = Server::start(disk);

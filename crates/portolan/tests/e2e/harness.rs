@@ -101,15 +101,31 @@ impl Server {
 
     /// The same with more arguments.
     pub(crate) fn start_with(folder: &Path, listen: &str, more: &[&str]) -> Self {
+        Self::start_in(&[], folder, listen, more)
+    }
+
+    /// The same with more environment.
+    pub(crate) fn start_in(
+        environment: &[(&str, &str)],
+        folder: &Path,
+        listen: &str,
+        more: &[&str],
+    ) -> Self {
         let credentials = credentials(folder);
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(folder.join("serve.log"))
+            .unwrap();
         let mut child = portolan()
             .args(["serve", "--listen", listen, "--data-dir"])
             .arg(folder.join("data"))
             .arg("--credentials")
             .arg(&credentials)
             .args(more)
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();

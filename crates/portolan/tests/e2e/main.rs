@@ -14,6 +14,7 @@ mod full_disk;
 mod harness;
 mod identity;
 mod machine;
+mod service_manager;
 mod starting;
 mod tls;
 mod unprivileged;

@@ -87,5 +87,5 @@ pub(super) async fn act<T: Send + 'static>(
         }
     };
     let done = tokio::spawn(whole).await;
-    done.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?
+    done.map_err(ApiError::internal)?
 }

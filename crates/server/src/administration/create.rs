@@ -1,6 +1,5 @@
 //! `POST …/tokens`, `…/access-keys`, `…/users`.
 
-use std::io;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -74,8 +73,8 @@ pub(crate) async fn create_token(
     let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
     let asked: Asked = read(&app, &headers, body).await?;
     let (name, grant) = asked.grant(&app, &caller, project_id)?;
-    let secret = random_token().map_err(no_randomness)?;
-    let id = random_id().map_err(no_randomness)?;
+    let secret = random_token().map_err(ApiError::internal)?;
+    let id = random_id().map_err(ApiError::internal)?;
     let proof = Proof::Token(TokenHash::of(&secret));
     let entry = Entry::new(id, name, grant, Source::Store, proof);
     let shown = keep(&app, &caller, peer, entry).await?;
@@ -97,9 +96,9 @@ pub(crate) async fn create_access_key(
     let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
     let asked: Asked = read(&app, &headers, body).await?;
     let (name, grant) = asked.grant(&app, &caller, project_id)?;
-    let ak = random_ak().map_err(no_randomness)?;
-    let sk = random_sk().map_err(no_randomness)?;
-    let sealed = app.seal_key.seal(&ak, &sk).map_err(no_randomness)?;
+    let ak = random_ak().map_err(ApiError::internal)?;
+    let sk = random_sk().map_err(ApiError::internal)?;
+    let sealed = app.seal_key.seal(&ak, &sk).map_err(ApiError::internal)?;
     let entry = Entry::new(
         ak.clone(),
         name,
@@ -150,13 +149,13 @@ pub(crate) async fn create_user(
     let password = Secret::new(password);
     let hashing = tokio::task::spawn_blocking(move || password_hash(&password)).await;
     let password_argon2 = hashing
-        .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?
-        .map_err(no_randomness)?;
+        .map_err(ApiError::internal)?
+        .map_err(ApiError::internal)?;
     let proof = Proof::User {
         domain,
         password_argon2,
     };
-    let id = random_id().map_err(no_randomness)?;
+    let id = random_id().map_err(ApiError::internal)?;
     let entry = Entry::new(id, name, grant, Source::Store, proof);
     let shown = keep(&app, &caller, peer, entry).await?;
     created(&Made {
@@ -199,11 +198,8 @@ async fn keep(
             let _one_at_a_time = app.changing_credentials.lock().await;
             let refused = |error| ApiError::new(ErrorCode::CredentialNotMade, format!("{error}"));
             app.credentials.may_make(&entry).map_err(refused)?;
-            let internal = |error: &dyn std::fmt::Display| {
-                ApiError::new(ErrorCode::Internal, error.to_string())
-            };
-            let (key, value) = encode(&entry).map_err(|error| internal(&error))?;
-            let change = RecordChange::put(key, value).map_err(|error| internal(&error))?;
+            let (key, value) = encode(&entry).map_err(ApiError::internal)?;
+            let change = RecordChange::put(key, value).map_err(ApiError::internal)?;
             submit(&app, |reply| Submission::records(vec![change], reply)).await?;
             app.credentials.insert_made(&entry);
             Ok(())
@@ -290,10 +286,6 @@ fn length(
 
 fn invalid(detail: &str) -> ApiError {
     ApiError::new(ErrorCode::FieldInvalid, detail)
-}
-
-fn no_randomness(error: io::Error) -> ApiError {
-    ApiError::new(ErrorCode::Internal, error.to_string())
 }
 
 async fn read<T: DeserializeOwned + Send + 'static>(

@@ -38,7 +38,7 @@ pub(crate) struct AuditThread(JoinHandle<()>);
 impl AuditThread {
     pub(crate) fn join(self) {
         if self.0.join().is_err() {
-            tracing::error!("the audit log's thread panicked");
+            tracing::error!("the thread that writes the audit log has panicked");
         }
     }
 }
@@ -53,6 +53,7 @@ impl Audit {
             log,
             owed: Vec::new(),
             sync_failed: false,
+            failures: 0,
             errors: Arc::clone(&errors),
         };
         let thread = std::thread::Builder::new()
@@ -147,6 +148,8 @@ struct Writer {
     owed: Vec<Act>,
     /// A disk that failed a sync once cannot be trusted by trying again.
     sync_failed: bool,
+    /// Writes that failed in a row: told when that begins and when it is over.
+    failures: u64,
     errors: Arc<AtomicU64>,
 }
 
@@ -201,10 +204,25 @@ impl Writer {
         self.told(synced)
     }
 
-    fn told(&self, done: io::Result<()>) -> bool {
-        if let Err(error) = &done {
-            self.errors.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(error = %error, "the audit log cannot be written");
+    fn told(&mut self, done: io::Result<()>) -> bool {
+        match &done {
+            Ok(()) => {
+                let failures = std::mem::take(&mut self.failures);
+                if failures > 0 {
+                    tracing::info!(failures, "the audit log can be written again");
+                }
+            }
+            Err(error) => {
+                self.errors.fetch_add(1, Ordering::Relaxed);
+                self.failures += 1;
+                if self.failures == 1 {
+                    tracing::error!(
+                        %error,
+                        "the audit log cannot be written; until it can, no credential is made or \
+                         revoked and no host removed"
+                    );
+                }
+            }
         }
         done.is_ok()
     }

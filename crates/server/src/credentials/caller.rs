@@ -88,7 +88,7 @@ impl Caller {
             EnterpriseProjects::One(id) => {
                 let id = EnterpriseProjectId::from(id.as_str());
                 if self.granted().holds(&id) {
-                    return Ok(Selection::Of(vec![id]));
+                    return Ok(Selection::of([id]));
                 }
                 let detail = "the enterprise_project_id is not granted to this credential";
                 Err(ApiError::new(ErrorCode::InsufficientPermissions, detail))
@@ -116,10 +116,11 @@ pub(crate) fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<Entry>,
         .credentials
         .token(token)
         .ok_or_else(|| refused("decrypt token fail"))?;
-    if entry.is_expired(app.now()) {
+    let now = app.now();
+    if entry.is_expired(now) {
         return Err(ApiError::of(ErrorCode::TokenExpired).told_to(&entry.id));
     }
-    entry.used(app.clock.now_s());
+    entry.used(now);
     Ok(entry)
 }
 

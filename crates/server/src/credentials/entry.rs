@@ -143,7 +143,8 @@ impl Entry {
         self.grant.expires_at.is_some_and(|end| end <= now)
     }
 
-    pub(crate) fn used(&self, now_s: u32) {
+    pub(crate) fn used(&self, now: UnixMicros) {
+        let now_s = u32::try_from(now.seconds()).unwrap_or(0);
         let last = self.last_used_s.load(Ordering::Relaxed);
         if now_s.saturating_sub(last) >= LAST_USED_STEP_S {
             self.last_used_s.store(now_s, Ordering::Relaxed);

@@ -25,7 +25,7 @@ pub(crate) use caller::{Caller, Need, authenticate};
 pub(crate) use directory::Directory;
 pub(crate) use entry::{Entry, Kind, Proof, Source};
 pub(crate) use file::selection;
-pub use file::{FileError, read_file};
+pub use file::{FileError, check_file, read_file};
 pub use first_start::{FirstStartError, admin_token};
 pub(crate) use record::{decode, encode};
 pub use seal::SecretKeyError;

@@ -169,7 +169,7 @@ mod tests {
         ];
         let grant = Grant {
             project_id: "p".into(),
-            enterprise_projects: Selection::Of(vec!["a".into(), "b".into()]),
+            enterprise_projects: Selection::of(["a".into(), "b".into()]),
             role: Role::Reader,
             expires_at: Some(UnixMicros(1_800_000_000_000_000)),
         };

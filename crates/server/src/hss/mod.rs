@@ -2,4 +2,6 @@
 
 mod port_statistics;
 
-pub(crate) use port_statistics::{decoded, filter, json, page_request, port_statistics, row};
+pub(crate) use port_statistics::{
+    decoded, filter, json, page_request, port_statistics, row, selected,
+};

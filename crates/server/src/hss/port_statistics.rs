@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use portolan_census::{Filter, Page, PageRequest, PageRow, Start};
+use portolan_census::{Filter, Page, PageRequest, PageRow, Selection, Start};
 use portolan_wire::error::ErrorCode;
 use portolan_wire::hss::port_statistics::{
     KindFilter, PortStatistics, PortStatisticsQuery, PortStatisticsRow, enterprise_projects,
@@ -13,11 +14,15 @@ use portolan_wire::hss::port_statistics::{
 use portolan_wire::query::Query;
 
 use crate::app::App;
+use crate::counts::Counts;
 use crate::credentials::{Caller, Need};
 use crate::error::ApiError;
 
 const AS_OF: HeaderName = HeaderName::from_static("x-portolan-as-of");
 const HOSTS: HeaderName = HeaderName::from_static("x-portolan-hosts");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Room for the headers of an answer: these three, the edge's, and those of HTTP itself.
+const HEADERS: usize = 6;
 
 pub(crate) async fn port_statistics(
     State(app): State<Arc<App>>,
@@ -27,23 +32,24 @@ pub(crate) async fn port_statistics(
 ) -> Result<Response, ApiError> {
     let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
     let query = decoded(raw_query.as_deref())?;
-    // Whether the enterprise project is granted is told before any other fault; a fault in it is
-    // told in its place among the others.
-    let selection = match enterprise_projects(&query) {
-        Ok(asked) => caller.select(&asked)?,
-        Err(_) => caller.granted().clone(),
-    };
+    let selection = selected(&query, &caller)?;
     let asked = PortStatisticsQuery::read(&query)?;
     let start = Start::Offset(asked.offset as usize);
     let as_of = app.as_of();
     let state = app.state();
     let project = state.project(&project_id);
-    let page = project.map(|p| p.page(&selection, &filter(&asked), &page_request(&asked, start)));
-    let (fresh, stale) = project.map_or((0, 0), |p| p.fresh_and_stale(&selection));
+    let counts = project.map(|project| {
+        let (filter, request) = (filter(&asked), page_request(&asked, start));
+        app.unions
+            .counts(&project_id, project, &selection, &filter, &request)
+    });
+    let Counts { page, fresh, stale } = counts.unwrap_or_default();
     let with_status = app.settings.status_field || asked.status.is_some();
-    let body = answer(page.unwrap_or_default(), asked.kind, with_status);
-    let mut response = json(&body)?;
+    let body = answer(page, asked.kind, with_status);
+    let mut response = Response::new(Body::from(body.to_json()));
     let headers = response.headers_mut();
+    headers.reserve(HEADERS);
+    headers.insert(header::CONTENT_TYPE, JSON);
     headers.insert(AS_OF, value(as_of.to_string())?);
     headers.insert(HOSTS, value(format!("fresh={fresh}, stale={stale}"))?);
     Ok(response)
@@ -53,6 +59,15 @@ pub(crate) async fn port_statistics(
 pub(crate) fn decoded(raw: Option<&str>) -> Result<Query<'_>, ApiError> {
     Query::decode(raw.unwrap_or(""))
         .map_err(|error| ApiError::new(ErrorCode::RequestError, error.to_string()))
+}
+
+/// The enterprise projects that statistics are asked for. Whether one is granted is told before any
+/// other fault; a fault in it is told by the parser, in its place among the others.
+pub(crate) fn selected(query: &Query<'_>, caller: &Caller) -> Result<Selection, ApiError> {
+    match enterprise_projects(query) {
+        Ok(asked) => caller.select(&asked),
+        Err(_) => Ok(caller.granted().clone()),
+    }
 }
 
 /// Which rows a query asks for.
@@ -82,7 +97,7 @@ pub(crate) fn row(row: PageRow, kind: Option<KindFilter>, with_status: bool) -> 
         num: row.num,
         port: row.port,
         kind: kind.map_or(row.transport.as_str(), |kind| kind.as_str()),
-        status: with_status.then_some(row.status),
+        status: with_status.then(|| row.status()),
     }
 }
 
@@ -96,11 +111,10 @@ fn answer(page: Page, kind: Option<KindFilter>, with_status: bool) -> PortStatis
 
 /// A 200 with a JSON body.
 pub(crate) fn json(body: &impl serde::Serialize) -> Result<Response, ApiError> {
-    let bytes = serde_json::to_vec(body)
-        .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
+    let bytes = serde_json::to_vec(body).map_err(ApiError::internal)?;
+    Ok(([(header::CONTENT_TYPE, JSON)], bytes).into_response())
 }
 
 fn value(text: String) -> Result<HeaderValue, ApiError> {
-    HeaderValue::try_from(text).map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))
+    HeaderValue::try_from(text).map_err(ApiError::internal)
 }

@@ -48,7 +48,7 @@ pub(crate) async fn read<T: Send + 'static>(
         Ok(parsed)
     };
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?
+    done.map_err(ApiError::internal)?
 }
 
 fn content_type(headers: &HeaderMap) -> Result<(), ApiError> {

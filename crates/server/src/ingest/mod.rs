@@ -10,5 +10,5 @@ mod room;
 mod unpack;
 
 pub(crate) use heartbeats::heartbeats;
-pub(crate) use reports::{reports, store_failed, submit};
+pub(crate) use reports::{reports, submit};
 pub(crate) use room::Room;

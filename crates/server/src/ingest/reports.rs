@@ -8,11 +8,13 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_census::Selection;
 use portolan_store::{Decision, Prepared, QueueFull, StoreError, Submission, snapshot_of};
+use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
 use portolan_wire::ids::{HostKey, ProjectId};
 use portolan_wire::report::{
     self, Current, Fault, IDENTITY_CONFLICT, ReportResult, ReportsAnswer, Status,
 };
+use portolan_wire::time::UnixMicros;
 
 use crate::app::App;
 use crate::credentials::{Caller, Need};
@@ -32,11 +34,15 @@ pub(crate) async fn reports(
     let now = app.now();
     let granted = caller.granted().clone();
     let project = ProjectId::from(project_id);
+    let counting = Arc::clone(&app);
     let prepare = move |unpacked: &[u8]| {
         let items = report::parse(unpacked, now)?;
+        let skewed = items.iter().flatten().filter(|item| is_skewed(item, now));
+        counting.metrics.reports_skewed(skewed.count());
         Ok(items
             .into_iter()
-            .map(|item| Item::prepare(item, &project, &granted))
+            .enumerate()
+            .map(|(index, item)| Item::prepare(index, item, &project, &granted))
             .collect())
     };
     let items: Result<Vec<Item>, report::RequestFault> =
@@ -44,6 +50,11 @@ pub(crate) async fn reports(
     let items = items.map_err(|fault| ApiError::new(fault.code, fault.message))?;
     let results = commit(&app, caller.granted(), items).await?;
     json(&ReportsAnswer { results })
+}
+
+/// Whether the host's clock and the server's are further apart than a report's way explains.
+fn is_skewed(report: &report::Report, now: UnixMicros) -> bool {
+    now.0.abs_diff(report.observed_at.0) > caps::CLOCK_SKEW_S * 1_000_000
 }
 
 /// One report of the request: ready for the committer, or rejected already.
@@ -54,6 +65,7 @@ enum Item {
 
 impl Item {
     fn prepare(
+        index: usize,
         item: Result<report::Report, Fault>,
         project: &ProjectId,
         granted: &Selection,
@@ -66,8 +78,8 @@ impl Item {
             Ok(prepared) => Self::Ready(Box::new(prepared)),
             Err(error) => Self::Rejected(Fault {
                 code: ErrorCode::FieldInvalid,
-                field: "reports".into(),
-                message: error.to_string(),
+                field: format!("reports[{index}]"),
+                message: format!("reports[{index}] {error}"),
                 host_id: Some(report.host.host_id),
             }),
         }
@@ -133,9 +145,9 @@ fn results(
                 rejected(index, fault)
             }
             Ok(sent) => {
-                let decision = decisions
-                    .next()
-                    .ok_or_else(|| ApiError::of(ErrorCode::Internal))?;
+                let decision = decisions.next().ok_or_else(|| {
+                    ApiError::internal("the committer decided fewer reports than it was given")
+                })?;
                 result(app, granted, index, &sent, decision)?
             }
         });
@@ -164,7 +176,7 @@ pub(crate) async fn submit<T: Send + 'static>(
         })?;
     match receiver.await {
         Ok(Ok(decided)) => Ok(decided),
-        Ok(Err(error)) => Err(store_failed(&error)),
+        Ok(Err(error)) => Err(ApiError::write_failed(&error)),
         Err(_ended) => Err(ApiError::new(
             ErrorCode::NotServing,
             "it ended before the write",
@@ -174,15 +186,6 @@ pub(crate) async fn submit<T: Send + 'static>(
 
 /// How the committer answers.
 type Reply<T> = Box<dyn FnOnce(Result<T, Arc<StoreError>>) + Send>;
-
-/// The cause goes to the log, once; the client learns only that it may try again.
-pub(crate) fn store_failed(error: &StoreError) -> ApiError {
-    tracing::error!(error = %error, "the store failed");
-    ApiError::new(
-        ErrorCode::StoreFailed,
-        "nothing of the request was acknowledged",
-    )
-}
 
 fn result(
     app: &App,
@@ -230,7 +233,7 @@ fn result(
 /// What is held of the host now: it may have moved since the decision, and where it went must be
 /// granted, too.
 fn current(app: &App, granted: &Selection, key: &HostKey) -> Result<Option<Current>, ApiError> {
-    let stored = snapshot_of(&*app.store, key).map_err(|error| store_failed(&error))?;
+    let stored = snapshot_of(&*app.store, key).map_err(|error| ApiError::read_failed(&error))?;
     let stored =
         stored.filter(|stored| granted.holds(&stored.host.enterprise_project_id.as_str().into()));
     Ok(stored.map(|snapshot| Current {

@@ -33,7 +33,6 @@ use crate::app::App;
 use crate::credentials::{Grant, Role, authenticate};
 use crate::edge::Peer;
 use crate::error::ApiError;
-use crate::ingest::store_failed;
 
 /// Bytes handed on at once.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -60,7 +59,7 @@ pub(crate) async fn backup(
     tokio::task::spawn_blocking(move || write(&app, out, &intent));
     has_begun
         .await
-        .map_err(|_| ApiError::of(ErrorCode::Internal))??;
+        .map_err(|_| ApiError::internal("the thread that writes the backup is gone"))??;
     let mut response = Response::new(Body::new(Streamed(chunks)));
     response.headers_mut().insert(
         header::CONTENT_TYPE,
@@ -99,12 +98,12 @@ fn take(app: &App, out: &mut Chunks) -> (&'static str, String) {
     match backup::write(&*app.store, out) {
         Ok(done) => {
             let (hosts, commit) = (done.at.hosts, done.at.commit);
-            tracing::info!(hosts, commit, bytes = done.bytes, "backed up");
+            tracing::info!(hosts, commit, bytes = done.bytes, "a backup was taken");
             ("done", format!("{hosts} hosts, {} bytes", done.bytes))
         }
-        Err(error) if out.begun.is_some() => out.refuse(store_failed(&error)),
+        Err(error) if out.begun.is_some() => out.refuse(ApiError::read_failed(&error)),
         Err(error) => {
-            tracing::error!(error = %error, "a backup ended early");
+            tracing::warn!(error = %error, "a backup ended early; its file is of no use");
             // The answer has begun: an error in the middle is what cuts it.
             let cut = io::Error::other("the backup ended early");
             let _gone = out.sender.blocking_send(Err(cut));

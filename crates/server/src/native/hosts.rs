@@ -21,7 +21,6 @@ use crate::app::App;
 use crate::credentials::{Caller, Need};
 use crate::error::ApiError;
 use crate::hss::{decoded, json};
-use crate::ingest::store_failed;
 use crate::native::paging;
 
 #[derive(Serialize)]
@@ -188,7 +187,7 @@ fn read(
         project: project_id.into(),
         host: host.facts.id.clone(),
     };
-    let stored = snapshot_of(&*app.store, &key).map_err(|error| store_failed(&error))?;
+    let stored = snapshot_of(&*app.store, &key).map_err(|error| ApiError::read_failed(&error))?;
     let granted =
         |snapshot: &Snapshot| granted.holds(&snapshot.host.enterprise_project_id.as_str().into());
     Ok(stored

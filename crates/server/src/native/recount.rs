@@ -15,7 +15,6 @@ use crate::app::App;
 use crate::credentials::{Caller, Need};
 use crate::error::ApiError;
 use crate::hss::json;
-use crate::ingest::store_failed;
 
 pub(crate) async fn recount(
     State(app): State<Arc<App>>,
@@ -33,6 +32,12 @@ pub(crate) async fn recount(
     app.metrics
         .recount_differences
         .fetch_add(differences, std::sync::atomic::Ordering::Relaxed);
+    if differences > 0 {
+        tracing::error!(
+            differences,
+            "a recount found counts that differ from the sets"
+        );
+    }
     json(&object!({
         "equal": found.differences.is_empty(),
         "counts_checked": found.counts_checked,
@@ -52,10 +57,10 @@ async fn count(
             .try_lock()
             .map_err(|_| ApiError::new(ErrorCode::QueueFull, "another recount is running"))?;
         recount_store(&*app.store, &app.published.state, &project, &selection)
-            .map_err(|error| store_failed(&error))
+            .map_err(|error| ApiError::read_failed(&error))
     };
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?
+    done.map_err(ApiError::internal)?
 }
 
 fn told(difference: &Difference) -> Value {

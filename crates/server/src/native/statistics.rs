@@ -6,18 +6,17 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_census::{Cursor, Page, PageRow, Start};
-use portolan_wire::hss::port_statistics::{
-    PortStatisticsQuery, PortStatisticsRow, enterprise_projects,
-};
+use portolan_wire::hss::port_statistics::{PortStatisticsQuery, PortStatisticsRow};
 use portolan_wire::open_port::Transport;
-use portolan_wire::query::integer;
+use portolan_wire::query::{Parameter, integer};
 use portolan_wire::time::UnixMicros;
 use serde::Serialize;
 
 use crate::app::App;
+use crate::counts::Counts;
 use crate::credentials::{Caller, Need};
 use crate::error::ApiError;
-use crate::hss::{decoded, filter, json, page_request, row};
+use crate::hss::{decoded, filter, json, page_request, row, selected};
 use crate::native::paging;
 
 #[derive(Serialize)]
@@ -28,6 +27,12 @@ struct Statistics {
     data_list: Vec<PortStatisticsRow>,
     next_cursor: Option<String>,
 }
+
+/// Whether rows carry what the port table says of them; unasked they do where `status` selects.
+const STATUS_FIELD: Parameter = Parameter {
+    name: "status_field",
+    allowed: "true or false",
+};
 
 /// How current the counts are.
 #[derive(Serialize)]
@@ -45,17 +50,21 @@ pub(crate) async fn statistics(
 ) -> Result<Response, ApiError> {
     let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
     let query = decoded(raw_query.as_deref())?;
-    let selection = caller.select(&enterprise_projects(&query)?)?;
+    let selection = selected(&query, &caller)?;
     let asked = PortStatisticsQuery::read(&query)?;
+    let with_status = STATUS_FIELD.read(&query, |text| text.parse::<bool>().ok())?;
+    let with_status = with_status.unwrap_or(asked.status.is_some());
     let cursor = paging::cursor(&query, read_cursor)?;
     let start = cursor.map_or(Start::Offset(asked.offset as usize), Start::After);
     let as_of = app.as_of();
     let state = app.state();
     let project = state.project(&project_id);
-    let page = project
-        .map(|p| p.page(&selection, &filter(&asked), &page_request(&asked, start)))
-        .unwrap_or_default();
-    let (fresh, stale) = project.map_or((0, 0), |p| p.fresh_and_stale(&selection));
+    let counts = project.map(|project| {
+        let (filter, request) = (filter(&asked), page_request(&asked, start));
+        app.unions
+            .counts(&project_id, project, &selection, &filter, &request)
+    });
+    let Counts { page, fresh, stale } = counts.unwrap_or_default();
     json(&Statistics {
         as_of,
         hosts: Hosts {
@@ -68,7 +77,7 @@ pub(crate) async fn statistics(
         data_list: page
             .rows
             .into_iter()
-            .map(|r| row(r, asked.kind, true))
+            .map(|r| row(r, asked.kind, with_status))
             .collect(),
     })
 }

@@ -153,7 +153,8 @@ fn parsed(raw: &str) -> Value {
         "category": read.category.as_str(),
         "port_string": read.port_string,
         "status": read.status.map(|status| status.as_str()),
-        "sort_key": read.sort_by_port.then_some("port"),
+        // The only key there is; it changes no answer, so no type holds it.
+        "sort_key": query.single("sort_key").unwrap(),
         "sort_dir": match read.sort_dir { SortDir::Asc => "asc", SortDir::Desc => "desc" },
     })
 }

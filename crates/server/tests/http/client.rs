@@ -185,6 +185,15 @@ impl Connection {
         });
     }
 
+    /// The first bytes of an answer, which stay to be read.
+    pub(crate) fn first_bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        while self.stream.peek(&mut bytes).unwrap() < N {
+            std::thread::yield_now();
+        }
+        bytes
+    }
+
     /// Waits until the server ends the connection; gives what came before that.
     pub(crate) fn wait_for_end(mut self) -> Vec<u8> {
         let mut before = Vec::new();

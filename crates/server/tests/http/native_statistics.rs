@@ -29,12 +29,35 @@ fn the_body_has_the_fields_that_scripts_rely_on() {
     let expected = json!({
         "as_of": "2026-11-24T02:12:59.999999Z", "hosts": {"fresh": 1, "stale": 0, "never": 0}, "total_num": 2,
         "data_list": [
-            {"port": 9, "type": "UDP", "num": 1, "status": "unknown"},
-            {"port": 22, "type": "TCP", "num": 1, "status": "normal"},
+            {"port": 9, "type": "UDP", "num": 1},
+            {"port": 22, "type": "TCP", "num": 1},
         ],
         "next_cursor": null,
     });
     assert_eq!(app.native(&reader, "/statistics").ok(), expected);
+}
+
+#[test]
+fn rows_carry_their_status_where_it_is_asked_for() {
+    let (reader, agent) = tokens();
+    let app = App::start(&[&reader, &agent]);
+    app.report(&agent, &[&Host::new("h", "0", vec![tcp("::", 22)])]);
+    for (query, told) in [
+        ("", None),
+        ("status_field=false", None),
+        ("status_field=true", Some("normal")),
+        ("status=normal", Some("normal")),
+        ("status=normal&status_field=false", None),
+    ] {
+        let answer = app.native(&reader, &format!("/statistics?{query}")).ok();
+        let row = answer["data_list"][0].as_object().unwrap();
+        assert_eq!(row.get("status").and_then(Value::as_str), told, "{query}");
+    }
+    let bad = app.native(&reader, "/statistics?status_field=1").error();
+    assert_eq!(
+        bad.2,
+        "Invalid parameter. status_field must be true or false, got 1"
+    );
 }
 
 #[test]
@@ -54,7 +77,8 @@ fn every_filter_of_the_hss_statistics_means_the_same_here() {
         "enterprise_project_id=all_granted_eps&limit=200&offset=200",
     ] {
         let (native, hss) = (
-            app.native(&reader, &format!("/statistics?{query}")).ok(),
+            app.native(&reader, &format!("/statistics?status_field=true&{query}"))
+                .ok(),
             app.hss(&reader, query).ok(),
         );
         assert_eq!(rows(&native), rows(&hss), "{query}");
@@ -65,7 +89,16 @@ fn every_filter_of_the_hss_statistics_means_the_same_here() {
             assert_eq!(row["status"], status(port, kind), "{row}");
         }
     }
-    for faulty in ["limit=9", "port=0", "type=tcp", "sort_dir=up", "offset=-1"] {
+    // A fault in the enterprise project is told in its place, too.
+    let long = format!("enterprise_project_id={}&port=0", "e".repeat(129));
+    for faulty in [
+        "limit=9",
+        "port=0",
+        "type=tcp",
+        "sort_dir=up",
+        "offset=-1",
+        &long,
+    ] {
         let native = app
             .native(&reader, &format!("/statistics?{faulty}"))
             .error();

@@ -81,6 +81,22 @@ fn counters_move_with_what_they_count() {
         &[older.report(), other.report(), json!(1), json!(2)],
     );
     app.post(&only_a, "reports", &[host.report()]);
+    let skewed = |host: &str, observed_at: &str| {
+        let mut report = Host::new(host, "0", vec![]).report();
+        report["observed_at"] = json!(observed_at);
+        report
+    };
+    // A minute from the server's clock is none, a second more is, either way.
+    app.post(
+        &agent,
+        "reports",
+        &[
+            skewed("a", "2026-11-24T02:11:59Z"),
+            skewed("b", "2026-11-24T02:12:00Z"),
+            skewed("c", "2026-11-24T02:14:00Z"),
+            skewed("d", "2026-11-24T02:14:01Z"),
+        ],
+    );
     let beats = [host.heartbeat(&digest), older.heartbeat(&digest), json!({})];
     app.post(&agent, "heartbeats", &beats);
     app.hss(&reader, "limit=9");
@@ -89,7 +105,8 @@ fn counters_move_with_what_they_count() {
     let after = metrics(&app);
     let moved = |name: &str| after[name] - before.get(name).copied().unwrap_or(0);
     for (name, by) in [
-        ("portolan_reports_total{result=\"accepted\"}", 1),
+        ("portolan_reports_total{result=\"accepted\"}", 5),
+        ("portolan_reports_clock_skew_total", 2),
         ("portolan_reports_total{result=\"repeated\"}", 1),
         ("portolan_reports_total{result=\"stale\"}", 1),
         ("portolan_reports_total{result=\"identity_conflict\"}", 1),
@@ -98,7 +115,7 @@ fn counters_move_with_what_they_count() {
         ("portolan_heartbeats_total{status=\"ok\"}", 1),
         ("portolan_heartbeats_total{status=\"report_needed\"}", 1),
         ("portolan_heartbeats_total{status=\"rejected\"}", 1),
-        ("portolan_commits_total", 1),
+        ("portolan_commits_total", 2),
         ("portolan_commits_without_space_total", 0),
         ("portolan_hosts_retired_total", 0),
         ("portolan_records_changed_total", 0),
@@ -106,9 +123,9 @@ fn counters_move_with_what_they_count() {
         ("portolan_errors_total{error_code=\"HSS.0001\"}", 2),
         ("portolan_errors_total{error_code=\"PORTOLAN.0014\"}", 1),
         ("portolan_http_responses_total{class=\"4xx\"}", 3),
-        // The five posts, and the page of metrics before.
-        ("portolan_http_responses_total{class=\"2xx\"}", 6),
-        ("portolan_http_connections_total", 9),
+        // The six posts, and the page of metrics before.
+        ("portolan_http_responses_total{class=\"2xx\"}", 7),
+        ("portolan_http_connections_total", 10),
         ("portolan_recount_differences_total", 0),
     ] {
         assert_eq!(moved(name), by, "{name}");
@@ -122,11 +139,11 @@ fn counters_move_with_what_they_count() {
             after["portolan_hosts{freshness=\"fresh\"}"],
             after["portolan_hosts{freshness=\"stale\"}"]
         ),
-        (1, 0)
+        (5, 0)
     );
     app.clock.advance_s(91);
     eventually("the host is stale", || {
-        metrics(&app)["portolan_hosts{freshness=\"stale\"}"] == 1
+        metrics(&app)["portolan_hosts{freshness=\"stale\"}"] == 5
     });
 }
 

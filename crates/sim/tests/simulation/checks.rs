@@ -90,7 +90,7 @@ fn counts_are_those_of_the_sets(
     };
     let scopes = shown
         .enterprise_projects()
-        .map(|id| Selection::Of(vec![id.clone()]));
+        .map(|id| Selection::of([id.clone()]));
     for selection in scopes.chain([Selection::Whole]) {
         for category in CATEGORIES {
             for v6 in [false, true] {
@@ -127,7 +127,7 @@ fn told(state: &State) -> Told {
         let facts = project.hosts_after(None).map(|host| host.facts.clone());
         let scopes = project
             .enterprise_projects()
-            .map(|id| Selection::Of(vec![id.clone()]));
+            .map(|id| Selection::of([id.clone()]));
         let pages = scopes.chain([Selection::Whole]).flat_map(|selection| {
             let lists = CATEGORIES
                 .into_iter()

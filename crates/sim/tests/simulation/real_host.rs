@@ -63,7 +63,7 @@ impl RealHost {
         let granted = if die.chance(700) {
             Selection::Whole
         } else {
-            Selection::Of(vec![enterprise_project.clone()])
+            Selection::of([enterprise_project.clone()])
         };
         let mut host = Self {
             key,

@@ -1,11 +1,14 @@
 //! Which container and which systemd unit a process belongs to, told by its cgroups.
 //!
 //! The path of a cgroup is the one thing that every runtime leaves behind, that any user may read
-//! and that a process in a container cannot choose. [`path`] knows the layouts; [`tree`] finds the
+//! and that a process in a container cannot choose, but for what is below its own. [`path`] knows the layouts; [`tree`] finds the
 //! path of a socket's cgroup where no process is known.
 
+mod forms;
 mod path;
 mod tree;
+
+use std::borrow::Cow;
 
 pub(crate) use tree::Tree;
 
@@ -32,7 +35,7 @@ impl Placement {
             .map(|(_, path)| path)
             .find_map(|path| path::unit(path));
         Self {
-            container: container.map(str::to_owned),
+            container: container.map(Cow::into_owned),
             unit: unit.map(str::to_owned),
         }
     }
@@ -41,7 +44,7 @@ impl Placement {
     fn of_path(path: &str) -> Self {
         let (container, unit) = (path::container(path), path::unit(path));
         Self {
-            container: container.map(str::to_owned),
+            container: container.map(Cow::into_owned),
             unit: unit.map(str::to_owned),
         }
     }

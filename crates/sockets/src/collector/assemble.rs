@@ -1,6 +1,7 @@
 //! Makes open ports of what is known of sockets, processes and namespaces.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use portolan_wire::open_port::OpenPort;
@@ -12,7 +13,7 @@ use crate::cgroup::{Placement, Tree};
 use crate::kernel_socket::KernelSocket;
 use crate::namespaces::{Mounts, Names, Namespaces, NsKey};
 use crate::owners::Holder;
-use crate::processes::Processes;
+use crate::processes::{Processes, Program};
 
 impl Collector {
     /// All sockets as open ports, in a fixed order.
@@ -43,20 +44,20 @@ impl Collector {
             port.v6only = socket.v6only;
             port.ifname.clone_from(&known.ifname);
             port.user = Some(self.users.name(socket.uid));
-            // An owner that ended since owners were looked at is sought in the next scan.
-            let owner = known
-                .owner
-                .filter(|it| processes.is_same(it.pid, it.start_ticks));
-            if let Some(owner) = owner {
-                port.pid = Some(owner.pid);
-                port.started_at = Some(self.clock.moment(owner.start_ticks));
-                if let Some(program) = processes.program(owner.pid) {
-                    port.path.clone_from(&program.path);
-                    port.deleted = program.deleted;
-                }
+            let owner = known.owner.and_then(|owner| Owner::read(owner, processes));
+            if let Some(owner) = &owner {
+                port.pid = Some(owner.holder.pid);
+                port.started_at = Some(self.clock.moment(owner.holder.start_ticks));
+                port.path.clone_from(&owner.program.path);
+                port.deleted = owner.program.deleted;
             }
-            let placement = placement(socket, owner, processes, &mut self.tree, &self.mounts, now);
-            let home = owner.and_then(|it| namespaces.of_process(processes, it.pid));
+            let home = owner
+                .as_ref()
+                .and_then(|it| namespaces.of_process(processes, it.holder.pid));
+            let placement = match owner {
+                Some(owner) => (*owner.placement).clone(),
+                None => placement(socket, &mut self.tree, &self.mounts, now),
+            };
             let (names, host) = (&self.names, namespaces.host);
             port.container_id = container(netns, home, placement.container, names, host);
             port.unit = placement.unit;
@@ -72,21 +73,29 @@ impl Collector {
     }
 }
 
-/// What the cgroups say: those of the owner, else that of the socket.
-fn placement(
-    socket: &KernelSocket,
-    owner: Option<Holder>,
-    processes: &mut Processes,
-    tree: &mut Tree,
-    mounts: &Mounts,
-    now: Instant,
-) -> Placement {
-    if let Some(owner) = owner {
-        return processes
-            .placement(owner.pid)
-            .map(|it| (*it).clone())
-            .unwrap_or_default();
+/// An owner and what is told of it.
+struct Owner {
+    holder: Holder,
+    program: Arc<Program>,
+    placement: Arc<Placement>,
+}
+
+impl Owner {
+    /// `None`: it ended since owners were looked at. Another one is sought in the next scan.
+    fn read(holder: Holder, processes: &mut Processes) -> Option<Self> {
+        if !processes.is_same(holder.pid, holder.start_ticks) {
+            return None;
+        }
+        Some(Self {
+            holder,
+            program: processes.program(holder.pid)?,
+            placement: processes.placement(holder.pid)?,
+        })
     }
+}
+
+/// What the cgroup of a socket without an owner says.
+fn placement(socket: &KernelSocket, tree: &mut Tree, mounts: &Mounts, now: Instant) -> Placement {
     let root = mounts
         .cgroups
         .as_deref()

@@ -6,21 +6,21 @@
 mod assemble;
 mod attribute;
 mod known;
+mod look;
 mod unseen;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::cgroup::Tree;
 use crate::clock::{BootClock, thread_cpu};
-use crate::namespaces::{
-    Found, Listing, MEMBERS_TRIED, Means, Mounts, Names, Namespaces, NsKey, Place, Seen, visit,
-};
+use crate::namespaces::{Listing, Mounts, Names, Namespaces, NsKey, Seen};
 use crate::processes::Processes;
 use crate::users::Users;
 use crate::{Options, Scan, ScanError, Statistics};
 use known::Sockets;
+use look::Looked;
 use unseen::{Hidden, Privilege};
 
 /// Lists the open ports of this machine, again and again; what it keeps between two scans makes an
@@ -70,14 +70,17 @@ impl Collector {
         let reads_before = self.processes.reads;
         self.clock.refresh();
         self.users.refresh();
-        self.processes
-            .refresh(now)
-            .map_err(|error| self.processes_unreadable(error))?;
-        self.mounts.refresh(&self.options.proc_root);
-        let namespaces = Namespaces::find(&self.processes, &self.mounts)
-            .map_err(|error| self.processes_unreadable(error))?;
-        let (seen, mut cpu) = self.look(&namespaces)?;
-        let mut statistics = Statistics::default();
+        let Looked {
+            namespaces,
+            seen,
+            mut cpu,
+            dumps_discarded,
+        } = self.find_and_look(now)?;
+        let mut statistics = Statistics {
+            netlink_dumps: dumps_discarded,
+            retries: dumps_discarded,
+            ..Statistics::default()
+        };
         let mut hidden = self.note(seen, &namespaces, now, &mut statistics)?;
         let (sockets, processes) = (&mut self.sockets, &mut self.processes);
         attribute::attribute(
@@ -89,8 +92,6 @@ impl Collector {
             &mut statistics,
         )
         .map_err(|error| self.processes_unreadable(error))?;
-        self.names
-            .update(&namespaces, &mut self.processes, &self.boot_id);
         let sockets = self.assemble(&namespaces, now);
         hidden.sockets = sockets.len() as u64;
         hidden.unattributed = sockets.iter().filter(|it| it.port.pid.is_none()).count() as u64;
@@ -111,38 +112,6 @@ impl Collector {
             coverage: hidden.coverage(privilege),
             unseen: hidden.sentences(privilege),
             statistics,
-        })
-    }
-
-    /// Looks into every namespace, on a thread of its own; also tells that thread's CPU time.
-    fn look(&self, namespaces: &Namespaces) -> Result<(Vec<(NsKey, Seen)>, Duration), ScanError> {
-        let members = |found: &Found| {
-            let pids = found.members.iter().take(MEMBERS_TRIED);
-            pids.map(|pid| self.processes.folder(*pid)).collect()
-        };
-        let places = namespaces.found.iter().map(|(key, found)| Place {
-            key: *key,
-            own: *key == namespaces.own,
-            members: members(found),
-            mounts: found.mounts.clone(),
-        });
-        let places: Vec<Place> = places.collect();
-        let missing =
-            |netns, transport, found: &[_]| self.sockets.is_missing(netns, transport, found);
-        let means = Means {
-            proc_root: &self.options.proc_root,
-            netlink: self.options.netlink,
-            missing: &missing,
-        };
-        let thread = |source| ScanError::Thread { source };
-        std::thread::scope(|scope| {
-            let looking = std::thread::Builder::new()
-                .name("portolan-netns".to_owned())
-                .spawn_scoped(scope, || (visit(places, means), thread_cpu()))
-                .map_err(thread)?;
-            looking
-                .join()
-                .map_err(|_| thread(io::Error::other("it panicked")))
         })
     }
 

@@ -101,7 +101,7 @@ impl Hidden {
         } else {
             format!(
                 "{what}: no process that can be seen holds them, as with sockets of the kernel \
-                 itself or of processes outside this pid namespace."
+                 itself, of processes outside this pid namespace, or of some that just ended."
             )
         })
     }

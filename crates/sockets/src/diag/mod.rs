@@ -8,8 +8,8 @@
 //! Holds: only the kernel's messages (port id 0) with the sequence of the current request are
 //! read; a dump that the kernel marks as inconsistent or cuts short is taken again, at most
 //! [`dump::ATTEMPTS_MAX`] times.
-//! Limits: TCP and UDP. UDP-Lite, SCTP, raw sockets and MPTCP listeners need dumps of their own and
-//! are out of scope.
+//! Limits: TCP and UDP. An MPTCP listener is in the dump of TCP. UDP-Lite, SCTP and raw sockets need
+//! dumps of their own and are out of scope.
 
 mod channel;
 mod dump;

@@ -12,6 +12,7 @@ mod list;
 mod mounts;
 mod names;
 mod visit;
+mod witnesses;
 
 pub(crate) use find::{Found, Namespaces};
 pub(crate) use list::{Listing, Means, Ports, is_candidate};
@@ -19,7 +20,8 @@ pub(crate) use mounts::Mounts;
 pub(crate) use names::Names;
 pub(crate) use visit::{MEMBERS_TRIED, Place, Seen, visit};
 
-/// What tells one network namespace from another while both exist.
+/// What tells one network namespace from another while both exist. Afterwards it is given to
+/// another one; see [`witnesses`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum NsKey {
     /// The inode of the namespace in nsfs, which `readlink /proc/PID/ns/net` tells.

@@ -5,14 +5,17 @@
 //! in a pod the sandbox, which starts first; with `--network container:NAME` that container.
 //! Holds: a name is part of the identity of every port in the namespace, so it changes only for a
 //! better kind (a namespace made before its container), or when its container now fills another
-//! one, never because its first process ended; and no two namespaces have one name at a time.
+//! one, never because its first process ended; no two namespaces have one name at a time; and a
+//! namespace does not inherit the name of the one whose inode it got.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 
 use portolan_wire::caps::NETNS_CHARS_MAX;
 
+use super::witnesses::Witnesses;
 use super::{Found, Namespaces, NsKey};
+use crate::cgroup::Placement;
 use crate::processes::Processes;
 
 /// Of how many processes of a namespace the cgroups are read, oldest first.
@@ -34,6 +37,8 @@ pub(crate) struct Name {
     pub(crate) text: String,
     /// The container whose processes fill it.
     pub(crate) container: Option<String>,
+    /// Who was in it when it last was looked at.
+    witnesses: Witnesses,
 }
 
 /// The names of the namespaces that exist.
@@ -61,8 +66,10 @@ impl Names {
         boot_id: &str,
     ) {
         let Namespaces { found, host, .. } = namespaces;
-        self.by_key
-            .retain(|key, _| key != host && found.contains_key(key));
+        self.by_key.retain(|key, name| {
+            let here = found.get(key).filter(|_| key != host);
+            here.is_some_and(|here| name.lasts(*key, here, namespaces, processes))
+        });
         let mut waiting: Vec<NsKey> = found.keys().copied().filter(|key| key != host).collect();
         waiting.retain(|key| {
             self.get(*key)
@@ -84,6 +91,11 @@ impl Names {
             }
             self.improve(key, here, container, boot_id);
         }
+        for (key, name) in &mut self.by_key {
+            if let Some(here) = found.get(key) {
+                name.witnesses = Witnesses::of(here, processes);
+            }
+        }
     }
 
     /// The namespace that is called by a container which is no longer in it: a container that was
@@ -96,7 +108,11 @@ impl Names {
     ) -> Option<NsKey> {
         let (key, _) = self.by_key.iter().find(|(_, name)| name.text == id)?;
         let here = namespaces.found.get(key)?;
-        let stayed = containers(here, processes).any(|container| container == id);
+        // One that ended since it was listed is no longer in it.
+        let stayed = here.members.iter().take(MEMBERS_MAX).any(|pid| {
+            let is_of = |it: &Placement| it.container.as_deref() == Some(id);
+            processes.runs(*pid) && processes.placement(*pid).is_some_and(|it| is_of(&it))
+        });
         (!stayed).then_some(*key)
     }
 
@@ -121,6 +137,24 @@ impl Names {
                 self.by_key.insert(key, name);
             }
         }
+    }
+}
+
+impl Name {
+    /// Whether it still is the name of the namespace with that key.
+    fn lasts(
+        &self,
+        key: NsKey,
+        here: &Found,
+        namespaces: &Namespaces,
+        processes: &mut Processes,
+    ) -> bool {
+        if self.witnesses.has_stayed(key, namespaces, processes) {
+            return true;
+        }
+        // Its container may have ended before its mount was taken down.
+        let container = container_of(here, processes);
+        self.witnesses.is_mounted(here) && (container.is_none() || container == self.container)
     }
 }
 
@@ -159,6 +193,7 @@ fn choose(
         kind,
         text,
         container,
+        witnesses: Witnesses::default(),
     }
 }
 
@@ -183,55 +218,5 @@ fn name_of_mount(point: &Path) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: NsKey = NsKey::Inode(4_026_532_177);
-
-    fn chosen(mounts: &[&str], container: Option<&str>, taken: &[&str]) -> String {
-        let mounts = mounts.iter().map(Into::into).collect();
-        let found = Found {
-            members: Vec::new(),
-            mounts,
-        };
-        let is_taken = |text: &str| taken.contains(&text);
-        let container = container.map(str::to_owned);
-        choose(KEY, &found, container, "0a1b2c3d-4e5f-6071", is_taken).text
-    }
-
-    #[test]
-    fn a_container_then_a_mount_then_the_inode_names_a_namespace() {
-        let run = ["/run/docker/netns/5f", "/run/netns/blue"];
-        assert_eq!(chosen(&run, Some("c1"), &[]), "c1");
-        assert_eq!(chosen(&run, None, &[]), "blue");
-        assert_eq!(chosen(&["/var/run/netns/cni-1"], None, &[]), "cni-1");
-        assert_eq!(
-            chosen(&["/run/docker/netns/5f"], None, &[]),
-            "netns:4026532177@0a1b2c3d"
-        );
-        assert_eq!(
-            chosen(&["/run/netns/a/b"], None, &[]),
-            "netns:4026532177@0a1b2c3d"
-        );
-    }
-
-    #[test]
-    fn a_name_that_is_taken_is_not_given_twice() {
-        let run = ["/run/netns/blue"];
-        assert_eq!(chosen(&run, Some("c1"), &["c1"]), "blue");
-        assert_eq!(
-            chosen(&run, Some("c1"), &["c1", "blue"]),
-            "netns:4026532177@0a1b2c3d"
-        );
-    }
-
-    #[test]
-    fn a_name_beyond_the_cap_or_with_control_characters_is_not_used() {
-        let long = format!("/run/netns/{}", "x".repeat(129));
-        assert_eq!(chosen(&[&long], None, &[]), "netns:4026532177@0a1b2c3d");
-        assert_eq!(
-            chosen(&["/run/netns/a\nb"], None, &[]),
-            "netns:4026532177@0a1b2c3d"
-        );
-    }
-}
+#[path = "names_tests.rs"]
+mod tests;

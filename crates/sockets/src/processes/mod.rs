@@ -13,6 +13,7 @@
 mod files;
 mod program;
 mod stat;
+mod told;
 
 use std::collections::HashMap;
 use std::io;
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use files::{Walk, bracketed, holds, walk};
 pub(crate) use program::Program;
-use stat::Stat;
+use told::{placement_of, runs, stat_of};
 
 use crate::cgroup::Placement;
 use crate::namespaces::NsKey;
@@ -146,10 +147,7 @@ impl Processes {
         let folder = self.folder(pid);
         self.reads += 1;
         // A process that ended since it was listed has no stat.
-        let Some(stat) = std::fs::read(folder.join("stat"))
-            .ok()
-            .and_then(|it| Stat::parse(&it))
-        else {
+        let Some(stat) = stat_of(&folder) else {
             return;
         };
         if let Some(known) = self.by_pid.get_mut(&pid)
@@ -186,34 +184,16 @@ impl Processes {
         self.reads += 1;
         process.checked = now;
         let (netns, refused) = netns_of(&folder);
-        if netns.is_none() {
+        let program = process.program.is_some().then(|| Program::read(&folder));
+        let placement = process.placement.is_some().then(|| placement_of(&folder));
+        if netns.is_none() || !runs(&folder, process.start_ticks) {
             // It is ending: what was known of it is the best there is.
             return;
         }
         process.netns = netns;
         process.refused |= refused;
-        if process.program.is_some() {
-            process.program = Some(Arc::new(Program::read(&folder)));
-        }
-        if process.placement.is_some() {
-            process.placement = Some(Arc::new(placement_of(&folder)));
-        }
-    }
-
-    /// The program of a process, read when first asked for.
-    pub(crate) fn program(&mut self, pid: u32) -> Option<Arc<Program>> {
-        let process = self.by_pid.get_mut(&pid)?;
-        let root = &self.root;
-        let read = || Arc::new(Program::read(&folder(root, pid)));
-        Some(Arc::clone(process.program.get_or_insert_with(read)))
-    }
-
-    /// What the cgroups of a process say, read when first asked for.
-    pub(crate) fn placement(&mut self, pid: u32) -> Option<Arc<Placement>> {
-        let process = self.by_pid.get_mut(&pid)?;
-        let root = &self.root;
-        let read = || Arc::new(placement_of(&folder(root, pid)));
-        Some(Arc::clone(process.placement.get_or_insert_with(read)))
+        process.program = program.map(Arc::new);
+        process.placement = placement.map(Arc::new);
     }
 }
 
@@ -245,11 +225,6 @@ pub(crate) fn tables_of(folder: &Path) -> Option<NsKey> {
     std::fs::metadata(folder.join("net/tcp"))
         .ok()
         .map(|file| NsKey::Tables(file.ino()))
-}
-
-fn placement_of(folder: &Path) -> Placement {
-    let file = std::fs::read(folder.join("cgroup")).unwrap_or_default();
-    Placement::parse(&String::from_utf8_lossy(&file))
 }
 
 fn pid_of(name: &[u8]) -> Option<u32> {

@@ -3,11 +3,16 @@
 /// `PF_KTHREAD` of include/linux/sched.h.
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
+/// `PF_EXITING` of the same: it ends. Its memory goes first, then its files.
+const EXITING: u64 = 0x4;
+
 /// What the collector needs of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stat {
     pub(crate) parent: u32,
     pub(crate) kernel_thread: bool,
+    /// It ends, or has ended and waits for its parent to notice: its program shows no longer.
+    pub(crate) ended: bool,
     /// When it started, in clock ticks since boot: with the pid it names a process for good.
     pub(crate) start_ticks: u64,
 }
@@ -20,12 +25,14 @@ impl Stat {
         let rest = str::from_utf8(bytes.get(name_end + 1..)?).ok()?;
         // state 3, parent 4, flags 9, start 22
         let mut fields = rest.split_ascii_whitespace();
-        let parent = fields.nth(1)?.parse().ok()?;
+        let state = fields.next()?;
+        let parent = fields.next()?.parse().ok()?;
         let flags: u64 = fields.nth(4)?.parse().ok()?;
         let start_ticks = fields.nth(12)?.parse().ok()?;
         Some(Self {
             parent,
             kernel_thread: flags & KERNEL_THREAD != 0,
+            ended: flags & EXITING != 0 || matches!(state, "Z" | "X"),
             start_ticks,
         })
     }
@@ -45,13 +52,24 @@ mod tests {
         let sshd = Stat {
             parent: 1,
             kernel_thread: false,
+            ended: false,
             start_ticks: 8934,
         };
         assert_eq!(Stat::parse(SSHD.as_bytes()), Some(sshd));
+        let zombie = SSHD.replace(") S ", ") Z ");
+        let exiting = SSHD.replace(" 4194560 ", " 4194564 ");
+        let ended = Stat {
+            ended: true,
+            ..sshd
+        };
+        for line in [zombie, exiting] {
+            assert_eq!(Stat::parse(line.as_bytes()), Some(ended));
+        }
         let thread = "2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 3 0 0";
         let expected = Stat {
             parent: 0,
             kernel_thread: true,
+            ended: false,
             start_ticks: 3,
         };
         assert_eq!(Stat::parse(thread.as_bytes()), Some(expected));
@@ -86,7 +104,7 @@ mod tests {
             let mut line = b"7 (".to_vec();
             line.extend(name);
             line.extend(format!(") R {parent} 0 0 0 0 64 0 0 0 0 0 0 0 0 0 0 1 0 {start_ticks} 1").bytes());
-            let expected = Stat { parent, kernel_thread: false, start_ticks };
+            let expected = Stat { parent, kernel_thread: false, ended: false, start_ticks };
             prop_assert_eq!(Stat::parse(&line), Some(expected));
         }
     }

@@ -66,3 +66,35 @@ fn young_processes_are_read_at_each_scan_and_old_ones_a_few_at_a_time() {
         [32, 32, 16, 0]
     );
 }
+
+#[test]
+fn a_pid_that_is_another_process_by_the_time_it_is_read_tells_nothing() {
+    let fake = FakeProc::new();
+    let now = Instant::now();
+    let mut processes = Processes::new(fake.root().to_owned());
+    fake.start(7, 1, 100, &[]);
+    processes.refresh(now).unwrap();
+    fake.start(7, 1, 200, &[]);
+    assert_eq!(processes.program(7), None);
+    assert_eq!(processes.placement(7), None);
+    processes.refresh(now).unwrap();
+    assert_eq!(processes.program(7), Some(Arc::default()));
+    assert_eq!(processes.placement(7), Some(Arc::default()));
+}
+
+#[test]
+fn a_process_that_ended_before_it_was_read_tells_no_more_than_its_container() {
+    let fake = FakeProc::new();
+    let mut processes = Processes::new(fake.root().to_owned());
+    fake.start(7, 1, 100, &[]);
+    processes.refresh(Instant::now()).unwrap();
+    fake.become_zombie(7);
+    assert_eq!(processes.program(7), None);
+    assert_eq!(processes.placement(7), None);
+    let cgroup = fake.root().join("7/cgroup");
+    std::fs::write(&cgroup, "1:pids:/\n").unwrap();
+    assert_eq!(processes.placement(7), None);
+    std::fs::write(&cgroup, "1:pids:/\n0::/lxc/web (deleted)\n").unwrap();
+    let container = processes.placement(7).unwrap().container.clone();
+    assert_eq!(container.as_deref(), Some("web"));
+}

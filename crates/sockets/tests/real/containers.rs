@@ -4,7 +4,8 @@ use std::process::Command;
 
 use portolan_wire::open_port::Category;
 
-use crate::scene::{Cgroup, Program, collector, isolated, netns_inode, only, run, scan};
+use crate::program::{Program, in_reused_inode};
+use crate::scene::{Cgroup, collector, isolated, netns_inode, only, run, scan};
 
 const LISTEN: &str = "s = tcp('0.0.0.0', 8000); say('ready'); hear()";
 
@@ -204,6 +205,65 @@ fn a_container_started_again_takes_its_name_along_from_its_old_namespace() {
                 assert_eq!(only(&scan, 8000).port.netns.as_ref(), Some(&side.id));
                 assert_eq!(only(&scan, 8000).port.container_id.as_ref(), Some(&side.id));
             }
+        },
+    );
+}
+
+#[test]
+fn a_container_that_gets_the_inode_of_its_predecessor_does_not_get_its_name() {
+    isolated(
+        module_path!(),
+        "a_container_that_gets_the_inode_of_its_predecessor_does_not_get_its_name",
+        || {
+            let (old, new) = (Cgroup::new(0xac), Cgroup::new(0xad));
+            let open = |name: &str| match name {
+                "blue" => contained(&old, LISTEN),
+                _ => contained(&new, LISTEN),
+            };
+            let mut collector = collector();
+            let program = in_reused_inode(
+                open,
+                |_| {},
+                |_| {
+                    let before = only(&collector.scan().unwrap(), 8000).port;
+                    assert_eq!(before.netns.as_ref(), Some(&old.id));
+                },
+            );
+            let after = only(&collector.scan().unwrap(), 8000).port;
+            assert_eq!(after.netns.as_ref(), Some(&new.id));
+            assert_eq!(after.container_id.as_ref(), Some(&new.id));
+            assert_eq!(after.pid, Some(program.pid()));
+        },
+    );
+}
+
+#[test]
+fn a_namespace_keeps_the_name_of_its_container_as_long_as_it_is_mounted() {
+    isolated(
+        module_path!(),
+        "a_namespace_keeps_the_name_of_its_container_as_long_as_it_is_mounted",
+        || {
+            run("ip netns add cni-2");
+            let cgroup = Cgroup::new(0xae);
+            let enter = cgroup.enter();
+            let container = Program::start(&format!(
+                "{enter}; setns('/run/netns/cni-2'); say('ready'); hear()"
+            ));
+            let _engine = Program::start(
+                "
+home = os.open('/proc/self/ns/net', os.O_RDONLY)
+setns('/run/netns/cni-2')
+s = tcp('0.0.0.0', 8000)
+assert ctypes.CDLL(None).setns(home, 0) == 0
+say('ready'); hear()
+",
+            );
+            let mut collector = collector();
+            let before = only(&collector.scan().unwrap(), 8000);
+            assert_eq!(before.port.netns.as_ref(), Some(&cgroup.id));
+            container.end();
+            let after = only(&collector.scan().unwrap(), 8000);
+            assert_eq!(after.port.netns, before.port.netns);
         },
     );
 }

@@ -1,6 +1,7 @@
 //! What an unchanged machine costs, and how little is walked when something changed.
 
-use crate::scene::{Program, collector, isolated, only, python_in, run};
+use crate::program::{Program, python_in};
+use crate::scene::{collector, isolated, only, run};
 
 #[test]
 fn an_unchanged_second_scan_walks_no_files_at_all() {

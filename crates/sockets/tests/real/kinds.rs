@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use portolan_sockets::{Options, Scan};
 use portolan_wire::open_port::{Transport, canonicalise};
 
-use crate::scene::{Program, isolated, on_port, only, scan};
+use crate::program::Program;
+use crate::scene::{isolated, on_port, only, scan};
 
 /// (transport, address, port, v6only)
 fn shown(scan: &Scan) -> BTreeSet<(&'static str, String, u16, Option<bool>)> {

@@ -1,8 +1,9 @@
 //! Network namespaces: found, named, entered, let go.
 
-use crate::scene::{
-    Program, collector, eventually, isolated, netns_inode, on_port, only, python_in, run, scan,
-};
+use std::time::Duration;
+
+use crate::program::{Program, in_reused_inode, python_in};
+use crate::scene::{collector, eventually, isolated, netns_inode, on_port, only, run, scan};
 
 #[test]
 fn a_namespace_of_ip_netns_is_called_by_its_name_and_leaves_the_caller_where_it_was() {
@@ -179,17 +180,79 @@ s = tcp('0.0.0.0', 8000); say('open'); hear()
             program.tell("unshare");
             assert_eq!(program.hear(), "open");
             let mut found = Vec::new();
-            // At once while the process is young; within 30 s should the machine have stalled.
-            for _ in 0..400 {
+            eventually("the namespace is found", || {
                 found = collector.scan().unwrap().sockets;
-                if !found.is_empty() {
-                    break;
-                }
-                std::thread::sleep(std::time::Duration::from_millis(100));
-            }
+                !found.is_empty()
+            });
             assert_eq!(found.len(), 1);
             assert_eq!(found[0].port.pid, Some(program.pid()));
             assert!(found[0].port.netns.as_ref().unwrap().starts_with("netns:"));
+        },
+    );
+}
+
+#[test]
+fn a_new_namespace_with_the_inode_of_a_deleted_one_gets_its_own_name() {
+    isolated(
+        module_path!(),
+        "a_new_namespace_with_the_inode_of_a_deleted_one_gets_its_own_name",
+        || {
+            let open = |name: &str| {
+                run(&format!("ip netns add {name}"));
+                let listen = "s = tcp('0.0.0.0', 8000); say('ready'); hear()";
+                Program::start_by(&mut python_in(name), listen)
+            };
+            let close = |name: &str| run(&format!("ip netns del {name}"));
+            let mut collector = collector();
+            let red = in_reused_inode(open, close, |blue| {
+                let before = only(&collector.scan().unwrap(), 8000).port;
+                assert_eq!(
+                    (before.netns.as_deref(), before.pid),
+                    (Some("blue"), Some(blue.pid()))
+                );
+            });
+            let after = only(&collector.scan().unwrap(), 8000).port;
+            assert_eq!(
+                (after.netns.as_deref(), after.pid),
+                (Some("red"), Some(red.pid()))
+            );
+        },
+    );
+}
+
+#[test]
+fn a_namespace_whose_processes_hand_over_is_in_every_scan() {
+    isolated(
+        module_path!(),
+        "a_namespace_whose_processes_hand_over_is_in_every_scan",
+        || {
+            let mut program = Program::start(
+                "
+import signal
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0     # adopts those below whose parent ends
+order, answer = os.pipe(), os.pipe()
+if os.fork() == 0:
+    assert ctypes.CDLL(None).unshare(0x40000000) == 0
+    s = tcp('0.0.0.0', 8000)
+    while os.write(answer[1], b'x') and os.read(order[0], 1):
+        if os.fork(): os._exit(0)
+os.read(answer[0], 1)
+say('ready')
+while hear():
+    os.write(order[1], b'x'); os.read(answer[0], 1); say('done')
+",
+            );
+            let mut collector = collector();
+            let first = only(&collector.scan().unwrap(), 8000);
+            for round in 0..300 {
+                program.tell("hand over");
+                // So that it happens at another moment of each scan.
+                std::thread::sleep(Duration::from_micros(round * 37 % 1_000));
+                let socket = only(&collector.scan().unwrap(), 8000);
+                assert_eq!(socket.first_seen, first.first_seen);
+                assert_eq!(program.hear(), "done");
+            }
         },
     );
 }

@@ -3,11 +3,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use portolan_wire::time::UnixMicros;
 
-use crate::scene::{Program, collector, eventually, isolated, only, scan};
+use crate::program::Program;
+use crate::scene::{collector, eventually, isolated, only, scan};
 
 #[test]
 fn a_preforked_server_is_owned_by_its_master_until_that_ends() {
@@ -154,8 +154,6 @@ say(child); hear(); os.kill(child, 9)
 ",
             );
             let mut collector = collector();
-            // Young is a matter of two seconds: should the machine stall for that long between
-            // opening and handing on, the next recheck comes after 30 s.
             program.tell("open");
             assert_eq!(program.hear(), "open");
             assert_eq!(
@@ -165,13 +163,10 @@ say(child); hear(); os.kill(child, 9)
             program.tell("hand on");
             let child = program.hear_number();
             assert_ne!(child, program.pid());
-            for _ in 0..500 {
-                if only(&collector.scan().unwrap(), 8000).port.pid == Some(child) {
-                    return program.tell("end");
-                }
-                std::thread::sleep(Duration::from_millis(100));
-            }
-            panic!("the socket stayed with a process that had closed it");
+            eventually("the socket leaves the process that closed it", || {
+                only(&collector.scan().unwrap(), 8000).port.pid == Some(child)
+            });
+            program.tell("end");
         },
     );
 }

@@ -6,7 +6,9 @@ use std::process::Command;
 use portolan_wire::open_port::OpenPort;
 use serde_json::{Value, json};
 
-use crate::scene::{Program, isolated, python_in, run, scan};
+use crate::program::{Program, python_in};
+use crate::scene::{isolated, only, run, scan};
+use crate::ss;
 
 /// Set in the process that scans and tells what it saw as one line of JSON.
 const TELL: &str = "PORTOLAN_TEST_TELL_A_SCAN";
@@ -21,12 +23,18 @@ fn tells_a_scan_when_asked_to() {
     // A socket of the unprivileged user's own, in the host's namespace.
     let own = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let scan = scan();
+    let number = own.local_addr().unwrap().port();
+    // `ss` with the same privileges says the same. Without netlink it tells as little as the tables.
+    if scan.statistics.netlink_dumps > 0 {
+        let netns = only(&scan, number).port.netns;
+        ss::assert_same(&scan, netns.as_deref(), &ss::rows(&[]));
+    }
     let ports: Vec<&OpenPort> = scan.sockets.iter().map(|socket| &socket.port).collect();
     let told = json!({
         "ports": ports,
         "coverage": scan.coverage,
         "unseen": scan.unseen,
-        "own": own.local_addr().unwrap().port(),
+        "own": number,
         "pid": std::process::id(),
         "tables": scan.statistics.proc_net_fallbacks,
         "dumps": scan.statistics.netlink_dumps,
@@ -114,6 +122,12 @@ fn nobody_sees_all_ports_and_hears_which_capabilities_owners_need() {
             let blue = port(&told, 9000);
             let netns = blue["netns"].as_str().unwrap();
             assert!(netns.starts_with("netns:tables-"), "{netns}");
+            let refused = Command::new(NOBODY[0])
+                .args(&NOBODY[1..])
+                .args(["ss", "-N", "blue", "-H", "-lntup"])
+                .output()
+                .unwrap();
+            assert!(!refused.status.success(), "ss cannot enter it either");
             assert_eq!(told["coverage"]["privileged"], json!(false));
             assert_eq!(told["coverage"]["sockets_unattributed"], json!(2));
             assert_eq!(told["coverage"]["namespaces"], json!(2));

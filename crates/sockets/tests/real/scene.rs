@@ -1,26 +1,27 @@
-//! What the tests share: isolation, programs that hold sockets, namespaces, cgroups.
+//! What the tests share: isolation, waiting, scans, cgroups.
 
-use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write as _};
+use std::fmt::{Debug, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use portolan_sockets::{Collector, Options, Scan, Socket};
 
 /// Set in the process that runs a test's body.
 const INSIDE: &str = "PORTOLAN_TEST_INSIDE";
-/// How long a condition may take to come true before the test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a condition may take to come true before the test fails. What a collector knows of a
+/// process is renewed at once while that is young, and every 30 s should the machine have stalled.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs `body` as pid 1 of its own pid, network and mount namespace: the test starts itself anew.
+/// Runs `body` in its own pid, network and mount namespace: the test starts itself anew.
 pub(crate) fn isolated(module: &str, test: &str, body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         return body();
     }
-    // An empty /run/netns, so that `ip netns` leaves no trace outside.
-    let prepare = "umount -a -t nsfs; mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && \
-                   ip link set lo up && exec \"$@\"";
+    // An empty /run, so that `ip netns` and container runtimes leave no trace outside. The shell
+    // stays and takes note of orphans that end, as an init does.
+    let prepare = "umount -a -t nsfs; mount -t tmpfs tmpfs /run && mkdir /run/netns && \
+                   ip link set lo up && \"$@\"; exit $?";
     let module = module.split_once("::").expect("a module of this crate").1;
     let output = Command::new("unshare")
         .args([
@@ -47,7 +48,7 @@ pub(crate) fn isolated(module: &str, test: &str, body: impl FnOnce()) {
     let passed = output.status.success() && said.contains("1 passed");
     assert!(
         passed,
-        "as root, with iproute2 and python3?\n{said}\n{errors}"
+        "as root, with all that `cargo xtask test` installs?\n{said}\n{errors}"
     );
 }
 
@@ -80,110 +81,23 @@ pub(crate) fn only(scan: &Scan, port: u16) -> Socket {
 /// Waits until `condition` holds.
 #[track_caller]
 pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    eventually_equal(&(what, true), || (what, condition()));
+}
+
+/// Waits until `actual` is what it should be.
+#[track_caller]
+pub(crate) fn eventually_equal<T: PartialEq + Debug>(expected: &T, mut actual: impl FnMut() -> T) {
     let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < PATIENCE, "in vain: {what}");
+    loop {
+        let now = actual();
+        if now == *expected {
+            return;
+        }
+        assert!(
+            start.elapsed() < PATIENCE,
+            "in vain: {now:#?}\nis not\n{expected:#?}"
+        );
         std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// A Python program that talks by lines; killed when dropped.
-pub(crate) struct Program {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-}
-
-/// What every program starts with.
-const PRELUDE: &str = "
-import array, ctypes, os, socket, sys, time
-from socket import *
-def say(*words): print(*words, flush=True)
-def hear(): return sys.stdin.readline().strip()
-def tcp(address, port, family=AF_INET, **options):
-    s = socket(family, SOCK_STREAM)
-    s.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
-    if 'v6only' in options: s.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, options['v6only'])
-    s.bind((address, port)); s.listen(); return s
-def udp(address, port, family=AF_INET, **options):
-    s = socket(family, SOCK_DGRAM)
-    if 'v6only' in options: s.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, options['v6only'])
-    s.bind((address, port)); return s
-def setns(path):
-    fd = os.open(path, os.O_RDONLY)
-    assert ctypes.CDLL(None, use_errno=True).setns(fd, 0x40000000) == 0, ctypes.get_errno()
-    os.close(fd)
-def enter_cgroup(path):
-    with open(path + '/cgroup.procs', 'w') as f: f.write(str(os.getpid()))
-";
-
-impl Program {
-    /// Starts a script and waits for it to say `ready`.
-    pub(crate) fn start(script: &str) -> Self {
-        Self::start_by(&mut Command::new("python3"), script)
-    }
-
-    /// The same, by a command to which `-c SCRIPT` can be added.
-    pub(crate) fn start_by(command: &mut Command, script: &str) -> Self {
-        let script = format!("{PRELUDE}\n{script}");
-        command
-            .args(["-c", &script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        let mut child = command.spawn().expect("python3 must be installed");
-        let input = child.stdin.take();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let mut program = Self {
-            child,
-            input,
-            output,
-        };
-        assert_eq!(program.hear(), "ready");
-        program
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// The next line it says.
-    pub(crate) fn hear(&mut self) -> String {
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        assert!(!line.is_empty(), "the program ended");
-        line.trim_end().to_owned()
-    }
-
-    /// The next line it says, as a number.
-    pub(crate) fn hear_number(&mut self) -> u32 {
-        self.hear().parse().unwrap()
-    }
-
-    pub(crate) fn tell(&mut self, line: &str) {
-        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
-    }
-
-    /// Kills it and waits until it is gone.
-    pub(crate) fn end(mut self) {
-        self.kill();
-    }
-
-    fn kill(&mut self) {
-        // Both fail when it has ended by itself.
-        let _already_dead = self.child.kill();
-        let _already_reaped = self.child.wait();
-    }
-
-    /// Its executable, as the kernel links it.
-    pub(crate) fn exe(&self) -> String {
-        let link = std::fs::read_link(format!("/proc/{}/exe", self.pid())).unwrap();
-        link.into_os_string().into_string().unwrap()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 
@@ -193,13 +107,6 @@ pub(crate) fn run(line: &str) {
     let output = Command::new("sh").args(["-c", line]).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{line}: {errors}");
-}
-
-/// `python3` in a namespace made by `ip netns add`.
-pub(crate) fn python_in(netns: &str) -> Command {
-    let mut command = Command::new("ip");
-    command.args(["netns", "exec", netns, "python3"]);
-    command
 }
 
 /// The network namespace of a process (`self`, `thread-self`, a pid).
@@ -213,7 +120,8 @@ pub(crate) fn netns_inode(process: impl std::fmt::Display) -> u64 {
         .unwrap()
 }
 
-/// A cgroup below `docker/`, with an id as docker gives them; removed when dropped.
+/// A cgroup called by an id as docker gives them; removed when dropped. It is at the root, so that
+/// no test removes a folder in which another one, or a runtime, makes its own.
 pub(crate) struct Cgroup {
     pub(crate) id: String,
     pub(crate) path: PathBuf,
@@ -237,8 +145,8 @@ impl Cgroup {
         while id.len() < 64 {
             write!(id, "{seed:02x}").unwrap();
         }
-        let path = Path::new(root[1]).join("docker").join(&id);
-        std::fs::create_dir_all(&path).expect("cgroups must be writable");
+        let path = Path::new(root[1]).join(&id);
+        std::fs::create_dir(&path).expect("cgroups must be writable");
         Self { id, path }
     }
 
@@ -250,9 +158,7 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // Fails while a process is in it; the test has then failed already. `docker` itself goes
-        // with its last cgroup.
+        // Fails while a process is in it; the test has then failed already.
         let _busy = std::fs::remove_dir(&self.path);
-        let _shared = std::fs::remove_dir(self.path.parent().unwrap());
     }
 }

@@ -36,6 +36,8 @@ pub struct Committer {
     published: Arc<Published>,
     working: State,
     last_commit: u64,
+    /// Writes in a row that found too little room on the disk.
+    without_room: u64,
 }
 
 impl Committer {
@@ -53,6 +55,7 @@ impl Committer {
             published,
             working,
             last_commit,
+            without_room: 0,
         }
     }
 
@@ -120,6 +123,7 @@ impl Committer {
                 self.store.commit(&batch)?;
                 self.last_commit = batch.commit;
                 Counters::add(&self.published.counters.commits, 1);
+                tell_room(&mut self.without_room);
             }
             Ok(decided)
         });
@@ -131,11 +135,31 @@ impl Committer {
             Err(error) => {
                 if let StoreError::NoSpace { .. } = error {
                     Counters::add(&self.published.counters.commits_without_space, 1);
+                    tell_no_room(&mut self.without_room, error);
                 }
                 self.working = State::clone(&self.published.state.load());
             }
         }
         self.published.close_round();
         made
+    }
+}
+
+/// A full disk refuses everything for as long as it lasts: it is told when it begins, here, and not
+/// by each request that it meets.
+fn tell_no_room(without_room: &mut u64, error: &StoreError) {
+    *without_room += 1;
+    if *without_room == 1 {
+        tracing::error!(%error, "reports are refused until the disk has room");
+    }
+}
+
+fn tell_room(without_room: &mut u64) {
+    let commits_refused = std::mem::take(without_room);
+    if commits_refused > 0 {
+        tracing::info!(
+            commits_refused,
+            "the disk has room again, and reports are taken"
+        );
     }
 }

@@ -20,7 +20,7 @@ impl Handle {
     /// Waits until it has ended.
     pub fn join(self) {
         if self.thread.join().is_err() {
-            tracing::error!("the committer's thread panicked");
+            tracing::error!("the thread that commits has panicked");
         }
     }
 }

@@ -24,8 +24,10 @@ use super::trouble::{Trouble, guarded};
 /// The keyspace that holds all records.
 pub(crate) const KEYSPACE: &str = "records";
 
-/// fjall reserves one worker for flushes when there are two; the other compacts.
-const WORKERS: usize = 2;
+/// One, that flushes and compacts in turn. Of two, fjall reserves one for flushes, which hands each
+/// request to compact back to the queue and takes it again, as fast as it can, for as long as the
+/// other compacts: a core spent on nothing.
+const WORKERS: usize = 1;
 
 /// 16 KiB hold about ten snapshots: a quarter of the index that fjall's 4 KiB need, better
 /// compression, and a single host is still one read.

@@ -41,7 +41,7 @@ impl Drop for DirLock {
         // Closing would be enough, were it not that a child process just being started elsewhere in
         // this one still has the file, and with it the lock, until it runs its own program.
         if let Err(cause) = flock(&self.file, FlockOperation::Unlock) {
-            tracing::warn!(%cause, "the lock of the data folder could not be given back");
+            tracing::warn!(error = %cause, "the lock of the data folder could not be given back");
         }
     }
 }

@@ -177,7 +177,7 @@ impl MarkKeeper {
         if let Some(syncer) = self.syncer.take()
             && syncer.join().is_err()
         {
-            tracing::error!("the thread that syncs commit.mark had failed");
+            tracing::error!("the thread that syncs commit.mark has panicked");
         }
     }
 }

@@ -129,6 +129,6 @@ fn leave_nothing(dir: &DataDir, was_there: bool) {
     };
     if let Err(error) = removed() {
         let folder = dir.path().display();
-        tracing::warn!(%error, "cannot remove what the failed restore left in {folder}");
+        tracing::warn!(file.path = %folder, %error, "cannot remove what the failed restore left");
     }
 }

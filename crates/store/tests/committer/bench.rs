@@ -263,11 +263,7 @@ impl Bench {
     }
 
     pub(crate) fn fresh_and_stale(&self, ids: &[&str]) -> (u64, u64) {
-        let selection = Selection::Of(
-            ids.iter()
-                .map(|id| EnterpriseProjectId::from(*id))
-                .collect(),
-        );
+        let selection = Selection::of(ids.iter().map(|id| EnterpriseProjectId::from(*id)));
         let state = self.published.state.load();
         state
             .project(PROJECT)
@@ -303,7 +299,7 @@ pub(crate) fn told(state: &State) -> Vec<(String, Vec<HostFacts>, Vec<Page>)> {
         let mut pages = Vec::new();
         let scopes = project
             .enterprise_projects()
-            .map(|id| Selection::Of(vec![id.clone()]));
+            .map(|id| Selection::of([id.clone()]));
         for selection in scopes.chain([Selection::Whole]) {
             for category in [Category::Host, Category::Container] {
                 for v6 in [false, true] {

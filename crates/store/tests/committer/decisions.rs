@@ -218,13 +218,7 @@ fn a_host_moves_only_between_enterprise_projects_that_are_granted() {
         report.host.enterprise_project_id = id.into();
         report
     };
-    let granted = |ids: &[&str]| {
-        Selection::Of(
-            ids.iter()
-                .map(|id| EnterpriseProjectId::from(*id))
-                .collect(),
-        )
-    };
+    let granted = |ids: &[&str]| Selection::of(ids.iter().map(|id| EnterpriseProjectId::from(*id)));
     assert_eq!(
         bench.send_as(in_project("x", 1), granted(&["y"])),
         Decision::NotGranted

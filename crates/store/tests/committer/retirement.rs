@@ -53,13 +53,13 @@ fn a_host_that_is_unknown_or_not_granted_is_not_retired_and_nothing_is_written()
     let mut bench = Bench::new();
     bench.send(report("h", 1, 1, &[22]));
     let writes = bench.store.writes();
-    let other = Selection::Of(vec![EnterpriseProjectId::from("x")]);
+    let other = Selection::of([EnterpriseProjectId::from("x")]);
     for (id, granted) in [("g", Selection::Whole), ("h", other)] {
         assert_eq!(bench.retire(id, &granted), Retirement::Unknown, "{id}");
     }
     assert!(bench.knows("h"));
     assert_eq!((bench.store.writes(), counter(&bench)), (writes, 0));
-    let its_own = Selection::Of(vec![EnterpriseProjectId::from("0")]);
+    let its_own = Selection::of([EnterpriseProjectId::from("0")]);
     assert_eq!(bench.retire("h", &its_own), Retirement::Retired);
     assert_eq!(bench.retire("h", &its_own), Retirement::Unknown, "once");
 }

@@ -27,8 +27,6 @@ pub struct PortStatisticsQuery {
     pub port_string: Option<String>,
     /// Only rows of this status.
     pub status: Option<PortStatus>,
-    /// Whether the request named its only sort key, `port`.
-    pub sort_by_port: bool,
     /// The direction of the port order.
     pub sort_dir: SortDir,
 }
@@ -100,7 +98,7 @@ impl PortStatus {
 }
 
 /// The direction of the port order; TCP comes before UDP either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SortDir {
     /// Lowest port first.
@@ -199,7 +197,8 @@ impl PortStatisticsQuery {
                 .then(|| t.to_owned())
         })?;
         let status = STATUS.read(query, PortStatus::read)?;
-        let sort_key = SORT_KEY.read(query, |t| (t == "port").then_some(()))?;
+        // The only key there is: naming it changes nothing.
+        SORT_KEY.read(query, |t| (t == "port").then_some(()))?;
         let sort_dir = SORT_DIR.read(query, |t| match t {
             "asc" => Some(SortDir::Asc),
             "desc" => Some(SortDir::Desc),
@@ -213,7 +212,6 @@ impl PortStatisticsQuery {
             category: category.unwrap_or(Category::Host),
             port_string,
             status,
-            sort_by_port: sort_key.is_some(),
             sort_dir: sort_dir.unwrap_or_default(),
         })
     }
@@ -260,6 +258,38 @@ pub struct PortStatistics {
     pub data_list: Vec<PortStatisticsRow>,
 }
 
+impl PortStatistics {
+    /// The body as JSON, byte for byte what its [`Serialize`] gives: by hand, since writing ten rows
+    /// is a tenth of what a query costs.
+    pub fn to_json(&self) -> Vec<u8> {
+        const ROW_BYTES: usize = 64;
+        let mut json = Vec::with_capacity(ROW_BYTES * (1 + self.data_list.len()));
+        let mut number = itoa::Buffer::new();
+        json.extend_from_slice(b"{\"total_num\":");
+        json.extend_from_slice(number.format(self.total_num).as_bytes());
+        json.extend_from_slice(b",\"data_list\":[");
+        for (place, row) in self.data_list.iter().enumerate() {
+            if place > 0 {
+                json.push(b',');
+            }
+            json.extend_from_slice(b"{\"num\":");
+            json.extend_from_slice(number.format(row.num).as_bytes());
+            json.extend_from_slice(b",\"port\":");
+            json.extend_from_slice(number.format(row.port).as_bytes());
+            json.extend_from_slice(b",\"type\":\"");
+            // Neither a type nor a status has a character to be escaped.
+            json.extend_from_slice(row.kind.as_bytes());
+            if let Some(status) = row.status {
+                json.extend_from_slice(b"\",\"status\":\"");
+                json.extend_from_slice(status.as_str().as_bytes());
+            }
+            json.extend_from_slice(b"\"}");
+        }
+        json.extend_from_slice(b"]}");
+        json
+    }
+}
+
 /// One row: a port and a type, and on how many assets it is open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PortStatisticsRow {
@@ -302,6 +332,29 @@ mod tests {
             "limit must be given once, got it twice"
         );
         assert!(read("foo=1&foo=2").is_ok());
+    }
+
+    #[test]
+    fn the_json_by_hand_is_that_of_the_type() {
+        let row = |num, port, kind, status| PortStatisticsRow {
+            num,
+            port,
+            kind,
+            status,
+        };
+        let rows = [
+            row(0, 1, "TCP", None),
+            row(u64::MAX, 65_535, "UDP6", Some(PortStatus::Danger)),
+            row(10_001, 443, "TCP6", Some(PortStatus::Unknown)),
+        ];
+        for count in 0..=rows.len() {
+            let body = PortStatistics {
+                total_num: u64::MAX - count as u64,
+                data_list: rows[..count].to_vec(),
+            };
+            let json = String::from_utf8(body.to_json()).unwrap();
+            assert_eq!(json, serde_json::to_string(&body).unwrap());
+        }
     }
 
     #[test]

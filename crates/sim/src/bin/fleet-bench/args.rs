@@ -23,6 +23,12 @@ pub(crate) enum Command {
     Load(LoadArgs),
     /// Ask for port statistics, each query in turn with /healthz: rates, CPU, answer times.
     Query(QueryArgs),
+    /// The null handler that queries are compared with; the bench starts it itself.
+    NullServer(NullServerArgs),
+    /// Measure reports and heartbeats beside what bounds them, turn by turn.
+    Ceilings(CeilingsArgs),
+    /// Measure how long a socket of this machine takes into the count, through a real agent.
+    Visible(VisibleArgs),
     /// Do it all: start a server on a new data folder, load, query, stop it, start it again.
     Run(RunArgs),
     /// Measure what a reader pays for clients that misbehave, on a server of its own.
@@ -131,11 +137,55 @@ pub(crate) struct QueryArgs {
     /// A token of role reader for the project and all its enterprise projects.
     #[arg(long)]
     pub(crate) reader_token: String,
+    /// A token of role reader for a part of them.
+    #[arg(long)]
+    pub(crate) partial_token: Option<String>,
     /// The project to ask about.
     #[arg(long, default_value = "fleet")]
     pub(crate) project: String,
     #[command(flatten)]
     pub(crate) how: QueryHow,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct NullServerArgs {
+    /// The answer to give, head and body as HTTP/1.1 has them.
+    #[arg(long)]
+    pub(crate) answer: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VisibleArgs {
+    /// The `portolan` program, built with --release.
+    #[arg(long)]
+    pub(crate) portolan: PathBuf,
+    /// The `portolan-agent` program, built with --release.
+    #[arg(long)]
+    pub(crate) agent: PathBuf,
+    /// Where the data folder is made and removed; on a disk.
+    #[arg(long, default_value = ".")]
+    pub(crate) work_dir: PathBuf,
+    /// Sockets.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) rounds: u32,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CeilingsArgs {
+    /// The `portolan` program, built with --release.
+    #[arg(long)]
+    pub(crate) portolan: PathBuf,
+    /// Where the data folder and the log are made and removed; on a disk.
+    #[arg(long, default_value = ".")]
+    pub(crate) work_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    /// Rounds.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) rounds: u32,
+    /// Length of a turn that has no end of its own, in seconds.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -79,6 +79,17 @@ impl ServerUrl {
             .into()
     }
 
+    /// A POST of JSON as it is, ready to be sent.
+    pub(crate) fn post_plain(&self, target: &str, token: &str, json: &str) -> Vec<u8> {
+        let authority = &self.authority;
+        let length = json.len();
+        format!(
+            "POST {target} HTTP/1.1\r\nHost: {authority}\r\nX-Auth-Token: {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}"
+        )
+        .into()
+    }
+
     /// A POST of JSON that zstd has compressed, ready to be sent.
     pub(crate) fn post(&self, target: &str, token: &str, zstd_json: &[u8]) -> Vec<u8> {
         let head = format!(
@@ -105,6 +116,8 @@ pub(crate) struct Answer<'a> {
     /// The header Retry-After, in seconds.
     pub(crate) retry_after_s: Option<u64>,
     pub(crate) body: &'a [u8],
+    /// Head and body, as they came.
+    pub(crate) whole: &'a [u8],
 }
 
 impl Answer<'_> {
@@ -148,6 +161,7 @@ impl Connection {
             status: head.status,
             retry_after_s: head.retry_after_s,
             body: self.received.get(head.bytes..end).unwrap_or_default(),
+            whole: &self.received,
         })
     }
 

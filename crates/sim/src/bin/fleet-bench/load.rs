@@ -97,6 +97,17 @@ impl Loaded {
         Ok(())
     }
 
+    /// Reports a second of the time that requests were under way.
+    pub(crate) fn rate(&self) -> f64 {
+        self.reports as f64 / self.sending.as_secs_f64()
+    }
+
+    /// The server's CPU a report, in microseconds.
+    pub(crate) fn server_micros(&self) -> Option<f64> {
+        let cpu = self.server_cpu?;
+        Some(cpu.as_secs_f64() * 1e6 / self.reports as f64)
+    }
+
     fn add(&mut self, sent: Self) {
         self.reports += sent.reports;
         self.requests += sent.requests;
@@ -107,7 +118,7 @@ impl Loaded {
 
     /// Writes the figures into the table.
     pub(crate) fn tell(mut self, table: &mut Table, how: &LoadHow) {
-        let reports = self.reports as f64;
+        let (reports, rate) = (self.reports as f64, self.rate());
         let seconds = self.sending.as_secs_f64();
         let each = |total: Duration, count: u64| micros(total.as_secs_f64() * 1e6 / count as f64);
         let sent = format!(
@@ -117,11 +128,7 @@ impl Loaded {
             how.in_flight,
             self.retries
         );
-        table.figure(
-            "durable reports/s over HTTP",
-            whole(reports / seconds),
-            sent,
-        );
+        table.figure("durable reports/s over HTTP", whole(rate), sent);
         let bytes = whole(self.bytes as f64 / reports);
         table.figure(
             "bytes sent a report",

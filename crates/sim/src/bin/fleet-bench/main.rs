@@ -9,12 +9,15 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bare_log;
+mod ceilings;
 mod crowd;
 mod encode;
 mod figures;
 mod http;
 mod load;
 mod machine;
+mod null_server;
 mod overload;
 mod query;
 mod run;
@@ -24,6 +27,7 @@ mod table;
 #[cfg(test)]
 mod test_server;
 mod turn;
+mod visible;
 
 use std::process::ExitCode;
 
@@ -34,11 +38,22 @@ use args::{Args, Command};
 use table::Table;
 
 fn main() -> ExitCode {
-    match measure(&Args::parse().command) {
+    let command = Args::parse().command;
+    if let Command::NullServer(null) = &command {
+        return end(null_server::serve(&null.answer));
+    }
+    match measure(&command) {
         Ok(table) => match table.print() {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         },
+        Err(error) => end(Err(error)),
+    }
+}
+
+fn end(done: anyhow::Result<()>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("fleet-bench: {error:#}");
             ExitCode::FAILURE
@@ -70,12 +85,16 @@ fn measure(command: &Command) -> anyhow::Result<Table> {
             let target = query::Target {
                 server: query.server.url.clone(),
                 token: query.reader_token.clone(),
+                partial_token: query.partial_token.clone(),
                 project: query.project.clone(),
                 pid: query.server.server_pid,
             };
             let asked = runtime.block_on(query::query(&target, &query.how))?;
             asked.iter().for_each(|measured| measured.tell(&mut table));
         }
+        Command::NullServer(_) => {}
+        Command::Visible(args) => return visible::visible(&runtime, args),
+        Command::Ceilings(args) => return ceilings::ceilings(&runtime, args),
         Command::Run(run) => return run::run(&runtime, run),
         Command::Overload(overload) => return overload::overload(&runtime, overload),
     }

@@ -13,9 +13,9 @@ use tokio::time::sleep;
 use crate::args::{LoadHow, OverloadArgs};
 use crate::crowd::Crowd;
 use crate::http::ServerUrl;
-use crate::load::{self, load};
+use crate::load::load;
 use crate::machine;
-use crate::run::{AGENT_TOKEN, READER_TOKEN, prepare};
+use crate::run::{AGENT_TOKEN, READER_TOKEN, agent, prepare};
 use crate::server::Running;
 use crate::spread::Spread;
 use crate::table::{Table, micros, times, whole};
@@ -43,15 +43,11 @@ pub(crate) fn overload(runtime: &Runtime, args: &OverloadArgs) -> anyhow::Result
         .prefix("fleet-bench-")
         .tempdir_in(&args.work_dir)
         .with_context(|| format!("could not make a folder in {}", args.work_dir.display()))?;
-    let place = prepare(folder.path(), &args.portolan, &args.fleet.project)?;
+    let place = prepare(folder.path(), &args.portolan, &fleet)?;
     let mut table = Table::new();
     machine::describe(&mut table, Some(folder.path()));
     let running = Running::start(&place)?;
-    let target = load::Target {
-        server: running.url.clone(),
-        token: AGENT_TOKEN.to_owned(),
-        pid: Some(running.pid()),
-    };
+    let target = agent(&running);
     let how = LoadHow {
         batch: 100,
         in_flight: 16,

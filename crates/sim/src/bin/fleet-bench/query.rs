@@ -1,19 +1,21 @@
-//! Asks for port statistics, each query in turn with /healthz of the same server.
+//! Asks for port statistics, each query in turn with /healthz of the same server and with a null
+//! handler that gives the same bytes.
 //!
-//! /healthz is the null handler: the same socket, the same HTTP, no work. What a query costs
-//! beyond it is the program's own, and the ratio of two neighbouring turns is what a noisy machine
-//! changes least. A comparison with another server's null handler would compare two stacks.
+//! What a query costs beyond the null handler is the program's own, and the ratio of two
+//! neighbouring turns is what a noisy machine changes least.
 //! Holds: every query is asked once before, and its answer must be 200 and of the known form.
 //! Limit: the client's one core. Where its CPU a request times the rate comes near 1 s, the client
 //! was the limit and the rate is a lower bound; the server's CPU a request still holds.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::args::QueryHow;
 use crate::http::ServerUrl;
+use crate::server::Running;
 use crate::spread::Spread;
 use crate::table::{Table, micros, times, whole};
 use crate::turn::Turn;
@@ -30,6 +32,8 @@ const WARM_UP: Duration = Duration::from_millis(300);
 pub(crate) struct Target {
     pub(crate) server: ServerUrl,
     pub(crate) token: String,
+    /// A token for a part of the enterprise projects, where there is one.
+    pub(crate) partial_token: Option<String>,
     pub(crate) project: String,
     pub(crate) pid: Option<u32>,
 }
@@ -43,10 +47,11 @@ pub(crate) struct Measured {
     rounds: Vec<Round>,
 }
 
-/// Two neighbouring turns.
+/// Neighbouring turns.
 #[derive(Debug)]
 struct Round {
     healthz: Turn,
+    null: Turn,
     query: Turn,
 }
 
@@ -56,11 +61,18 @@ pub(crate) async fn query(target: &Target, how: &QueryHow) -> anyhow::Result<Vec
     let (rounds, seconds) = how.turns();
     let connections = how.connections;
     let mut all = Vec::new();
-    for (name, parameters) in queries(target).await? {
+    for (name, parameters, token) in queries(target).await? {
+        let target = &Target {
+            token,
+            ..target.clone()
+        };
         let (total_num, answer_bytes) = target.statistics(&parameters).await?;
         let query = target.server.get(&target.path(&parameters), &target.token);
+        let null = target.null_handler(&query).await?;
+        let nothing = null.get(&target.path(&parameters), &target.token);
         target.turn(&healthz, connections, WARM_UP).await?;
         target.turn(&query, connections, WARM_UP).await?;
+        null.turn(&nothing, connections, WARM_UP).await?;
         let mut measured = Measured {
             name,
             total_num,
@@ -71,6 +83,7 @@ pub(crate) async fn query(target: &Target, how: &QueryHow) -> anyhow::Result<Vec
             let length = Duration::from_secs(seconds);
             measured.rounds.push(Round {
                 healthz: target.turn(&healthz, connections, length).await?,
+                null: null.turn(&nothing, connections, length).await?,
                 query: target.turn(&query, connections, length).await?,
             });
         }
@@ -80,14 +93,14 @@ pub(crate) async fn query(target: &Target, how: &QueryHow) -> anyhow::Result<Vec
     Ok(all)
 }
 
-/// Names and parameters. The deep page is at 80,000 or 40,000, where there are so many rows, else it
+/// Names, parameters and tokens. The deep page is at 80,000 or 40,000, where there are so many rows, else it
 /// is the last one.
-async fn queries(target: &Target) -> anyhow::Result<Vec<(String, String)>> {
+async fn queries(target: &Target) -> anyhow::Result<Vec<(String, String, String)>> {
     let all = "enterprise_project_id=all_granted_eps";
     let (rows, _) = target.statistics(all).await?;
     let last = rows.saturating_sub(PAGE);
     let offset = DEEP.into_iter().find(|deep| *deep <= last).unwrap_or(last);
-    Ok(vec![
+    let whole = [
         ("first page".to_owned(), String::new()),
         ("first page, all_granted_eps".to_owned(), all.to_owned()),
         ("port=123".to_owned(), "port=123".to_owned()),
@@ -100,7 +113,36 @@ async fn queries(target: &Target) -> anyhow::Result<Vec<(String, String)>> {
             "category=container".to_owned(),
             "category=container".to_owned(),
         ),
-    ])
+    ];
+    let of_part = target.partial_token.iter().map(|token| {
+        let name = "first page, all_granted_eps, half of them granted";
+        (name.to_owned(), all.to_owned(), token.clone())
+    });
+    let whole = whole.map(|(name, parameters)| (name, parameters, target.token.clone()));
+    Ok(whole.into_iter().chain(of_part).collect())
+}
+
+/// How long a page takes that nobody has asked for before: each with another offset.
+pub(crate) async fn first_askings(target: &Target, table: &mut Table) -> anyhow::Result<()> {
+    const ASKED: u32 = 50;
+    let Some(token) = &target.partial_token else {
+        return Ok(());
+    };
+    let mut connection = target.server.connect().await?;
+    let mut answer_micros = Vec::new();
+    for offset in 1..=ASKED {
+        let path = target.path(&format!(
+            "enterprise_project_id=all_granted_eps&offset={offset}"
+        ));
+        let request = target.server.get(&path, token);
+        let sent = Instant::now();
+        let status = connection.exchange(&request).await?.status;
+        answer_micros.push(sent.elapsed().as_secs_f64() * 1e6);
+        ensure!(status == 200, "{path} is answered with {status}");
+    }
+    let name = "a page of half the enterprise projects, asked for the first time: answer time";
+    table.spread(name, Spread::of(answer_micros), micros);
+    Ok(())
 }
 
 impl Target {
@@ -127,7 +169,20 @@ impl Target {
         }
     }
 
-    async fn turn(
+    /// A null handler that gives the answer to `request`.
+    pub(crate) async fn null_handler(&self, request: &[u8]) -> anyhow::Result<NullHandler> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("answer");
+        let mut connection = self.server.connect().await?;
+        std::fs::write(&file, connection.exchange(request).await?.whole)?;
+        let running = Running::start_null(&file, &folder.path().join("log"))?;
+        Ok(NullHandler {
+            running,
+            _folder: folder,
+        })
+    }
+
+    pub(crate) async fn turn(
         &self,
         request: &[u8],
         connections: u32,
@@ -153,6 +208,28 @@ impl Target {
     }
 }
 
+/// A null handler, for as long as this lives.
+pub(crate) struct NullHandler {
+    pub(crate) running: Running,
+    _folder: TempDir,
+}
+
+impl NullHandler {
+    fn get(&self, target: &str, token: &str) -> Vec<u8> {
+        self.running.url.get(target, token)
+    }
+
+    pub(crate) async fn turn(
+        &self,
+        request: &[u8],
+        connections: u32,
+        length: Duration,
+    ) -> anyhow::Result<Turn> {
+        let pid = Some(self.running.pid());
+        Turn::run(&self.running.url, pid, request, connections, length).await
+    }
+}
+
 impl Measured {
     /// Writes the figures into the table.
     pub(crate) fn tell(&self, table: &mut Table) {
@@ -164,38 +241,50 @@ impl Measured {
             rows,
         );
         let turns = || self.rounds.iter().map(|round| &round.query);
-        let nulls = || self.rounds.iter().map(|round| &round.healthz);
-        let cost = |turn: &Turn| turn.server_micros();
-        let server = Spread::of(turns().filter_map(cost));
+        let server = Spread::of(turns().filter_map(Turn::server_micros));
         table.spread(format!("{name}: server CPU a request"), server, micros);
-        let null = Spread::of(nulls().filter_map(cost));
-        table.spread(format!("{name}: of /healthz beside it"), null, micros);
-        let ratios = self.rounds.iter().filter_map(|round| {
-            let null = round.healthz.server_micros().filter(|null| *null > 0.0)?;
-            Some(round.query.server_micros()? / null)
-        });
-        table.spread(
-            format!("{name}: server CPU against /healthz"),
-            Spread::of(ratios),
-            times,
-        );
         let rate = Spread::of(turns().map(Turn::rate));
         table.spread(format!("{name}: requests/s"), rate, whole);
-        let ratios = self
-            .rounds
-            .iter()
-            .map(|round| round.query.rate() / round.healthz.rate());
-        table.spread(
-            format!("{name}: rate against /healthz"),
-            Spread::of(ratios),
-            times,
-        );
+        self.compare(table, "the null handler", |round| &round.null);
+        self.compare(table, "/healthz", |round| &round.healthz);
         let p50 = Spread::of(turns().map(|turn| f64::from(turn.p50_micros)));
         table.spread(format!("{name}: answer time p50"), p50, micros);
         let p99 = Spread::of(turns().map(|turn| f64::from(turn.p99_micros)));
         table.spread(format!("{name}: answer time p99"), p99, micros);
         let client = Spread::of(turns().map(Turn::client_micros));
         table.spread(format!("{name}: client CPU a request"), client, micros);
+    }
+
+    /// The query against another handler, turn by turn.
+    fn compare(&self, table: &mut Table, other: &str, turn: impl Fn(&Round) -> &Turn) {
+        let name = &self.name;
+        let cost = Spread::of(self.rounds.iter().filter_map(|r| turn(r).server_micros()));
+        table.spread(format!("{name}: CPU of {other} beside it"), cost, micros);
+        let costs = self.rounds.iter().filter_map(|round| {
+            let cost = turn(round).server_micros().filter(|cost| *cost > 0.0)?;
+            Some(round.query.server_micros()? / cost)
+        });
+        table.spread(
+            format!("{name}: CPU against {other}"),
+            Spread::of(costs),
+            times,
+        );
+        let rates = self.rounds.iter();
+        let rates = rates.map(|round| round.query.rate() / turn(round).rate());
+        table.spread(
+            format!("{name}: rate against {other}"),
+            Spread::of(rates),
+            times,
+        );
+        let p99s = self.rounds.iter();
+        let p99s = p99s.map(|round| {
+            f64::from(round.query.p99_micros) / f64::from(turn(round).p99_micros.max(1))
+        });
+        table.spread(
+            format!("{name}: p99 against {other}"),
+            Spread::of(p99s),
+            times,
+        );
     }
 }
 
@@ -208,6 +297,7 @@ mod tests {
         Target {
             server: server.url().clone(),
             token: "reader-token-of-a-test-0123456789".to_owned(),
+            partial_token: None,
             project: "p1".to_owned(),
             pid: Some(std::process::id()),
         }
@@ -221,7 +311,7 @@ mod tests {
             let queries = queries(&target(&server)).await.unwrap();
             let deep = format!("offset={offset}&enterprise_project_id=all_granted_eps");
             assert!(
-                queries.iter().any(|(_, parameters)| *parameters == deep),
+                queries.iter().any(|(_, parameters, _)| *parameters == deep),
                 "{queries:?}"
             );
         }
@@ -260,7 +350,11 @@ mod tests {
             p50_micros: 10,
             p99_micros: 20,
         };
-        let round = |healthz, query| Round { healthz, query };
+        let round = |healthz, query| Round {
+            healthz,
+            null: turn(1_000, 10),
+            query,
+        };
         let measured = Measured {
             name: "q".to_owned(),
             total_num: 1,
@@ -275,9 +369,7 @@ mod tests {
         measured.tell(&mut table);
         let text = format!("{table:?}");
         assert!(
-            text.contains(
-                r#"["q: server CPU against /healthz", "1.75x", "median; 1.50x to 2.00x"]"#
-            ),
+            text.contains(r#"["q: CPU against /healthz", "1.75x", "median; 1.50x to 2.00x"]"#),
             "{text}"
         );
         assert!(

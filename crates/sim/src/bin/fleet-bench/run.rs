@@ -16,13 +16,14 @@ use crate::args::RunArgs;
 use crate::figures;
 use crate::load::{self, load};
 use crate::machine::{self, disk_bytes, rss_bytes};
-use crate::query::{self, query};
+use crate::query::{self, first_askings, query};
 use crate::server::{Place, Running};
 use crate::table::{Table, megabytes, whole};
 
 /// Tokens of a server that lives for this bench only, on loopback, with made-up data.
 pub(crate) const AGENT_TOKEN: &str = "fleet-bench-agent-token-0123456789abcdef";
 pub(crate) const READER_TOKEN: &str = "fleet-bench-reader-token-0123456789abcdef";
+const PARTIAL_TOKEN: &str = "fleet-bench-partial-token-0123456789abcdef";
 
 /// Runs it all; the figures.
 pub(crate) fn run(runtime: &Runtime, args: &RunArgs) -> anyhow::Result<Table> {
@@ -32,7 +33,7 @@ pub(crate) fn run(runtime: &Runtime, args: &RunArgs) -> anyhow::Result<Table> {
         .tempdir_in(&args.work_dir);
     let folder = folder
         .with_context(|| format!("could not make a folder in {}", args.work_dir.display()))?;
-    let place = prepare(folder.path(), &args.portolan, &args.fleet.project)?;
+    let place = prepare(folder.path(), &args.portolan, &fleet)?;
     let mut table = Table::new();
     machine::describe(&mut table, Some(folder.path()));
 
@@ -64,7 +65,7 @@ pub(crate) fn run(runtime: &Runtime, args: &RunArgs) -> anyhow::Result<Table> {
         note,
     );
     runtime.block_on(counts_are_right(
-        &reader(args, &again),
+        &reader(&args.fleet.project, &again),
         &fleet,
         args.load.step,
     ))?;
@@ -87,11 +88,7 @@ fn load_and_ask(
     running: &Running,
 ) -> anyhow::Result<()> {
     let hosts = fleet.options().hosts;
-    let target = load::Target {
-        server: running.url.clone(),
-        token: AGENT_TOKEN.to_owned(),
-        pid: Some(running.pid()),
-    };
+    let target = agent(running);
     let empty = rss_bytes(running.pid())?;
     table.figure("resident, empty", megabytes(empty), "");
     runtime
@@ -103,7 +100,7 @@ fn load_and_ask(
         each(rss, hosts),
         megabytes(rss),
     );
-    let reader = reader(args, running);
+    let reader = reader(&args.fleet.project, running);
     let rows = runtime.block_on(counts_are_right(&reader, fleet, args.load.step))?;
     table.figure(
         "rows (port, type) of category host",
@@ -113,6 +110,7 @@ fn load_and_ask(
     for measured in runtime.block_on(query(&reader, &args.query))? {
         measured.tell(table);
     }
+    runtime.block_on(first_askings(&reader, table))?;
     Ok(())
 }
 
@@ -135,17 +133,28 @@ async fn counts_are_right(reader: &query::Target, fleet: &Fleet, step: u32) -> a
     Ok(figures.host_rows() as u64)
 }
 
-fn reader(args: &RunArgs, running: &Running) -> query::Target {
+/// Whoever asks a server about all of a project.
+pub(crate) fn reader(project: &str, running: &Running) -> query::Target {
     query::Target {
         server: running.url.clone(),
         token: READER_TOKEN.to_owned(),
-        project: args.fleet.project.clone(),
+        partial_token: Some(PARTIAL_TOKEN.to_owned()),
+        project: project.to_owned(),
         pid: Some(running.pid()),
     }
 }
 
-/// What a server needs in a folder: room for its data, and both tokens.
-pub(crate) fn prepare(folder: &Path, portolan: &Path, project: &str) -> anyhow::Result<Place> {
+/// Whoever sends reports to a server.
+pub(crate) fn agent(running: &Running) -> load::Target {
+    load::Target {
+        server: running.url.clone(),
+        token: AGENT_TOKEN.to_owned(),
+        pid: Some(running.pid()),
+    }
+}
+
+/// What a server of the fleet's needs in a folder: room for its data, and the tokens.
+pub(crate) fn prepare(folder: &Path, portolan: &Path, fleet: &Fleet) -> anyhow::Result<Place> {
     let place = Place {
         portolan: portolan.to_owned(),
         data: folder.join("data"),
@@ -153,18 +162,28 @@ pub(crate) fn prepare(folder: &Path, portolan: &Path, project: &str) -> anyhow::
         log: folder.join("log"),
     };
     fs::create_dir(&place.data)?;
-    fs::write(&place.credentials, credentials(project))?;
+    fs::write(&place.credentials, credentials(fleet))?;
     Ok(place)
 }
 
-fn credentials(project: &str) -> String {
-    let token = |secret: &str, role: &str| {
+fn credentials(fleet: &Fleet) -> String {
+    let project = &fleet.options().project;
+    let token = |secret: &str, role: &str, enterprise_projects: &[&str]| {
         format!(
             "[[token]]\nsecret = \"{secret}\"\nproject_id = \"{project}\"\n\
-             enterprise_projects = [\"all_granted_eps\"]\nrole = \"{role}\"\n\n"
+             enterprise_projects = {enterprise_projects:?}\nrole = \"{role}\"\n\n"
         )
     };
-    token(AGENT_TOKEN, "agent") + &token(READER_TOKEN, "reader")
+    let all = ["all_granted_eps"];
+    let half: Vec<&str> = fleet
+        .enterprise_projects()
+        .iter()
+        .step_by(2)
+        .map(String::as_str)
+        .collect();
+    token(AGENT_TOKEN, "agent", &all)
+        + &token(READER_TOKEN, "reader", &all)
+        + &token(PARTIAL_TOKEN, "reader", &half)
 }
 
 fn seconds(time: Duration) -> String {

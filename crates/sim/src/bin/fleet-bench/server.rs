@@ -34,7 +34,7 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
-    place: Place,
+    log: PathBuf,
     pub(crate) url: ServerUrl,
     /// From the start of the process to its line on stdout.
     pub(crate) ready_after: Duration,
@@ -48,23 +48,34 @@ impl Running {
         command.arg("serve").arg("--data-dir").arg(&place.data);
         command.arg("--credentials").arg(&place.credentials);
         command.args(["--listen", "127.0.0.1:0"]);
+        Self::launch(command, &place.log)
+    }
+
+    /// This program as a null handler that gives the answer in `answer`.
+    pub(crate) fn start_null(answer: &Path, log: &Path) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("null-server").arg("--answer").arg(answer);
+        Self::launch(command, log)
+    }
+
+    fn launch(mut command: Command, log: &Path) -> anyhow::Result<Self> {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(log(&place.log)?);
+            .stderr(open_log(log)?);
         let started = Instant::now();
         let child = command
             .spawn()
-            .with_context(|| format!("could not start {}", place.portolan.display()))?;
+            .with_context(|| format!("could not start {command:?}"))?;
         // From here on the guard ends the process on every way out.
         let mut starting = Starting(Some(child));
-        let url = starting.wait_for_address(&place.log)?;
+        let url = starting.wait_for_address(log)?;
         let ready_after = started.elapsed();
         let child = starting.0.take().context("the server is gone")?;
         let ready_cpu = cpu(child.id())?;
         Ok(Self {
             child,
-            place: place.clone(),
+            log: log.to_owned(),
             url,
             ready_after,
             ready_cpu,
@@ -82,7 +93,7 @@ impl Running {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
         while asked.elapsed() < DRAIN_MAX {
             if let Some(status) = self.child.try_wait()? {
-                let said = last_words(&self.place.log);
+                let said = last_words(&self.log);
                 ensure!(status.success(), "the server ended with {status}: {said}");
                 return Ok(asked.elapsed());
             }
@@ -144,7 +155,7 @@ fn end(child: &mut Child) {
     let _reaped = child.wait();
 }
 
-fn log(path: &Path) -> anyhow::Result<File> {
+fn open_log(path: &Path) -> anyhow::Result<File> {
     let file = OpenOptions::new().create(true).append(true).open(path);
     file.with_context(|| format!("could not open {}", path.display()))
 }

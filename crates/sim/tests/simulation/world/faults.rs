@@ -126,11 +126,9 @@ impl World {
         let to = self.dice.faults.one_of(&ENTERPRISE_PROJECTS);
         let knows_both = self.dice.faults.chance(700);
         let real = &mut self.nodes[node].real;
-        if let Selection::Of(granted) = &mut real.granted {
-            if !knows_both {
-                granted.clear();
-            }
-            granted.push(to.into());
+        if let Selection::Of(granted) = &real.granted {
+            let kept = granted.iter().filter(|_| knows_both).cloned();
+            real.granted = Selection::of(kept.chain([to.into()]));
         }
         real.enterprise_project = to.into();
         self.say(format_args!(

@@ -1,0 +1,109 @@
+use super::*;
+
+fn arguments(config: Option<&Path>) -> cli::Serve {
+    cli::Serve {
+        config: config.map(Into::into),
+        listen: None,
+        data_dir: None,
+        credentials: None,
+        insecure_http: false,
+        tls_cert: None,
+        tls_key: None,
+        secret_key_file: None,
+    }
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+#[test]
+fn without_anything_it_listens_on_loopback() {
+    let serve = read(&arguments(None)).unwrap();
+    assert_eq!(serve.listen, LISTEN.parse().unwrap());
+    assert_eq!(serve.data_dir, Path::new(DATA_DIR));
+    assert!(!serve.answers.status_field);
+}
+
+#[test]
+fn the_command_line_wins_over_the_file() {
+    let file =
+        file("[server]\nlisten = \"127.0.0.1:1\"\ndata_dir = \"/a\"\n[hss]\nstatus_field = true\n");
+    let mut given = arguments(Some(file.path()));
+    given.data_dir = Some("/b".into());
+    let serve = read(&given).unwrap();
+    assert_eq!((serve.listen.port(), serve.data_dir), (1, "/b".into()));
+    assert!(serve.answers.status_field);
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let file = file("[server]\nlisten = \"0.0.0.0:1\"\n");
+    let mut given = arguments(Some(file.path()));
+    given.credentials = Some("/nowhere/credentials".into());
+    let mistakes = read(&given).unwrap_err();
+    assert_eq!(mistakes.len(), 2, "{mistakes:?}");
+    assert!(
+        mistakes[0].contains("--insecure-http") && mistakes[1].contains("/nowhere/credentials")
+    );
+    given.credentials = None;
+    given.insecure_http = true;
+    assert!(read(&given).is_ok());
+}
+
+#[test]
+fn tls_takes_the_place_of_insecure_http_and_needs_both_files_readable() {
+    let file = file("[server]\nlisten = \"0.0.0.0:1\"\ntls_cert = \"/c\"\n");
+    let mut given = arguments(Some(file.path()));
+    let mistakes = read(&given).unwrap_err();
+    assert!(mistakes[0].contains("--tls-key"), "{mistakes:?}");
+    given.tls_key = Some("/k".into());
+    let mistakes = read(&given).unwrap_err();
+    assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+    assert!(mistakes[0].contains("/c"), "{mistakes:?}");
+}
+
+#[test]
+fn an_unknown_key_of_the_file_is_a_mistake() {
+    let file = file("[server]\nlissten = \"127.0.0.1:1\"\n");
+    assert!(read(&arguments(Some(file.path()))).unwrap_err()[0].contains("lissten"));
+}
+
+const PACKAGED: &str = include_str!("../../../deploy/debian/server/portolan.toml");
+
+#[test]
+fn the_packages_file_says_what_is_so_without_it() {
+    let packaged = file(PACKAGED);
+    let told = read(&arguments(Some(packaged.path()))).unwrap();
+    let without = read(&arguments(None)).unwrap();
+    assert_eq!(format!("{told:?}"), format!("{without:?}"));
+}
+
+/// Its examples can be used by taking the `#` away.
+#[test]
+fn every_example_in_the_packages_file_is_a_setting() {
+    let is_example = |line: &&str| line.starts_with("# ") && line.contains(" = ");
+    let count = PACKAGED.lines().filter(is_example).count();
+    let uncommented: String = PACKAGED
+        .lines()
+        .map(|line| {
+            line.strip_prefix("# ")
+                .filter(|_| is_example(&line))
+                .unwrap_or(line)
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let read: File = toml::from_str(&uncommented).unwrap();
+    let server = &read.server;
+    let paths = [
+        &server.tls_cert,
+        &server.tls_key,
+        &server.credentials,
+        &server.secret_key_file,
+    ];
+    assert!(paths.iter().all(|path| path.is_some()), "{read:?}");
+    // Those, and two that say yes or no.
+    assert_eq!(count, paths.len() + 2);
+}

@@ -1,0 +1,279 @@
+//! The counts that a statistics query is answered with.
+//!
+//! A page of one scope, or of the whole project, is read in a microsecond. A credential with a part
+//! of the enterprise projects asks for a union, which costs milliseconds with hundreds of them: its
+//! pages are kept until a count of the project changes, as the project's edition tells.
+//! Holds: a kept page is what the published view would give; readers never lock.
+//! Limit: `caps::UNION_PAGES_MAX` pages; when it is reached, all are let go.
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use portolan_census::{Edition, Filter, HostCounts, Page, PageRequest, Project, Selection};
+use portolan_wire::caps;
+use portolan_wire::ids::EnterpriseProjectId;
+
+/// What a query is answered with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) page: Page,
+    /// Hosts of the selection, whatever the filter.
+    pub(crate) fresh: u64,
+    pub(crate) stale: u64,
+}
+
+/// Pages of unions, and how often they served.
+#[derive(Debug, Default)]
+pub(crate) struct UnionPages {
+    kept: ArcSwap<HashMap<Asked, Arc<Kept>>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// A query as far as its page depends on it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Asked {
+    project_id: String,
+    scopes: Scopes,
+    filter: Filter,
+    request: PageRequest,
+}
+
+/// A credential's list of enterprise projects. The list that is the same one is equal; comparing
+/// hundreds of names would cost what is to be saved.
+#[derive(Clone, Debug)]
+struct Scopes(Arc<[EnterpriseProjectId]>);
+
+impl PartialEq for Scopes {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Scopes {}
+
+impl Hash for Scopes {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).cast::<()>().hash(state);
+    }
+}
+
+#[derive(Debug)]
+struct Kept {
+    edition: Edition,
+    page: Page,
+    hosts: Vec<Arc<HostCounts>>,
+}
+
+impl Kept {
+    fn counts(&self) -> Counts {
+        let hosts = self.hosts.iter().map(|counts| counts.fresh_and_stale());
+        let (fresh, stale) = hosts.fold((0, 0), |(fresh, stale), (f, s)| (fresh + f, stale + s));
+        Counts {
+            page: self.page.clone(),
+            fresh,
+            stale,
+        }
+    }
+}
+
+impl UnionPages {
+    /// The counts of a selection of the project.
+    pub(crate) fn counts(
+        &self,
+        project_id: &str,
+        project: &Project,
+        selection: &Selection,
+        filter: &Filter,
+        request: &PageRequest,
+    ) -> Counts {
+        let scopes = match selection {
+            Selection::Of(scopes) if scopes.len() > 1 => Scopes(Arc::clone(scopes)),
+            Selection::Of(_) | Selection::Whole => {
+                let (fresh, stale) = project.fresh_and_stale(selection);
+                let page = project.page(selection, filter, request);
+                return Counts { page, fresh, stale };
+            }
+        };
+        let asked = Asked {
+            project_id: project_id.to_owned(),
+            scopes,
+            filter: filter.clone(),
+            request: request.clone(),
+        };
+        let kept = self.kept.load().get(&asked).map(Arc::clone);
+        if let Some(kept) = kept.filter(|kept| kept.edition == project.edition()) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return kept.counts();
+        }
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        let made = Arc::new(Kept {
+            edition: project.edition(),
+            page: project.page(selection, filter, request),
+            hosts: project.host_counts(selection),
+        });
+        let counts = made.counts();
+        self.keep(asked, &made);
+        counts
+    }
+
+    fn keep(&self, asked: Asked, made: &Arc<Kept>) {
+        self.kept.rcu(|kept| {
+            let mut kept = if kept.len() < caps::UNION_PAGES_MAX {
+                HashMap::clone(kept)
+            } else {
+                HashMap::new()
+            };
+            kept.insert(asked.clone(), Arc::clone(made));
+            kept
+        });
+    }
+
+    /// How often a kept page served, and how often one was made.
+    pub(crate) fn hits_and_misses(&self) -> [u64; 2] {
+        [&self.hits, &self.misses].map(|count| count.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_census::{
+        Agents, Cells, Commit, HostCommit, HostFacts, Liveness, Pair, Start, State,
+    };
+    use portolan_wire::digest::Digest;
+    use portolan_wire::hss::port_statistics::SortDir;
+    use portolan_wire::ids::HostKey;
+    use portolan_wire::open_port::{Category, OpenPort, Transport};
+    use portolan_wire::time::UnixMicros;
+
+    use super::*;
+
+    fn put(host: &str, enterprise_project: &str, ports: &[u16]) -> Commit {
+        let ports: Vec<OpenPort> = ports
+            .iter()
+            .map(|port| OpenPort::new(Transport::Tcp, [0, 0, 0, 0].into(), *port))
+            .collect();
+        Commit::Put(HostCommit {
+            project: "p".into(),
+            facts: HostFacts {
+                id: host.into(),
+                enterprise_project: enterprise_project.into(),
+                pair: Pair::default(),
+                at: UnixMicros(0),
+                digest: Digest::default(),
+                record_hash: 0,
+                agents: Agents::default(),
+                heartbeat_interval_s: 30,
+                open_ports: 0,
+                cells: Cells::of(ports.iter().map(Into::into)),
+            },
+        })
+    }
+
+    fn remove(host: &str) -> Commit {
+        Commit::Remove(HostKey {
+            project: "p".into(),
+            host: host.into(),
+        })
+    }
+
+    fn question(offset: usize) -> (Filter, PageRequest) {
+        let filter = Filter {
+            category: Category::Host,
+            v6: false,
+            transport: None,
+            port: None,
+            port_string: None,
+            status: None,
+        };
+        let request = PageRequest {
+            sort_dir: SortDir::Asc,
+            start: Start::Offset(offset),
+            limit: 10,
+        };
+        (filter, request)
+    }
+
+    /// Each commit changes what is told in another way; after each the kept page must be as fresh as
+    /// one that is made anew, and asking again must not make it anew.
+    #[test]
+    fn a_kept_page_is_what_the_view_gives_after_every_commit() {
+        let unions = UnionPages::default();
+        let granted = Selection::of(["a".into(), "b".into()]);
+        let (filter, request) = question(0);
+        let (liveness, mut state) = (Liveness::new(0), State::default());
+        let commits = [
+            put("h1", "a", &[22]),
+            put("h2", "b", &[22, 80]),
+            put("h2", "c", &[22, 80]),
+            put("h2", "b", &[80]),
+            put("h3", "b", &[]),
+            remove("h1"),
+            remove("h3"),
+            // The project is gone, and comes back with as many commits of its own.
+            remove("h2"),
+            put("h1", "a", &[443]),
+            put("h2", "b", &[8443]),
+        ];
+        for (step, commit) in commits.into_iter().enumerate() {
+            let heard = match &commit {
+                Commit::Put(put) => Some(put.facts.id.clone()),
+                Commit::Remove(_) => None,
+            };
+            state.apply(commit);
+            let Some(project) = state.project("p") else {
+                continue;
+            };
+            if let Some(host) = heard.and_then(|id| project.host(id.as_str())) {
+                liveness.heard(project, host, 1, 1);
+            }
+            let (fresh, stale) = project.fresh_and_stale(&granted);
+            let page = project.page(&granted, &filter, &request);
+            let anew = Counts { page, fresh, stale };
+            let [_, misses] = unions.hits_and_misses();
+            for _ in 0..2 {
+                let told = unions.counts("p", project, &granted, &filter, &request);
+                assert_eq!(told, anew, "step {step}");
+            }
+            assert_eq!(unions.hits_and_misses()[1], misses + 1, "step {step}");
+        }
+    }
+
+    #[test]
+    fn a_commit_that_changes_no_count_leaves_the_pages_and_another_credential_has_its_own() {
+        let unions = UnionPages::default();
+        let (filter, request) = question(0);
+        let mut state = State::default();
+        state.apply(put("h1", "a", &[22]));
+        state.apply(put("h2", "b", &[22]));
+        let both = Selection::of(["a".into(), "b".into()]);
+        let other = Selection::of(["a".into(), "c".into()]);
+        let num = |state: &State, selection: &Selection| {
+            let project = state.project("p").unwrap();
+            let counts = unions.counts("p", project, selection, &filter, &request);
+            counts.page.rows[0].num
+        };
+        assert_eq!((num(&state, &both), num(&state, &other)), (2, 1));
+        state.apply(put("h1", "a", &[22]));
+        assert_eq!((num(&state, &both), num(&state, &other)), (2, 1));
+        assert_eq!(unions.hits_and_misses(), [2, 2]);
+    }
+
+    #[test]
+    fn no_more_pages_are_kept_than_the_cap() {
+        let unions = UnionPages::default();
+        let mut state = State::default();
+        state.apply(put("h1", "a", &[22]));
+        let granted = Selection::of(["a".into(), "b".into()]);
+        for offset in 0..caps::UNION_PAGES_MAX + 10 {
+            let (filter, request) = question(offset);
+            let project = state.project("p").unwrap();
+            unions.counts("p", project, &granted, &filter, &request);
+            assert!(unions.kept.load().len() <= caps::UNION_PAGES_MAX);
+        }
+        assert_eq!(unions.kept.load().len(), 10);
+    }
+}

@@ -1,0 +1,193 @@
+//! The entries of the credentials file, and what is allowed in each.
+//!
+//! Holds: an entry tells all its mistakes, not the first; none shows a secret.
+
+use argon2::password_hash::phc::PasswordHash;
+use portolan_census::Selection;
+use portolan_wire::caps;
+use serde::Deserialize;
+
+use crate::credentials::file::selection;
+use crate::credentials::{Grant, Role, TokenHash, hex};
+
+/// What is wrong in the file, one sentence a mistake.
+#[derive(Default)]
+pub(super) struct Mistakes {
+    entry: String,
+    told: Vec<String>,
+}
+
+impl Mistakes {
+    /// What is told from now on is of this entry; the first of its kind is 1.
+    pub(super) fn of(&mut self, kind: &str, place: usize) {
+        self.entry = format!("{kind} {place}");
+    }
+
+    pub(super) fn tell(&mut self, mistake: impl std::fmt::Display) {
+        self.told.push(format!("{}: {mistake}", self.entry));
+    }
+
+    pub(super) fn into_told(self) -> Vec<String> {
+        self.told
+    }
+
+    /// The value, where it has the right form.
+    fn take<T>(&mut self, read: Result<T, String>) -> Option<T> {
+        read.map_err(|mistake| self.tell(mistake)).ok()
+    }
+}
+
+/// `[[token]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TokenEntry {
+    secret: Option<String>,
+    secret_sha256: Option<String>,
+    project_id: Option<String>,
+    enterprise_projects: Option<Vec<String>>,
+    role: Option<String>,
+    expires_at: Option<String>,
+}
+
+/// `[[access_key]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccessKeyEntry {
+    #[serde(default)]
+    pub(super) ak: String,
+    #[serde(default)]
+    sk: String,
+    project_id: Option<String>,
+    enterprise_projects: Option<Vec<String>>,
+    role: Option<String>,
+    expires_at: Option<String>,
+}
+
+/// `[[user]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UserEntry {
+    #[serde(default)]
+    pub(super) name: String,
+    #[serde(default = "default_domain")]
+    pub(super) domain: String,
+    #[serde(default)]
+    password_argon2: String,
+    project_id: Option<String>,
+    enterprise_projects: Option<Vec<String>>,
+    role: Option<String>,
+    expires_at: Option<String>,
+}
+
+fn default_domain() -> String {
+    "default".to_owned()
+}
+
+impl TokenEntry {
+    pub(super) fn read(self, mistakes: &mut Mistakes) -> Option<(TokenHash, Grant)> {
+        let token = match (&self.secret, &self.secret_sha256) {
+            (Some(secret), None) => chars(
+                "secret",
+                secret,
+                caps::TOKEN_CHARS_MIN,
+                caps::TOKEN_CHARS_MAX,
+            )
+            .map(|()| TokenHash::of(secret)),
+            (None, Some(text)) => hex::decode(text)
+                .map(TokenHash)
+                .ok_or("secret_sha256 must be 64 hex digits".into()),
+            _ => Err("exactly one of secret and secret_sha256 must be given".into()),
+        };
+        let token = mistakes.take(token);
+        let grant = grant(
+            mistakes,
+            &self.project_id,
+            &self.enterprise_projects,
+            &self.role,
+            &self.expires_at,
+        );
+        token.zip(grant)
+    }
+}
+
+impl AccessKeyEntry {
+    pub(super) fn check(&self, mistakes: &mut Mistakes) {
+        let visible = self.ak.bytes().all(|byte| byte.is_ascii_graphic());
+        if !visible || !(1..=caps::STRING_CHARS_MAX).contains(&self.ak.len()) {
+            mistakes.tell("ak must be 1 to 256 visible ASCII characters");
+        }
+        mistakes.take(chars("sk", &self.sk, 1, caps::STRING_CHARS_MAX));
+        grant(
+            mistakes,
+            &self.project_id,
+            &self.enterprise_projects,
+            &self.role,
+            &self.expires_at,
+        );
+    }
+}
+
+impl UserEntry {
+    pub(super) fn check(&self, mistakes: &mut Mistakes) {
+        mistakes.take(chars("name", &self.name, 1, caps::STRING_CHARS_MAX));
+        mistakes.take(chars("domain", &self.domain, 1, caps::STRING_CHARS_MAX));
+        let hash = PasswordHash::new(&self.password_argon2);
+        if !hash.is_ok_and(|hash| hash.algorithm.as_str() == "argon2id") {
+            mistakes.tell("password_argon2 must be an Argon2id hash in the PHC form, $argon2id$…");
+        }
+        grant(
+            mistakes,
+            &self.project_id,
+            &self.enterprise_projects,
+            &self.role,
+            &self.expires_at,
+        );
+    }
+}
+
+/// What every kind of entry grants.
+fn grant(
+    mistakes: &mut Mistakes,
+    project_id: &Option<String>,
+    enterprise_projects: &Option<Vec<String>>,
+    role: &Option<String>,
+    expires_at: &Option<String>,
+) -> Option<Grant> {
+    let project_id = project_id.clone().unwrap_or_default();
+    let project = mistakes.take(chars(
+        "project_id",
+        &project_id,
+        1,
+        caps::PROJECT_ID_CHARS_MAX,
+    ));
+    let granted: Option<Selection> =
+        mistakes.take(selection(enterprise_projects.clone().unwrap_or_default()));
+    let role = role.as_deref().unwrap_or("none");
+    let role = mistakes.take(
+        Role::read(role).ok_or_else(|| format!("role must be reader, agent or admin, got {role}")),
+    );
+    let expires_at = mistakes.take(
+        expires_at
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(|error| format!("expires_at is {error}")),
+    );
+    project?;
+    Some(Grant {
+        project_id,
+        enterprise_projects: granted?,
+        role: role?,
+        expires_at: expires_at?,
+    })
+}
+
+fn chars(field: &str, text: &str, least: usize, most: usize) -> Result<(), String> {
+    let given = text.chars().count();
+    if (least..=most).contains(&given) {
+        return Ok(());
+    }
+    Err(format!(
+        "{field} must be {least} to {most} characters, got {given}"
+    ))
+}

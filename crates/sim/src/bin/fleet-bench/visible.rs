@@ -1,0 +1,123 @@
+//! From `listen()` to the count: a server, a real agent on this machine, and a socket that comes and
+//! goes.
+//!
+//! Holds: the moment of each socket falls anywhere between two looks of the agent. Limit: what else
+//! runs on the machine is looked at as well, so a busy one makes the looks slower.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use portolan_sim::fleet::Fleet;
+use tokio::runtime::Runtime;
+use tokio::time::sleep;
+
+use crate::args::VisibleArgs;
+use crate::machine;
+use crate::query;
+use crate::run::{AGENT_TOKEN, prepare, reader};
+use crate::server::Running;
+use crate::spread::quantile;
+use crate::table::Table;
+
+/// Longest time that a change may take before the bench gives up.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// Measures; the figures.
+pub(crate) fn visible(runtime: &Runtime, args: &VisibleArgs) -> anyhow::Result<Table> {
+    let fleet = Fleet::new(Default::default());
+    let folder = tempfile::tempdir_in(&args.work_dir)
+        .with_context(|| format!("could not make a folder in {}", args.work_dir.display()))?;
+    let place = prepare(folder.path(), &args.portolan, &fleet)?;
+    let mut table = Table::new();
+    machine::describe(&mut table, Some(folder.path()));
+    let running = Running::start(&place)?;
+    let project = &fleet.options().project;
+    let _agent = Agent::start(&args.agent, &running, project, folder.path())?;
+    let reader = reader(project, &running);
+    let [seen, gone] = runtime.block_on(measure(&reader, args.rounds))?;
+    for (name, mut micros) in [
+        ("from listen() to the count", seen),
+        ("from close() to its end in the count", gone),
+    ] {
+        let told = [500, 990, 1_000].map(|part| quantile(&mut micros, part));
+        let [p50, p99, most] = told.map(|micros| format!("{:.2} s", f64::from(micros) / 1e6));
+        table.figure(name, p50, format!("median; p99 {p99}, longest {most}"));
+    }
+    running.stop()?;
+    folder.close().context("could not remove the data folder")?;
+    Ok(table)
+}
+
+async fn measure(reader: &query::Target, rounds: u32) -> anyhow::Result<[Vec<u32>; 2]> {
+    // The agent is up once a socket is seen; that one does not count.
+    let mut taken = [Vec::new(), Vec::new()];
+    for round in 0..=rounds {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let port = listener.local_addr()?.port();
+        let seen = until(reader, port, 1).await?;
+        // Another part of the second each time, so that no look is favoured.
+        sleep(Duration::from_millis(u64::from(round * 379 % 1_000))).await;
+        drop(listener);
+        let gone = until(reader, port, 0).await?;
+        sleep(Duration::from_millis(u64::from(round * 613 % 1_000))).await;
+        if round > 0 {
+            for (all, one) in taken.iter_mut().zip([seen, gone]) {
+                all.push(u32::try_from(one.as_micros())?);
+            }
+        }
+    }
+    Ok(taken)
+}
+
+/// How long it takes until so many rows of the port are counted.
+async fn until(reader: &query::Target, port: u16, rows: u64) -> anyhow::Result<Duration> {
+    let started = Instant::now();
+    let question = format!("enterprise_project_id=all_granted_eps&type=TCP&port={port}");
+    while reader.statistics(&question).await?.0 != rows {
+        ensure!(
+            started.elapsed() < PATIENCE,
+            "port {port} never had {rows} rows"
+        );
+        sleep(LOOK_AGAIN).await;
+    }
+    Ok(started.elapsed())
+}
+
+/// An agent on this machine, for as long as this lives.
+struct Agent(Child);
+
+impl Agent {
+    fn start(
+        program: &Path,
+        server: &Running,
+        project: &str,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let token = folder.join("agent-token");
+        std::fs::write(&token, AGENT_TOKEN)?;
+        let child = Command::new(program)
+            .args(["--server", &server.url.to_string(), "--project", project])
+            .arg("--token-file")
+            .arg(&token)
+            .arg("--state-dir")
+            .arg(folder.join("agent"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let child = child.with_context(|| format!("could not start {}", program.display()))?;
+        Ok(Self(child))
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // It is ours to end, or it has ended.
+        let _gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}

@@ -1,0 +1,117 @@
+//! Finds the namespaces and looks into each.
+
+use std::collections::HashSet;
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::Collector;
+use crate::ScanError;
+use crate::clock::thread_cpu;
+use crate::namespaces::{Found, MEMBERS_TRIED, Means, Namespaces, NsKey, Place, Seen, visit};
+
+/// How often the machine is looked at in one scan, at most.
+const LOOKS_MAX: u32 = 2;
+
+/// The namespaces, and what was seen in them.
+pub(super) struct Looked {
+    pub(super) namespaces: Namespaces,
+    pub(super) seen: Vec<(NsKey, Seen)>,
+    /// CPU time of the threads that looked.
+    pub(super) cpu: Duration,
+    /// Dumps of looks that were not whole, and so were taken again.
+    pub(super) dumps_discarded: u64,
+}
+
+impl Looked {
+    fn dumps(&self) -> u64 {
+        let listings = self.seen.iter().filter_map(|(_, seen)| match seen {
+            Seen::Listed(listing) => Some(listing.effort.dumps),
+            Seen::Refused(_) | Seen::Gone => None,
+        });
+        listings.sum()
+    }
+}
+
+impl Collector {
+    /// Looks at every namespace, and again where one went missing.
+    ///
+    /// A namespace is entered through a process in it. When that one ends in between, others may
+    /// have started there since processes were listed; its open ports must not be shown as closed.
+    pub(super) fn find_and_look(&mut self, now: Instant) -> Result<Looked, ScanError> {
+        let mut looked = self.look_once(now)?;
+        for _ in 1..LOOKS_MAX {
+            if !self.misses_any(&looked.seen) {
+                break;
+            }
+            let again = self.look_once(now)?;
+            looked = Looked {
+                cpu: looked.cpu + again.cpu,
+                dumps_discarded: looked.dumps_discarded + looked.dumps(),
+                ..again
+            };
+        }
+        Ok(looked)
+    }
+
+    fn look_once(&mut self, now: Instant) -> Result<Looked, ScanError> {
+        self.processes
+            .refresh(now)
+            .map_err(|error| self.processes_unreadable(error))?;
+        self.mounts.refresh(&self.options.proc_root);
+        let namespaces = Namespaces::find(&self.processes, &self.mounts)
+            .map_err(|error| self.processes_unreadable(error))?;
+        // At once, while those who tell the names still live.
+        self.names
+            .update(&namespaces, &mut self.processes, &self.boot_id);
+        let (seen, cpu) = self.look(&namespaces)?;
+        Ok(Looked {
+            namespaces,
+            seen,
+            cpu,
+            dumps_discarded: 0,
+        })
+    }
+
+    /// Whether a namespace ended while it was looked for, or one with open ports is no longer
+    /// there.
+    fn misses_any(&self, seen: &[(NsKey, Seen)]) -> bool {
+        let there: HashSet<NsKey> = seen.iter().map(|(netns, _)| *netns).collect();
+        seen.iter().any(|(_, seen)| matches!(seen, Seen::Gone))
+            || self
+                .sockets
+                .iter()
+                .any(|(netns, _)| !there.contains(&netns))
+    }
+
+    /// Looks into every namespace, on a thread of its own; also tells that thread's CPU time.
+    fn look(&self, namespaces: &Namespaces) -> Result<(Vec<(NsKey, Seen)>, Duration), ScanError> {
+        let members = |found: &Found| {
+            let pids = found.members.iter().take(MEMBERS_TRIED);
+            pids.map(|pid| self.processes.folder(*pid)).collect()
+        };
+        let places = namespaces.found.iter().map(|(key, found)| Place {
+            key: *key,
+            own: *key == namespaces.own,
+            members: members(found),
+            mounts: found.mounts.clone(),
+        });
+        let places: Vec<Place> = places.collect();
+        let missing =
+            |netns, transport, found: &[_]| self.sockets.is_missing(netns, transport, found);
+        let means = Means {
+            proc_root: &self.options.proc_root,
+            netlink: self.options.netlink,
+            missing: &missing,
+        };
+        let thread = |source| ScanError::Thread { source };
+        std::thread::scope(|scope| {
+            let looking = std::thread::Builder::new()
+                .name("portolan-netns".to_owned())
+                .spawn_scoped(scope, || (visit(places, means), thread_cpu()))
+                .map_err(thread)?;
+            looking
+                .join()
+                .map_err(|_| thread(io::Error::other("it panicked")))
+        })
+    }
+}

@@ -1,0 +1,69 @@
+//! The Debian packages of server and agent.
+//!
+//! cargo-deb makes them of `[package.metadata.deb]` in the two crates and of `deploy/debian/`. It is
+//! built into `target/tools`, so that nothing of the user's is touched, in one version, since its
+//! maintainer scripts are part of what is shipped.
+
+use std::process::Command;
+
+use crate::packages;
+use crate::run::{self, Step, cargo};
+
+const CARGO_DEB_VERSION: &str = "3.8.0";
+const TOOLS: &str = "target/tools";
+const CARGO_DEB: &str = "target/tools/bin/cargo-deb";
+
+/// Where the packages are put.
+pub(crate) const PACKAGES: &str = "target/debian";
+
+/// Builds both packages into [`PACKAGES`].
+pub(crate) fn build() -> anyhow::Result<()> {
+    build_programs()?;
+    pack("1", PACKAGES)
+}
+
+/// Builds what is packed, and what packs.
+pub(crate) fn build_programs() -> anyhow::Result<()> {
+    packages::install(packages::DEB)?;
+    if !is_installed() {
+        let version = format!("cargo-deb@{CARGO_DEB_VERSION}");
+        let arguments = ["install", "--locked", "--root", TOOLS, &version];
+        run::all(&[cargo("cargo-deb", &arguments)])?;
+    }
+    let packages = ["-p", "portolan", "-p", "portolan-agent"];
+    let build = [&["build", "--release", "--locked"], packages.as_slice()].concat();
+    run::all(&[cargo("release build", &build)])
+}
+
+/// Makes both packages of what is built, with a Debian revision, in a folder of nothing else.
+pub(crate) fn pack(revision: &str, folder: &str) -> anyhow::Result<()> {
+    match std::fs::remove_dir_all(run::root().join(folder)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let pack = |name, package| {
+        let arguments = [
+            "--package",
+            package,
+            "--no-build",
+            "--strip",
+            "--locked",
+            "--deb-revision",
+            revision,
+            "--output",
+            folder,
+        ];
+        Step::new(name, CARGO_DEB, &arguments)
+    };
+    run::all(&[
+        pack("server's package", "portolan"),
+        pack("agent's package", "portolan-agent"),
+    ])
+}
+
+fn is_installed() -> bool {
+    let asked = Command::new(run::root().join(CARGO_DEB))
+        .arg("--version")
+        .output();
+    asked.is_ok_and(|told| String::from_utf8_lossy(&told.stdout).contains(CARGO_DEB_VERSION))
+}
