@@ -22,6 +22,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use portolan_wire::caps;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -88,6 +89,7 @@ pub(crate) async fn accept(
     front: Arc<Front>,
     mut stop: watch::Receiver<bool>,
 ) {
+    bound_unsent_answers(&listener);
     let places = Arc::new(Places::new(&front.limits, Arc::clone(&front.metrics)));
     let mut connections = JoinSet::new();
     loop {
@@ -107,6 +109,15 @@ pub(crate) async fn accept(
             "connections were cut after the time to drain"
         );
         connections.shutdown().await;
+    }
+}
+
+/// What is set of a listener holds for the connections that it accepts. A smaller send buffer would do
+/// as well, and would slow down clients that are far away.
+fn bound_unsent_answers(listener: &TcpListener) {
+    let bytes = caps::CONNECTION_UNSENT_BYTES_MAX;
+    if let Err(error) = SockRef::from(listener).set_tcp_notsent_lowat(bytes) {
+        tracing::warn!(error = %error, "answers that clients do not take are not bounded");
     }
 }
 

@@ -141,6 +141,9 @@ pub const CONNECTIONS_OF_AN_ADDRESS_PART: usize = 4;
 /// File descriptors that are left to the store and the log; connections share the others that the
 /// process may open.
 pub const DESCRIPTORS_RESERVED: u64 = 256;
+/// Most bytes of answers that a connection hands to the kernel beyond what its client takes. Without
+/// it the kernel takes some 4 MiB, thousands of answers that each client is worth which never reads.
+pub const CONNECTION_UNSENT_BYTES_MAX: u32 = 64 << 10;
 /// Longest time that a client may take nothing of an answer, in seconds; then the connection ends.
 pub const WRITE_STALL_S_MAX: u64 = 60;
 /// Most bytes of one request's head.

@@ -5,6 +5,7 @@
     reason = "a test that panics has failed"
 )]
 
+mod audit_log;
 mod backup;
 mod commands;
 mod crash;
@@ -14,5 +15,6 @@ mod harness;
 mod identity;
 mod machine;
 mod service_manager;
+mod starting;
 mod tls;
 mod unprivileged;

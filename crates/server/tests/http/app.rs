@@ -166,7 +166,8 @@ impl App {
         }
     }
 
-    fn serve(&mut self) {
+    /// Starts the server, which must not be running.
+    pub(crate) fn serve(&mut self) {
         let credentials =
             credentials::read_file(&self.dir.path().join("credentials.toml")).unwrap();
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;

@@ -22,8 +22,8 @@ use crate::http::ServerUrl;
 const PAUSE: Duration = Duration::from_secs(1);
 /// Room for answers at a client that never reads one, in bytes: little, so that the server notices.
 const DEAF_RECEIVE_BYTES: u32 = 4 << 10;
-/// Requests that a client sends which never reads an answer.
-const DEAF_REQUESTS: usize = 10_000;
+/// Requests that a client writes at once which never reads an answer: it costs the machine little.
+const DEAF_REQUESTS: usize = 100;
 
 /// The ways to misbehave; each client keeps to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,13 +162,11 @@ impl Client {
             Way::StalledBody => stream.write_all(&self.post).await?,
             Way::Garbage => stream.write_all(b"\x16\x03\x01\x00garbage\r\n\r\n").await?,
             Way::Deaf => {
-                for _ in 0..DEAF_REQUESTS {
-                    stream.write_all(&self.get).await?;
+                let requests = self.get.repeat(DEAF_REQUESTS);
+                loop {
+                    stream.write_all(&requests).await?;
                 }
             }
-        }
-        if way == Way::Deaf {
-            std::future::pending::<()>().await;
         }
         let mut ignored = [0; 1_024];
         while stream.read(&mut ignored).await? > 0 {}
