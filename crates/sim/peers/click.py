@@ -39,7 +39,7 @@ class Click:
         return [line.split("\t") for line in text.splitlines()]
 
     def parts(self) -> list:
-        return [(self.name, LIVE)]
+        return [(self.name, LIVE, self.query)]
 
     def close(self) -> None:
         self._base.close()

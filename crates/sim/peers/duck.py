@@ -44,7 +44,7 @@ class Duck:
         return self._base.execute(sql).fetchall()
 
     def parts(self) -> list:
-        return [(self.name, LIVE)]
+        return [(self.name, LIVE, self.query)]
 
     def close(self) -> None:
         self._base.close()

@@ -59,8 +59,8 @@ def beside(name: str, folder: Path, rows: Path, portolan, rounds: int) -> tuple[
         loaded = [(peer.name, seconds, bytes_of(folder), peer.note)]
         say(f"{peer.name}: ready after {table.shown(seconds)}")
         measured = []
-        for part, questions in peer.parts():
-            measured += measure(part, peer.query, questions, portolan, rounds)
+        for part, questions, query in peer.parts():
+            measured += measure(part, query, questions, portolan, rounds)
             say(f"{part}: measured")
         if hasattr(peer, "refresh"):
             seconds, _ = timed(peer.refresh)

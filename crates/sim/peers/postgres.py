@@ -1,4 +1,5 @@
-"""PostgreSQL: a server of our own in a folder of our own, over its unix socket.
+"""PostgreSQL: a server of our own in a folder of our own, over its unix socket, which is its fastest
+interface, and the view over TCP on loopback as well, which is the only way to ask Portolan.
 
 The system's service, if there is one, is left alone. PostgreSQL refuses to run as root, so root
 runs it as the user that Debian's package makes. The server ends with `close`.
@@ -6,8 +7,10 @@ runs it as the user that Debian's package makes. The server ends with `close`.
 
 import os
 import pwd
+import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -18,6 +21,7 @@ from questions import FROM_VIEW, LIVE, VIEW
 
 READY_S = 60
 USER = "postgres"
+LOOPBACK = "127.0.0.1"
 TABLE = """CREATE TABLE open_ports (
     host_id text, host_name text, enterprise_project_id text, category text, asset bigint,
     port integer, type text, laddr text, pid integer, path text, container_name text)"""
@@ -41,12 +45,19 @@ def version_of(program: Path) -> int:
     return int(program.parent.parent.name)
 
 
+def free_port() -> int:
+    """A port that was free just now; should another take it, PostgreSQL says so and ends."""
+    with socket.socket() as asked:
+        asked.bind((LOOPBACK, 0))
+        return asked.getsockname()[1]
+
+
 def settings() -> dict[str, str]:
-    """What the documentation recommends for a machine of its own, and nothing on the network."""
+    """What the documentation recommends for a machine of its own, and loopback only."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     cores = len(os.sched_getaffinity(0))
     return {
-        "listen_addresses": "",
+        "listen_addresses": LOOPBACK,
         "shared_buffers": f"{memory // 4}MB",
         "effective_cache_size": f"{memory // 2}MB",
         "work_mem": "256MB",
@@ -58,6 +69,12 @@ def settings() -> dict[str, str]:
         "fsync": "off",
         "max_wal_size": "16GB",
     }
+
+
+def asker(base: psycopg.Connection):
+    """How a connection is asked: each statement prepared once, values as the server has them."""
+    cursor = base.cursor(binary=True)
+    return lambda sql: cursor.execute(sql, prepare=True).fetchall()
 
 
 class Postgres:
@@ -75,11 +92,20 @@ class Postgres:
             account = pwd.getpwnam(USER)
             self._as_user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         data = self._folder / "data"
-        make = [programs() / "initdb", "-D", data, "-U", USER, "-A", "trust", "--no-sync"]
+        # The socket is in a folder that nobody else enters; a port is for everyone on the machine.
+        self._password = secrets.token_hex()
+        word = self._folder / "password"
+        word.write_text(self._password)
+        word.chmod(0o600)
+        if self._as_user:
+            shutil.chown(word, USER, USER)
+        make = [programs() / "initdb", "-D", data, "-U", USER, "--no-sync", f"--pwfile={word}"]
+        make += ["--auth-local=trust", "--auth-host=scram-sha-256"]
         # Bytes compare faster than any language's order, and Portolan's order is that of bytes.
         make += ["--locale=C", "--encoding=UTF8"]
         self._run(make)
-        start = [programs() / "postgres", "-D", data, "-k", self._folder]
+        self._port = free_port()
+        start = [programs() / "postgres", "-D", data, "-k", self._folder, "-p", str(self._port)]
         for name, value in settings().items():
             start += ["-c", f"{name}={value}"]
         with (self._folder / "log").open("w") as log:
@@ -87,11 +113,11 @@ class Postgres:
                 start, cwd=self._folder, stdout=log, stderr=log, **self._as_user
             )
         try:
-            self._base = self._connect()
+            self._base = self._ready()
+            self._over_tcp = self._connect(LOOPBACK)
         except BaseException:
             self._end()
             raise
-        self._cursor = self._base.cursor(binary=True)
         self.name = f"PostgreSQL {self._base.info.server_version // 10_000}"
 
     def load(self, rows: Path) -> None:
@@ -106,17 +132,20 @@ class Postgres:
         self._base.execute("CREATE UNIQUE INDEX ON counts (category, port, type)")
         self._base.execute("VACUUM ANALYZE counts")
 
-    def query(self, sql: str) -> list:
-        return self._cursor.execute(sql, prepare=True).fetchall()
-
     def parts(self) -> list:
-        return [(self.name, LIVE), (f"{self.name}, materialized view", FROM_VIEW)]
+        view = f"{self.name}, materialized view"
+        return [
+            (self.name, LIVE, asker(self._base)),
+            (view, FROM_VIEW, asker(self._base)),
+            (f"{view}, over TCP", FROM_VIEW, asker(self._over_tcp)),
+        ]
 
     def refresh(self) -> None:
         """What has to be done before the view shows what has changed."""
         self._base.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY counts")
 
     def close(self) -> None:
+        self._over_tcp.close()
         self._base.close()
         self._end()
 
@@ -127,13 +156,21 @@ class Postgres:
         if done.returncode != 0:
             raise RuntimeError(f"{command[0]} failed: {done.stderr}")
 
-    def _connect(self) -> psycopg.Connection:
+    def _connect(self, host: str) -> psycopg.Connection:
+        return psycopg.connect(
+            host=host,
+            port=self._port,
+            user=USER,
+            password=self._password,
+            dbname="postgres",
+            autocommit=True,
+        )
+
+    def _ready(self) -> psycopg.Connection:
         until = time.monotonic() + READY_S
         while True:
             try:
-                return psycopg.connect(
-                    host=str(self._folder), user=USER, dbname="postgres", autocommit=True
-                )
+                return self._connect(str(self._folder))
             except psycopg.OperationalError as error:
                 if self._server.poll() is not None or time.monotonic() > until:
                     said = (self._folder / "log").read_text()

@@ -43,7 +43,7 @@ class Sqlite:
         return self._base.execute(sql).fetchall()
 
     def parts(self) -> list:
-        return [(self.name, LIVE)]
+        return [(self.name, LIVE, self.query)]
 
     def close(self) -> None:
         self._base.close()
