@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `deb`, `bench`, `long`.
+//! The project's own commands: `cargo xtask test`, `deb`, `bench`, `peers`, `long`.
 //!
 //! A program instead of scripts, so that one toolchain is all that a new machine needs.
 #![forbid(unsafe_code)]
@@ -6,6 +6,7 @@
 mod clean_machine;
 mod deb;
 mod packages;
+mod peers;
 mod run;
 
 use std::process::ExitCode;
@@ -18,9 +19,12 @@ usage: cargo xtask COMMAND
   deb              build the Debian packages of server and agent into target/debian
   packages         build the packages, and follow docs/OPERATIONS.md on a clean Debian
   bench [HOSTS]    load a generated fleet (100000 hosts) into a release server and measure it
+  peers [HOSTS]    ask PostgreSQL, SQLite, DuckDB and ClickHouse what Portolan is asked, of the same
+                   fleet (100000 hosts), and measure all in turns
   long             what takes too long for every change: packages, every byte of a store flipped,
                    30,000 seeds of the simulation, the bench with one report a request and in
-                   batches of 100, 1,000,000 hosts, and a reader beside 2,000 clients that misbehave";
+                   batches of 100, 1,000,000 hosts, a reader beside 2,000 clients that misbehave, and
+                   the databases beside it";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,6 +34,8 @@ fn main() -> ExitCode {
         ["deb"] => deb::build(),
         ["bench"] => bench("100000", "1"),
         ["bench", hosts] => bench(hosts, "1"),
+        ["peers"] => beside_databases("100000"),
+        ["peers", hosts] => beside_databases(hosts),
         ["packages"] => clean_machine::follow_the_document(),
         ["long"] => long(),
         _ => {
@@ -83,8 +89,14 @@ fn bench(hosts: &str, batch: &str) -> anyhow::Result<()> {
     run::all(&[release(), measure(hosts, batch), ceilings(hosts), visible()])
 }
 
+fn beside_databases(hosts: &str) -> anyhow::Result<()> {
+    peers::install()?;
+    run::all(&[release(), peers::measure(hosts)])
+}
+
 fn long() -> anyhow::Result<()> {
     packages::install(packages::TESTS)?;
+    peers::install()?;
     clean_machine::follow_the_document()?;
     run::all(&[
         cargo(
@@ -118,6 +130,7 @@ fn long() -> anyhow::Result<()> {
         ceilings("100000"),
         visible(),
         overload(),
+        peers::measure("100000"),
     ])
 }
 

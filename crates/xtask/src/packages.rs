@@ -1,6 +1,6 @@
 //! What the project's commands need beside the toolchain, as Debian's packages.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::run::{self, Step};
 
@@ -33,6 +33,12 @@ pub(crate) const DEB: &[Needed] = &[
     ("cc", "gcc"),
 ];
 
+/// For the databases that are measured beside Portolan.
+pub(crate) const PEERS: &[Needed] = &[
+    ("postgres", "postgresql"),
+    ("python3", "python3"), // asks all of them
+];
+
 /// For a clean machine to install them on.
 pub(crate) const CLEAN_MACHINE: &[Needed] = &[
     ("debootstrap", "debootstrap"),
@@ -42,6 +48,9 @@ pub(crate) const CLEAN_MACHINE: &[Needed] = &[
 
 /// Where programs are that an ordinary user's PATH lacks: `ip` and the like, and podman's helpers.
 const FOLDERS: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/lib/podman"];
+
+/// Debian keeps each version's server in a folder of its own: `15/bin`.
+const POSTGRESQL: &str = "/usr/lib/postgresql";
 
 /// Where Debian's packages ask whether they may start their services; see invoke-rc.d(8).
 const POLICY: &str = "/usr/sbin/policy-rc.d";
@@ -57,6 +66,11 @@ pub(crate) fn install(needed: &[Needed]) -> anyhow::Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
+    install_all(&missing)
+}
+
+/// Installs packages of which it is known that they are missing.
+pub(crate) fn install_all(missing: &[&str]) -> anyhow::Result<()> {
     let mut install = vec!["install", "--yes", "--no-install-recommends"];
     install.extend(missing);
     let _quiet = NoServices::begin()?;
@@ -65,8 +79,14 @@ pub(crate) fn install(needed: &[Needed]) -> anyhow::Result<()> {
 
 fn found(program: &str) -> bool {
     let path = std::env::var("PATH").unwrap_or_default();
-    let mut folders = path.split(':').chain(FOLDERS);
-    folders.any(|folder| Path::new(folder).join(program).is_file())
+    let folders = path.split(':').chain(FOLDERS).map(PathBuf::from);
+    let mut folders = folders.chain(postgresql_folders());
+    folders.any(|folder| folder.join(program).is_file())
+}
+
+fn postgresql_folders() -> impl Iterator<Item = PathBuf> {
+    let versions = std::fs::read_dir(POSTGRESQL).into_iter().flatten();
+    versions.flatten().map(|version| version.path().join("bin"))
 }
 
 fn apt(name: &'static str, arguments: &[&str]) -> Step {

@@ -31,6 +31,10 @@ pub(crate) enum Command {
     Visible(VisibleArgs),
     /// Do it all: start a server on a new data folder, load, query, stop it, start it again.
     Run(RunArgs),
+    /// Write the fleet's open ports as CSV rows, for databases that are measured beside Portolan.
+    Rows(FleetArgs),
+    /// A loaded server of its own, asked what the databases are asked, a turn for each line on stdin.
+    Answers(AnswersArgs),
     /// Measure what a reader pays for clients that misbehave, on a server of its own.
     Overload(OverloadArgs),
 }
@@ -202,6 +206,21 @@ pub(crate) struct RunArgs {
     pub(crate) load: LoadHow,
     #[command(flatten)]
     pub(crate) query: QueryHow,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AnswersArgs {
+    /// The `portolan` program, built with --release.
+    #[arg(long)]
+    pub(crate) portolan: PathBuf,
+    /// Where the data folder is made and removed.
+    #[arg(long, default_value = ".")]
+    pub(crate) work_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    /// Length of a turn, in milliseconds.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    pub(crate) turn_ms: u64,
 }
 
 #[derive(Debug, ClapArgs)]

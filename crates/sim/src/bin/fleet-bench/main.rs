@@ -8,6 +8,7 @@
 //! Limits: plain HTTP on this machine; one client thread, whose own cost is told in the figures.
 #![forbid(unsafe_code)]
 
+mod answers;
 mod args;
 mod bare_log;
 mod ceilings;
@@ -20,6 +21,7 @@ mod machine;
 mod null_server;
 mod overload;
 mod query;
+mod rows;
 mod run;
 mod server;
 mod spread;
@@ -38,16 +40,17 @@ use args::{Args, Command};
 use table::Table;
 
 fn main() -> ExitCode {
-    let command = Args::parse().command;
-    if let Command::NullServer(null) = &command {
-        return end(null_server::serve(&null.answer));
-    }
-    match measure(&command) {
-        Ok(table) => match table.print() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
+    match &Args::parse().command {
+        Command::NullServer(null) => end(null_server::serve(&null.answer)),
+        Command::Rows(fleet) => end(rows::print(&fleet.fleet())),
+        Command::Answers(args) => end(answers::answers(args)),
+        command => match measure(command) {
+            Ok(table) => match table.print() {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            },
+            Err(error) => end(Err(error)),
         },
-        Err(error) => end(Err(error)),
     }
 }
 
@@ -92,7 +95,8 @@ fn measure(command: &Command) -> anyhow::Result<Table> {
             let asked = runtime.block_on(query::query(&target, &query.how))?;
             asked.iter().for_each(|measured| measured.tell(&mut table));
         }
-        Command::NullServer(_) => {}
+        // These have no figures to tell.
+        Command::NullServer(_) | Command::Rows(_) | Command::Answers(_) => {}
         Command::Visible(args) => return visible::visible(&runtime, args),
         Command::Ceilings(args) => return ceilings::ceilings(&runtime, args),
         Command::Run(run) => return run::run(&runtime, run),

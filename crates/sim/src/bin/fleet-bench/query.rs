@@ -146,7 +146,8 @@ pub(crate) async fn first_askings(target: &Target, table: &mut Table) -> anyhow:
 }
 
 impl Target {
-    fn path(&self, parameters: &str) -> String {
+    /// The target of a question for port statistics.
+    pub(crate) fn path(&self, parameters: &str) -> String {
         let question = if parameters.is_empty() { "" } else { "?" };
         format!(
             "/v5/{}/asset/port/statistics{question}{parameters}",
@@ -192,7 +193,7 @@ impl Target {
     }
 
     /// A 200 answer that is JSON, and its length.
-    async fn json(&self, path: &str) -> anyhow::Result<(Value, usize)> {
+    pub(crate) async fn json(&self, path: &str) -> anyhow::Result<(Value, usize)> {
         let mut connection = self.server.connect().await?;
         let answer = connection
             .exchange(&self.server.get(path, &self.token))

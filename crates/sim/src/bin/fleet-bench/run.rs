@@ -116,7 +116,11 @@ fn load_and_ask(
 
 /// Compares `total_num` of each category over the whole project with the generator's figures;
 /// the rows of category host.
-async fn counts_are_right(reader: &query::Target, fleet: &Fleet, step: u32) -> anyhow::Result<u64> {
+pub(crate) async fn counts_are_right(
+    reader: &query::Target,
+    fleet: &Fleet,
+    step: u32,
+) -> anyhow::Result<u64> {
     let figures = figures::count(fleet, step).context("a fleet without hosts")?;
     let expected = [
         ("host", figures.host_rows()),
