@@ -1,14 +1,13 @@
 //! An audit log that cannot be written: what becomes of the acts.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 
 use crate::harness::{PROJECT, Server, eventually, portolan, token};
+use crate::small_disk::{disk, with_disk};
 
-/// Set for the child process alone: a file system of its own, 64 KiB large.
-const DISK: &str = "PORTOLAN_TEST_AUDIT_DISK";
 const ADMIN: &str = "admin-token-admin-token-admin-tok";
 /// More acts than fit into the little that is left of a page.
 const ATTEMPTS_MAX: usize = 100;
@@ -58,10 +57,10 @@ fn assert_recorded(disk: &Path, made: &[String]) {
 
 #[test]
 fn child_acts_on_a_full_audit_log() {
-    let Some(disk) = std::env::var_os(DISK) else {
+    let Some(disk) = disk() else {
         return;
     };
-    let disk = Path::new(&disk);
+    let disk = disk.as_path();
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     std::fs::create_dir(&data).unwrap();
@@ -126,21 +125,5 @@ fn child_acts_on_a_full_audit_log() {
 
 #[test]
 fn nothing_is_done_while_the_audit_log_cannot_be_written() {
-    let disk = tempfile::tempdir().unwrap();
-    // The mount is seen, and lives, in the child's own mount namespace alone.
-    let script = "mount -t tmpfs -o size=64k tmpfs \"$1\" && exec \"$0\" --exact audit_log::child_acts_on_a_full_audit_log --nocapture";
-    let ended = Command::new("unshare")
-        .args(["--mount", "sh", "-c", script])
-        .arg(std::env::current_exe().unwrap())
-        .arg(disk.path())
-        .env(DISK, disk.path())
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&ended.stdout);
-    assert!(
-        ended.status.success(),
-        "{told}{}",
-        String::from_utf8_lossy(&ended.stderr)
-    );
-    assert!(told.contains("1 passed"), "{told}");
+    with_disk("64k", "audit_log::child_acts_on_a_full_audit_log");
 }

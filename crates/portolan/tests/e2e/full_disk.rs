@@ -1,14 +1,9 @@
 //! A disk that fills up under a running server.
 
-use std::path::Path;
-use std::process::Command;
-
 use serde_json::json;
 
 use crate::harness::{AGENT, PROJECT, Server};
-
-/// Set for the child process alone: a file system of its own, 400 MB large.
-const DISK: &str = "PORTOLAN_TEST_DISK";
+use crate::small_disk::{disk, with_disk};
 
 /// Sends a report; gives the status, the error code if there is one, and Retry-After.
 fn report(server: &Server, sequence: u64) -> (u16, String, Option<String>) {
@@ -38,10 +33,10 @@ fn report(server: &Server, sequence: u64) -> (u16, String, Option<String>) {
 
 #[test]
 fn child_serves_on_a_small_disk() {
-    let Some(disk) = std::env::var_os(DISK) else {
+    let Some(disk) = disk() else {
         return;
     };
-    let disk = Path::new(&disk);
+    let disk = disk.as_path();
     let taken = (200, String::new(), None);
     let mut server = Server::start(disk);
     assert_eq!(report(&server, 1), taken);
@@ -80,21 +75,5 @@ fn child_serves_on_a_small_disk() {
 /// is there, and the server goes on when there is room.
 #[test]
 fn a_server_without_space_refuses_reports_and_takes_them_again_when_there_is_room() {
-    let disk = tempfile::tempdir().unwrap();
-    // The mount is seen, and lives, in the child's own mount namespace alone.
-    let script = "mount -t tmpfs -o size=400m tmpfs \"$1\" && exec \"$0\" --exact full_disk::child_serves_on_a_small_disk";
-    let ended = Command::new("unshare")
-        .args(["--mount", "sh", "-c", script])
-        .arg(std::env::current_exe().unwrap())
-        .arg(disk.path())
-        .env(DISK, disk.path())
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&ended.stdout);
-    assert!(
-        ended.status.success(),
-        "{told}{}",
-        String::from_utf8_lossy(&ended.stderr)
-    );
-    assert!(told.contains("1 passed"), "{told}");
+    with_disk("400m", "full_disk::child_serves_on_a_small_disk");
 }

@@ -15,6 +15,7 @@ mod harness;
 mod identity;
 mod machine;
 mod service_manager;
+mod small_disk;
 mod starting;
 mod tls;
 mod unprivileged;
