@@ -84,7 +84,8 @@ pub const FRESH_INTERVALS: u32 = 3;
 pub const COMMIT_QUEUE_MAX: usize = 16_384;
 /// Most bytes of submissions that wait for the committer; beyond it 429 with Retry-After.
 pub const COMMIT_QUEUE_BYTES_MAX: usize = 256 << 20;
-/// Most reports of one durable write.
+/// Reports after which a durable write takes no further request; the last one that it takes may bring
+/// [`BATCH_MAX`].
 pub const COMMIT_BATCH_MAX: usize = 4_096;
 /// Longest id of a record beside the hosts (a credential, a user), in bytes.
 pub const RECORD_ID_BYTES_MAX: usize = 1_024;
