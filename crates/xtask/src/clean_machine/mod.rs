@@ -41,6 +41,7 @@ const AFTER: &[(&str, &str)] = &[
     ("Upgrade", include_str!("checks/upgrade.sh")),
     ("Verify and repair", include_str!("checks/repair.sh")),
     ("A port below 1024", include_str!("checks/low_port.sh")),
+    ("An agent with less", include_str!("checks/less.sh")),
     ("Uninstall", include_str!("checks/removed.sh")),
     ("Take the data away, too", include_str!("checks/purged.sh")),
 ];
