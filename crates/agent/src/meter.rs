@@ -7,6 +7,7 @@ use portolan_wire::time::UnixMicros;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Now, by the wall clock. It may jump; nothing is ordered by it.
+#[expect(clippy::disallowed_methods, reason = "this is the agent's clock")]
 pub(crate) fn wall_clock() -> UnixMicros {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -20,6 +20,7 @@ pub trait Clock: Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn now(&self) -> UnixMicros {
         let since = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
