@@ -65,7 +65,7 @@ def beside(name: str, folder: Path, rows: Path, portolan, rounds: int) -> tuple[
         if hasattr(peer, "refresh"):
             seconds, _ = timed(peer.refresh)
             note = "a refresh, without which it shows the past"
-            loaded.append((f"{peer.name}, materialized view", seconds, 0, note))
+            loaded.append((f"{peer.name}, materialized view", seconds, None, note))
     finally:
         peer.close()
     shutil.rmtree(folder)

@@ -24,6 +24,10 @@ def digits(number: float) -> str:
     return f"{number:.1f}" if number >= 9.995 else f"{number:.2f}"
 
 
+def megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
+
+
 def spread(value: Spread, show) -> str:
     return f"{show(value.median)} ({show(value.lowest)} to {show(value.highest)})"
 
@@ -38,10 +42,10 @@ def figures(measured: list[Measured]) -> str:
     return HEAD + "".join(lines)
 
 
-def loaded(lines: list[tuple[str, float, int, str]]) -> str:
+def loaded(lines: list[tuple[str, float, int | None, str]]) -> str:
     """How long each database took to be ready for questions, and what it needs on disk."""
     rows = [
-        f"| {name} | {shown(seconds)} | {size / 1e6:,.0f} MB | {note} |\n"
+        f"| {name} | {shown(seconds)} | {'' if size is None else megabytes(size)} | {note} |\n"
         for name, seconds, size, note in lines
     ]
     return LOADED_HEAD + "".join(rows)

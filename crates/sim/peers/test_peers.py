@@ -162,6 +162,8 @@ class Summing(unittest.TestCase):
         self.assertEqual({row.count("|") for row in rows[3:]}, {5})
         self.assertIn("20.0 ms (10.0 ms to 30.0 ms)", rows[2])
         self.assertEqual(rows[-1], "| SQLite | 2.00 s | 5 MB | in process |")
+        unknown = table.loaded([("a view", 2.0, None, "a refresh")]).splitlines()
+        self.assertEqual(unknown[-1], "| a view | 2.00 s |  | a refresh |")
 
 
 if __name__ == "__main__":
