@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use portolan_wire::visible::visible;
 use serde_json::Value;
 
 use crate::cli::{HostId, Hosts, Output, Ports, Recount};
@@ -67,8 +68,8 @@ pub(crate) fn host(arguments: &HostId) -> anyhow::Result<ExitCode> {
     output::say(&format!(
         "{} {} ({}), {}, last seen {}",
         told("host_id"),
-        output::visible(&told("host_name")),
-        output::visible(&told("os_name")),
+        visible(&told("host_name")),
+        visible(&told("os_name")),
         told("freshness"),
         told("last_seen")
     ));

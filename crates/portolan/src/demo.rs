@@ -13,6 +13,7 @@ use portolan_agent::{Config, ScanInterval, Secret, ServerUrl, Stop, TokenSource}
 use portolan_server::credentials::{Credentials, Grant, TokenHash, random_token};
 use portolan_server::{Running, Setup, open_and_serve};
 use portolan_store::SystemClock;
+use portolan_wire::visible::visible;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -228,13 +229,14 @@ fn tell_what_was_not_seen(host: &Value) {
             .and_then(Value::as_u64)
             .unwrap_or(0)
     };
+    let open_ports = host.get("open_ports").and_then(Value::as_u64);
     output::say(&format!(
-        "{} open ports in {} network namespaces of {}",
-        host.get("open_ports").unwrap_or(&Value::Null),
-        number("namespaces"),
+        "{} in {} of {}",
+        count(open_ports.unwrap_or(0), "open port"),
+        count(number("namespaces"), "network namespace"),
         host.get("host_name")
             .and_then(Value::as_str)
-            .map(output::visible)
+            .map(visible)
             .unwrap_or_default(),
     ));
     let (skipped, unattributed) = (number("namespaces_skipped"), number("sockets_unattributed"));
@@ -243,16 +245,22 @@ fn tell_what_was_not_seen(host: &Value) {
     }
     let mut what = Vec::new();
     if skipped > 0 {
-        what.push(format!("{skipped} other network namespaces"));
+        what.push(count(skipped, "other network namespace"));
     }
     if unattributed > 0 {
-        what.push(format!("the programs of {unattributed} sockets"));
+        what.push(format!("the program of {}", count(unattributed, "socket")));
     }
     let needed = match host.pointer("/coverage/privileged") {
         Some(Value::Bool(true)) => "`portolan scan` says why",
         _ => "root, or CAP_SYS_ADMIN, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, would see them",
     };
     output::say(&format!("Not seen: {}; {needed}.", what.join(" and ")));
+}
+
+/// So many things of a name that takes an s.
+fn count(number: u64, name: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {name}{plural}")
 }
 
 async fn stay(

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 
+use portolan_wire::visible::{is_harmless, visible};
 use serde_json::Value;
 
 /// Says something to the person at the terminal.
@@ -106,26 +107,6 @@ impl Rows {
         }
         text
     }
-}
-
-/// Paths and names come from other people's machines: nothing in them may steer the terminal.
-pub(crate) fn visible(cell: &str) -> String {
-    let mut visible = String::with_capacity(cell.len());
-    for c in cell.chars() {
-        if is_harmless(c) {
-            visible.push(c);
-        } else {
-            visible.extend(c.escape_default());
-        }
-    }
-    visible
-}
-
-/// Whether a character is neither a control character nor one that is invisible, breaks the line
-/// or turns the direction of what follows.
-fn is_harmless(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// A cell of CSV. A spreadsheet takes what begins like a formula for one: an apostrophe in front

@@ -28,7 +28,7 @@ pub(crate) struct Places {
     taken: AtomicUsize,
     of_an_address: usize,
     spares_loopback: bool,
-    held: Mutex<HashMap<IpAddr, usize>>,
+    held: Mutex<HashMap<IpAddr, Arc<AtomicUsize>>>,
     metrics: Arc<Metrics>,
 }
 
@@ -36,8 +36,16 @@ pub(crate) struct Places {
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Arc<Places>,
-    client: Option<IpAddr>,
+    client: Option<Client>,
     _free: OwnedSemaphorePermit,
+}
+
+/// An address, and how many places it holds: shared by them, so that an answer reads it without a
+/// lock.
+#[derive(Debug)]
+struct Client {
+    address: IpAddr,
+    held: Arc<AtomicUsize>,
 }
 
 impl Places {
@@ -72,16 +80,12 @@ impl Places {
         peer: IpAddr,
         free: OwnedSemaphorePermit,
     ) -> Option<Place> {
-        let client = (!self.spares_loopback || !peer.is_loopback()).then(|| client(peer));
-        if let Some(client) = client {
-            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = held.entry(client).or_insert(0);
-            if *count >= self.of_an_address {
-                self.metrics.reached(Limit::ConnectionsOfAnAddress);
-                return None;
-            }
-            *count += 1;
-        }
+        let counts = !self.spares_loopback || !peer.is_loopback();
+        let client = if counts {
+            Some(self.enter(address_of(peer))?)
+        } else {
+            None
+        };
         self.taken.fetch_add(1, Ordering::Relaxed);
         Some(Place {
             places: Arc::clone(self),
@@ -90,9 +94,27 @@ impl Places {
         })
     }
 
-    fn held_by(&self, client: IpAddr) -> usize {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.get(&client).copied().unwrap_or(0)
+    /// Counts one more place of an address, unless it holds its share. The count changes only under
+    /// the lock.
+    fn enter(&self, address: IpAddr) -> Option<Client> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = held.entry(address).or_default();
+        if count.load(Ordering::Relaxed) >= self.of_an_address {
+            self.metrics.reached(Limit::ConnectionsOfAnAddress);
+            return None;
+        }
+        count.fetch_add(1, Ordering::Relaxed);
+        Some(Client {
+            address,
+            held: Arc::clone(count),
+        })
+    }
+
+    fn leave(&self, client: &Client) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if client.held.fetch_sub(1, Ordering::Relaxed) == 1 {
+            held.remove(&client.address);
+        }
     }
 }
 
@@ -103,32 +125,23 @@ impl Place {
         let scarce = |taken: usize, most: usize| taken > most - most / 4;
         let places = &self.places;
         scarce(places.taken.load(Ordering::Relaxed), places.most)
-            || self
-                .client
-                .is_some_and(|client| scarce(places.held_by(client), places.of_an_address))
+            || self.client.as_ref().is_some_and(|client| {
+                scarce(client.held.load(Ordering::Relaxed), places.of_an_address)
+            })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.places.taken.fetch_sub(1, Ordering::Relaxed);
-        let Some(client) = self.client else { return };
-        let mut held = self
-            .places
-            .held
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = held.get_mut(&client) {
-            *count -= 1;
-            if *count == 0 {
-                held.remove(&client);
-            }
+        if let Some(client) = &self.client {
+            self.places.leave(client);
         }
     }
 }
 
 /// What counts as one address: of IPv6 the first 64 bits, which one machine has to itself.
-fn client(peer: IpAddr) -> IpAddr {
+fn address_of(peer: IpAddr) -> IpAddr {
     match peer {
         IpAddr::V4(_) => peer,
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

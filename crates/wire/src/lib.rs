@@ -17,3 +17,4 @@ pub mod report;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 pub mod time;
+pub mod visible;

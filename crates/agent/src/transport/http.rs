@@ -8,8 +8,9 @@
 use std::time::Duration;
 
 use portolan_wire::error::ErrorBody;
-use portolan_wire::heartbeat::HeartbeatsAnswer;
-use portolan_wire::report::ReportsAnswer;
+use portolan_wire::heartbeat::{HeartbeatResult, HeartbeatsAnswer};
+use portolan_wire::report::{ReportResult, ReportsAnswer};
+use portolan_wire::visible::visible;
 use serde::de::DeserializeOwned;
 use ureq::http::{Response, header};
 use ureq::tls::TlsConfig;
@@ -159,15 +160,24 @@ impl Transport for HttpTransport {
             Ok(answer) if answer.status != 200 => Outcome::Refused(answer.refusal()),
             Ok(answer) if is_report => {
                 let read = |body: ReportsAnswer| single(body.results);
+                let harmless = |mut result: ReportResult| {
+                    make_visible([&mut result.error_code, &mut result.error_msg]);
+                    make_visible(result.current.iter_mut().map(|held| &mut held.agent_id));
+                    Outcome::Report(result)
+                };
                 answer
                     .read(read)
-                    .map_or_else(Outcome::Unreachable, Outcome::Report)
+                    .map_or_else(Outcome::Unreachable, harmless)
             }
             Ok(answer) => {
                 let read = |body: HeartbeatsAnswer| single(body.results);
+                let harmless = |mut result: HeartbeatResult| {
+                    make_visible([&mut result.error_code, &mut result.error_msg]);
+                    Outcome::Heartbeat(result)
+                };
                 answer
                     .read(read)
-                    .map_or_else(Outcome::Unreachable, Outcome::Heartbeat)
+                    .map_or_else(Outcome::Unreachable, harmless)
             }
         }
     }
@@ -192,6 +202,7 @@ impl Answer {
 
     fn read<B: DeserializeOwned, T>(&self, take: impl FnOnce(B) -> Option<T>) -> Result<T, String> {
         let body: B = serde_json::from_slice(&self.body).map_err(|error| {
+            let error = visible(&error.to_string());
             format!("the answer 200 is not what a Portolan server says: {error}")
         })?;
         take(body).ok_or_else(|| "the answer 200 does not hold exactly one result".to_owned())
@@ -212,9 +223,16 @@ impl Answer {
         };
         Refusal {
             status: self.status,
-            text,
+            text: visible(&text),
             retry_after: self.retry_after,
         }
+    }
+}
+
+/// Whoever answers may be no server of ours, and what it says goes to the log.
+fn make_visible<'a>(texts: impl IntoIterator<Item = &'a mut Option<String>>) {
+    for text in texts.into_iter().flatten() {
+        *text = visible(text);
     }
 }
 
@@ -279,5 +297,8 @@ mod tests {
         assert_eq!(ours.refusal().text, "PORTOLAN.0006: starting (request ab)");
         let other = answer(&"<".repeat(1_000)).refusal();
         assert_eq!((other.status, other.text), (503, "<".repeat(200)));
+        let ours = answer(r#"{"error_code":"\u001b[31m","error_msg":"","request_id":""}"#);
+        assert_eq!(ours.refusal().text, "\\u{1b}[31m:  (request )");
+        assert_eq!(answer("\u{1b}\n").refusal().text, "\\u{1b}\\n");
     }
 }

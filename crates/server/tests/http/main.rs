@@ -42,6 +42,7 @@ mod queue;
 mod quirks;
 mod rebuild;
 mod recount;
+mod removed_hosts;
 mod reports;
 mod rows;
 mod slow;

@@ -32,11 +32,8 @@ pub(crate) fn answers(args: &AnswersArgs) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     let fleet = args.fleet.fleet();
-    let folder = tempfile::Builder::new()
-        .prefix("fleet-bench-")
-        .tempdir_in(&args.work_dir)
-        .with_context(|| format!("could not make a folder in {}", args.work_dir.display()))?;
-    let running = Running::start(&prepare(folder.path(), &args.portolan, &fleet)?)?;
+    let folder = args.own.folder()?;
+    let running = Running::start(&prepare(folder.path(), &args.own.portolan, &fleet)?)?;
     let how = LoadHow {
         batch: 100,
         in_flight: 16,
@@ -123,17 +120,7 @@ fn say(out: &mut impl Write, told: &Value) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_server::{Reply, TestServer};
-
-    fn target(server: &TestServer) -> Target {
-        Target {
-            server: server.url().clone(),
-            token: "reader-token-of-a-test-0123456789".to_owned(),
-            partial_token: None,
-            project: "p1".to_owned(),
-            pid: None,
-        }
-    }
+    use crate::test_server::{Reply, TestServer, reader};
 
     #[test]
     fn each_line_is_a_turn_of_its_question_and_an_unknown_one_is_refused() {
@@ -148,7 +135,7 @@ mod tests {
                 other => Reply::of(404, None, other),
             }
         }));
-        let target = target(&server);
+        let target = reader(&server);
         let mut out = Vec::new();
         let length = Duration::from_millis(5);
         let mut ask =
@@ -178,7 +165,7 @@ mod tests {
         let server =
             TestServer::start(|asked| Reply::ok(format!(r#"{{"asked":"{}"}}"#, asked.target)))
                 .await;
-        let told = told(&target(&server)).await.unwrap();
+        let told = told(&reader(&server)).await.unwrap();
         let asked: Vec<&str> = QUESTIONS
             .iter()
             .map(|question| told[question]["asked"].as_str().unwrap())

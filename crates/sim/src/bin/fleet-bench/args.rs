@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use portolan_sim::fleet::{Fleet, Options};
+use tempfile::TempDir;
 
 use crate::http::ServerUrl;
 
@@ -77,6 +79,27 @@ pub(crate) struct ServerArgs {
     /// The server's process on this machine; its CPU is told only with this.
     #[arg(long)]
     pub(crate) server_pid: Option<u32>,
+}
+
+/// A server of the bench's own.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct OwnServerArgs {
+    /// The `portolan` program, built with --release.
+    #[arg(long)]
+    pub(crate) portolan: PathBuf,
+    /// Where its data folder is made and removed; on tmpfs a sync costs nothing, so give a disk.
+    #[arg(long, default_value = ".")]
+    pub(crate) work_dir: PathBuf,
+}
+
+impl OwnServerArgs {
+    /// A new folder in the work folder, which goes when this is dropped.
+    pub(crate) fn folder(&self) -> anyhow::Result<TempDir> {
+        tempfile::Builder::new()
+            .prefix("fleet-bench-")
+            .tempdir_in(&self.work_dir)
+            .with_context(|| format!("could not make a folder in {}", self.work_dir.display()))
+    }
 }
 
 /// How reports are sent.
@@ -160,15 +183,11 @@ pub(crate) struct NullServerArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct VisibleArgs {
-    /// The `portolan` program, built with --release.
-    #[arg(long)]
-    pub(crate) portolan: PathBuf,
+    #[command(flatten)]
+    pub(crate) own: OwnServerArgs,
     /// The `portolan-agent` program, built with --release.
     #[arg(long)]
     pub(crate) agent: PathBuf,
-    /// Where the data folder is made and removed; on a disk.
-    #[arg(long, default_value = ".")]
-    pub(crate) work_dir: PathBuf,
     /// Sockets.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) rounds: u32,
@@ -176,12 +195,8 @@ pub(crate) struct VisibleArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct CeilingsArgs {
-    /// The `portolan` program, built with --release.
-    #[arg(long)]
-    pub(crate) portolan: PathBuf,
-    /// Where the data folder and the log are made and removed; on a disk.
-    #[arg(long, default_value = ".")]
-    pub(crate) work_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) own: OwnServerArgs,
     #[command(flatten)]
     pub(crate) fleet: FleetArgs,
     /// Rounds.
@@ -194,12 +209,8 @@ pub(crate) struct CeilingsArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct RunArgs {
-    /// The `portolan` program, built with --release.
-    #[arg(long)]
-    pub(crate) portolan: PathBuf,
-    /// Where the data folder is made and removed; on tmpfs a sync costs nothing, so give a disk.
-    #[arg(long, default_value = ".")]
-    pub(crate) work_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) own: OwnServerArgs,
     #[command(flatten)]
     pub(crate) fleet: FleetArgs,
     #[command(flatten)]
@@ -210,12 +221,8 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct AnswersArgs {
-    /// The `portolan` program, built with --release.
-    #[arg(long)]
-    pub(crate) portolan: PathBuf,
-    /// Where the data folder is made and removed.
-    #[arg(long, default_value = ".")]
-    pub(crate) work_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) own: OwnServerArgs,
     #[command(flatten)]
     pub(crate) fleet: FleetArgs,
     /// Length of a turn, in milliseconds.
@@ -225,12 +232,8 @@ pub(crate) struct AnswersArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct OverloadArgs {
-    /// The `portolan` program, built with --release.
-    #[arg(long)]
-    pub(crate) portolan: PathBuf,
-    /// Where the data folder is made and removed.
-    #[arg(long, default_value = ".")]
-    pub(crate) work_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) own: OwnServerArgs,
     /// Clients that misbehave at once; server and bench must each be allowed as many open files.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(5..=3_000))]
     pub(crate) misbehaving: u32,

@@ -42,9 +42,8 @@ struct Round {
 /// Measures; the figures.
 pub(crate) fn ceilings(runtime: &Runtime, args: &CeilingsArgs) -> anyhow::Result<Table> {
     let fleet = args.fleet.fleet();
-    let folder = tempfile::tempdir_in(&args.work_dir)
-        .with_context(|| format!("could not make a folder in {}", args.work_dir.display()))?;
-    let place = prepare(folder.path(), &args.portolan, &fleet)?;
+    let folder = args.own.folder()?;
+    let place = prepare(folder.path(), &args.own.portolan, &fleet)?;
     let mut table = Table::new();
     machine::describe(&mut table, Some(folder.path()));
     let running = Running::start(&place)?;

@@ -39,11 +39,8 @@ struct Round {
 /// Runs it all; the figures.
 pub(crate) fn overload(runtime: &Runtime, args: &OverloadArgs) -> anyhow::Result<Table> {
     let fleet = args.fleet.fleet();
-    let folder = tempfile::Builder::new()
-        .prefix("fleet-bench-")
-        .tempdir_in(&args.work_dir)
-        .with_context(|| format!("could not make a folder in {}", args.work_dir.display()))?;
-    let place = prepare(folder.path(), &args.portolan, &fleet)?;
+    let folder = args.own.folder()?;
+    let place = prepare(folder.path(), &args.own.portolan, &fleet)?;
     let mut table = Table::new();
     machine::describe(&mut table, Some(folder.path()));
     let running = Running::start(&place)?;

@@ -292,24 +292,14 @@ impl Measured {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_server::{Reply, TestServer};
-
-    fn target(server: &TestServer) -> Target {
-        Target {
-            server: server.url().clone(),
-            token: "reader-token-of-a-test-0123456789".to_owned(),
-            partial_token: None,
-            project: "p1".to_owned(),
-            pid: Some(std::process::id()),
-        }
-    }
+    use crate::test_server::{Reply, TestServer, reader};
 
     #[tokio::test]
     async fn the_deep_page_is_at_80_000_or_40_000_or_the_last_one() {
         for (total, offset) in [(80_010, 80_000), (80_009, 40_000), (40_009, 39_999), (3, 0)] {
             let body = format!(r#"{{"total_num":{total},"data_list":[]}}"#);
             let server = TestServer::start(move |_| Reply::ok(body.clone())).await;
-            let queries = queries(&target(&server)).await.unwrap();
+            let queries = queries(&reader(&server)).await.unwrap();
             let deep = format!("offset={offset}&enterprise_project_id=all_granted_eps");
             assert!(
                 queries.iter().any(|(_, parameters, _)| *parameters == deep),
@@ -329,11 +319,11 @@ mod tests {
             ("<html>", "not answered with JSON"),
         ] {
             let server = TestServer::start(move |_| Reply::ok(reply)).await;
-            let error = target(&server).statistics("").await.unwrap_err();
+            let error = reader(&server).statistics("").await.unwrap_err();
             assert!(format!("{error:#}").contains(why), "{error:#}");
         }
         let server = TestServer::start(|_| Reply::of(401, None, "APIGW.0301")).await;
-        let error = target(&server)
+        let error = reader(&server)
             .statistics("")
             .await
             .unwrap_err()

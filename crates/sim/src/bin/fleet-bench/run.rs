@@ -28,12 +28,8 @@ const PARTIAL_TOKEN: &str = "fleet-bench-partial-token-0123456789abcdef";
 /// Runs it all; the figures.
 pub(crate) fn run(runtime: &Runtime, args: &RunArgs) -> anyhow::Result<Table> {
     let fleet = args.fleet.fleet();
-    let folder = tempfile::Builder::new()
-        .prefix("fleet-bench-")
-        .tempdir_in(&args.work_dir);
-    let folder = folder
-        .with_context(|| format!("could not make a folder in {}", args.work_dir.display()))?;
-    let place = prepare(folder.path(), &args.portolan, &fleet)?;
+    let folder = args.own.folder()?;
+    let place = prepare(folder.path(), &args.own.portolan, &fleet)?;
     let mut table = Table::new();
     machine::describe(&mut table, Some(folder.path()));
 

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::http::ServerUrl;
+use crate::query::Target;
 
 /// What a handler is given.
 pub(crate) struct Received {
@@ -90,6 +91,17 @@ impl TestServer {
     /// Connections accepted so far.
     pub(crate) fn connections(&self) -> u32 {
         self.connections.load(Ordering::Relaxed)
+    }
+}
+
+/// A reader of the server, which runs in this process.
+pub(crate) fn reader(server: &TestServer) -> Target {
+    Target {
+        server: server.url().clone(),
+        token: "reader-token-of-a-test-0123456789".to_owned(),
+        partial_token: None,
+        project: "p1".to_owned(),
+        pid: Some(std::process::id()),
     }
 }
 

@@ -29,9 +29,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// Measures; the figures.
 pub(crate) fn visible(runtime: &Runtime, args: &VisibleArgs) -> anyhow::Result<Table> {
     let fleet = Fleet::new(Default::default());
-    let folder = tempfile::tempdir_in(&args.work_dir)
-        .with_context(|| format!("could not make a folder in {}", args.work_dir.display()))?;
-    let place = prepare(folder.path(), &args.portolan, &fleet)?;
+    let folder = args.own.folder()?;
+    let place = prepare(folder.path(), &args.own.portolan, &fleet)?;
     let mut table = Table::new();
     machine::describe(&mut table, Some(folder.path()));
     let running = Running::start(&place)?;
