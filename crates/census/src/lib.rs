@@ -19,6 +19,7 @@ mod rows;
 mod scope;
 mod slots;
 mod state;
+mod top;
 
 pub use build::Builder;
 pub use cells::{Cells, Counted};
@@ -28,3 +29,4 @@ pub use page::{Cursor, Filter, Page, PageRequest, PageRow, Start};
 pub use project::{Edition, Project, Selection};
 pub use recount::{Difference, Recount};
 pub use state::{Commit, HostCommit, State};
+pub use top::TopPort;

@@ -183,6 +183,10 @@ impl Project {
         &self.whole.counts
     }
 
+    pub(crate) fn posting(&self, cell: Cell) -> Option<&Slots> {
+        self.postings.get(&cell).map(|slots| &**slots)
+    }
+
     fn by_slot(&self, slot: u32) -> Option<&Arc<Host>> {
         self.slots.get(slot as usize).and_then(Option::as_ref)
     }

@@ -49,6 +49,19 @@ impl Slots {
         self.pieces.is_empty()
     }
 
+    /// The slots that are in both.
+    pub(crate) fn common(&self, other: &Self) -> Self {
+        let both = self.pieces.iter().filter_map(|(piece, bits)| {
+            let at = other.pieces.binary_search_by_key(piece, |(p, _)| *p).ok()?;
+            let (_, others) = other.pieces.get(at)?;
+            let bits = &**bits & &**others;
+            (!bits.is_empty()).then(|| (*piece, Arc::new(bits)))
+        });
+        Self {
+            pieces: both.collect(),
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.pieces
             .iter()
@@ -78,6 +91,21 @@ mod tests {
             prop_assert_eq!(slots.len(), model.len() as u64);
             prop_assert_eq!(slots.is_empty(), model.is_empty());
             prop_assert!(slots.iter().eq(model));
+        }
+
+        #[test]
+        fn what_is_common_is_in_both(
+            one in prop::collection::btree_set(prop_oneof![0u32..50, 65_500u32..65_600], 0..100),
+            other in prop::collection::btree_set(prop_oneof![0u32..50, 65_500u32..65_600], 0..100),
+        ) {
+            let slots = |set: &BTreeSet<u32>| {
+                let mut slots = Slots::default();
+                set.iter().for_each(|slot| slots.insert(*slot));
+                slots
+            };
+            let common = slots(&one).common(&slots(&other));
+            prop_assert!(common.iter().eq(one.intersection(&other).copied()));
+            prop_assert_eq!(common.is_empty(), one.is_disjoint(&other));
         }
     }
 }

@@ -276,6 +276,7 @@ fn check(state: &State, model: &Model) {
                 check_pages(project, scope, &filter, sort_dir, &rows);
             }
         }
+        check_top(project, model, scope);
     }
     check_hosts(project, model);
 }
@@ -344,6 +345,30 @@ fn check_pages(
             "{scope:?} {filter:?} {sort_dir:?} after {cursor:?}"
         );
     }
+}
+
+fn check_top(project: Option<&Project>, model: &Model, scope: Option<&[&str]>) {
+    let mut hosts = BTreeMap::<u16, BTreeSet<&str>>::new();
+    for (id, (enterprise_project, ports)) in &model.hosts {
+        if scope.is_none_or(|scope| scope.contains(&enterprise_project.as_str())) {
+            for port in ports.iter().filter(|port| port.netns.is_none()) {
+                hosts.entry(port.port).or_default().insert(id);
+            }
+        }
+    }
+    let mut expected: Vec<(u16, u64)> = hosts
+        .into_iter()
+        .map(|(port, hosts)| (port, hosts.len() as u64))
+        .collect();
+    expected.sort_by_key(|(port, hosts)| (std::cmp::Reverse(*hosts), *port));
+    expected.truncate(5);
+    let top = project.map(|project| project.top_ports(&selection(scope), 5));
+    let got: Vec<(u16, u64)> = top
+        .into_iter()
+        .flatten()
+        .map(|top| (top.port, top.hosts))
+        .collect();
+    assert_eq!(got, expected, "{scope:?}");
 }
 
 fn check_hosts(project: Option<&Project>, model: &Model) {
