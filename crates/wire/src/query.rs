@@ -140,7 +140,24 @@ impl Parameter {
         }
     }
 
-    fn fault(&self, given: &str) -> ParameterFault {
+    /// Reads a text of so many characters.
+    ///
+    /// # Errors
+    /// It has fewer or more, or the parameter was given twice.
+    pub fn text(
+        &self,
+        query: &Query<'_>,
+        chars: std::ops::RangeInclusive<usize>,
+    ) -> Result<Option<String>, ParameterFault> {
+        self.read(query, |text| {
+            chars
+                .contains(&text.chars().count())
+                .then(|| text.to_owned())
+        })
+    }
+
+    /// That `given` is not allowed; of an empty text it says that nothing was given.
+    pub fn fault(&self, given: &str) -> ParameterFault {
         ParameterFault {
             name: self.name,
             allowed: self.allowed,

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use portolan_census::Selection;
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
-use portolan_wire::hss::port_statistics::EnterpriseProjects;
+use portolan_wire::hss::parameters::EnterpriseProjects;
 use portolan_wire::ids::EnterpriseProjectId;
 use portolan_wire::time::UnixMicros;
 

@@ -2,27 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
-use portolan_census::{Filter, Page, PageRequest, PageRow, Selection, Start};
-use portolan_wire::error::ErrorCode;
-use portolan_wire::hss::port_statistics::{
-    KindFilter, PortStatistics, PortStatisticsQuery, PortStatisticsRow, enterprise_projects,
-};
-use portolan_wire::query::Query;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use portolan_census::{Filter, Page, PageRequest, PageRow, Start};
+use portolan_wire::hss::parameters::KindFilter;
+use portolan_wire::hss::port_statistics::{PortStatistics, PortStatisticsQuery, PortStatisticsRow};
 
 use crate::app::App;
 use crate::counts::Counts;
 use crate::credentials::{Caller, Need};
 use crate::error::ApiError;
-
-const AS_OF: HeaderName = HeaderName::from_static("x-portolan-as-of");
-const HOSTS: HeaderName = HeaderName::from_static("x-portolan-hosts");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// Room for the headers of an answer: these three, the edge's, and those of HTTP itself.
-const HEADERS: usize = 6;
+use crate::hss::{counted, decoded, selected};
 
 pub(crate) async fn port_statistics(
     State(app): State<Arc<App>>,
@@ -34,7 +25,7 @@ pub(crate) async fn port_statistics(
     let query = decoded(raw_query.as_deref())?;
     let selection = selected(&query, &caller)?;
     let asked = PortStatisticsQuery::read(&query)?;
-    let start = Start::Offset(asked.offset as usize);
+    let start = Start::Offset(asked.range.offset as usize);
     let as_of = app.as_of();
     let state = app.state();
     let project = state.project(&project_id);
@@ -46,28 +37,7 @@ pub(crate) async fn port_statistics(
     let Counts { page, fresh, stale } = counts.unwrap_or_default();
     let with_status = app.settings.status_field || asked.status.is_some();
     let body = answer(page, asked.kind, with_status);
-    let mut response = Response::new(Body::from(body.to_json()));
-    let headers = response.headers_mut();
-    headers.reserve(HEADERS);
-    headers.insert(header::CONTENT_TYPE, JSON);
-    headers.insert(AS_OF, value(as_of.to_string())?);
-    headers.insert(HOSTS, value(format!("fresh={fresh}, stale={stale}"))?);
-    Ok(response)
-}
-
-/// The decoded query of a request that has passed the edge.
-pub(crate) fn decoded(raw: Option<&str>) -> Result<Query<'_>, ApiError> {
-    Query::decode(raw.unwrap_or(""))
-        .map_err(|error| ApiError::new(ErrorCode::RequestError, error.to_string()))
-}
-
-/// The enterprise projects that statistics are asked for. Whether one is granted is told before any
-/// other fault; a fault in it is told by the parser, in its place among the others.
-pub(crate) fn selected(query: &Query<'_>, caller: &Caller) -> Result<Selection, ApiError> {
-    match enterprise_projects(query) {
-        Ok(asked) => caller.select(&asked),
-        Err(_) => Ok(caller.granted().clone()),
-    }
+    counted(body.to_json(), as_of, (fresh, stale))
 }
 
 /// Which rows a query asks for.
@@ -87,7 +57,7 @@ pub(crate) fn page_request(asked: &PortStatisticsQuery, start: Start) -> PageReq
     PageRequest {
         sort_dir: asked.sort_dir,
         start,
-        limit: asked.limit as usize,
+        limit: asked.range.limit as usize,
     }
 }
 
@@ -107,14 +77,4 @@ fn answer(page: Page, kind: Option<KindFilter>, with_status: bool) -> PortStatis
         total_num: page.total,
         data_list: rows.collect(),
     }
-}
-
-/// A 200 with a JSON body.
-pub(crate) fn json(body: &impl serde::Serialize) -> Result<Response, ApiError> {
-    let bytes = serde_json::to_vec(body).map_err(ApiError::internal)?;
-    Ok(([(header::CONTENT_TYPE, JSON)], bytes).into_response())
-}
-
-fn value(text: String) -> Result<HeaderValue, ApiError> {
-    HeaderValue::try_from(text).map_err(ApiError::internal)
 }

@@ -4,7 +4,7 @@
 use portolan_census::Selection;
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
-use portolan_wire::hss::port_statistics::{EnterpriseProjects, enterprise_projects};
+use portolan_wire::hss::parameters::{EnterpriseProjects, enterprise_projects};
 use portolan_wire::query::{Parameter, Query, integer};
 
 use crate::credentials::Caller;

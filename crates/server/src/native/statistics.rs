@@ -55,7 +55,7 @@ pub(crate) async fn statistics(
     let with_status = STATUS_FIELD.read(&query, |text| text.parse::<bool>().ok())?;
     let with_status = with_status.unwrap_or(asked.status.is_some());
     let cursor = paging::cursor(&query, read_cursor)?;
-    let start = cursor.map_or(Start::Offset(asked.offset as usize), Start::After);
+    let start = cursor.map_or(Start::Offset(asked.range.offset as usize), Start::After);
     let as_of = app.as_of();
     let state = app.state();
     let project = state.project(&project_id);

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use portolan_wire::hss::port_statistics::{
-    EnterpriseProjects, PortStatisticsQuery, SortDir, enterprise_projects,
-};
+use portolan_wire::hss::parameters::{EnterpriseProjects, enterprise_projects};
+use portolan_wire::hss::port_statistics::{PortStatisticsQuery, SortDir};
 use portolan_wire::query::Query;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -148,8 +147,8 @@ fn parsed(raw: &str) -> Value {
         "port": read.port,
         "type": read.kind.map(|kind| kind.as_str()),
         "enterprise_project_id": enterprise_project_id,
-        "limit": read.limit,
-        "offset": read.offset,
+        "limit": read.range.limit,
+        "offset": read.range.offset,
         "category": read.category.as_str(),
         "port_string": read.port_string,
         "status": read.status.map(|status| status.as_str()),

@@ -1,3 +1,4 @@
 //! The HSS v5 compatibility surface: requests and answers (contract section 1, design decisions).
 
+pub mod parameters;
 pub mod port_statistics;

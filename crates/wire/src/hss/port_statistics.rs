@@ -7,8 +7,9 @@
 use serde::Serialize;
 
 use crate::caps;
-use crate::open_port::{Category, Transport};
-use crate::query::{Parameter, ParameterFault, Query, integer};
+use crate::hss::parameters::{self, KindFilter, PageRange, enterprise_projects};
+use crate::open_port::Category;
+use crate::query::{Parameter, ParameterFault, Query};
 
 /// A parsed query: what to count, and which page of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,10 +18,8 @@ pub struct PortStatisticsQuery {
     pub port: Option<u16>,
     /// Only this type.
     pub kind: Option<KindFilter>,
-    /// Rows of a page, 10 to 200.
-    pub limit: u32,
-    /// Rows before the page, 0 to 2,000,000.
-    pub offset: u32,
+    /// Which page of the rows.
+    pub range: PageRange,
     /// Which assets count.
     pub category: Category,
     /// Only ports whose decimal contains this text.
@@ -29,39 +28,6 @@ pub struct PortStatisticsQuery {
     pub status: Option<PortStatus>,
     /// The direction of the port order.
     pub sort_dir: SortDir,
-}
-
-/// The `type` of a request. `TCP` and `UDP` cover both address families; `TCP6` and `UDP6`
-/// restrict to IPv6 sockets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct KindFilter {
-    /// The transport.
-    pub transport: Transport,
-    /// Whether only IPv6 sockets count.
-    pub v6: bool,
-}
-
-impl KindFilter {
-    /// The name on the wire: `TCP`, `UDP`, `TCP6` or `UDP6`.
-    pub const fn as_str(self) -> &'static str {
-        match (self.transport, self.v6) {
-            (Transport::Tcp, false) => "TCP",
-            (Transport::Udp, false) => "UDP",
-            (Transport::Tcp, true) => "TCP6",
-            (Transport::Udp, true) => "UDP6",
-        }
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        let (transport, v6) = match text {
-            "TCP" => (Transport::Tcp, false),
-            "UDP" => (Transport::Udp, false),
-            "TCP6" => (Transport::Tcp, true),
-            "UDP6" => (Transport::Udp, true),
-            _ => return None,
-        };
-        Some(Self { transport, v6 })
-    }
 }
 
 /// What the port table says of a row.
@@ -86,7 +52,7 @@ impl PortStatus {
         }
     }
 
-    fn read(text: &str) -> Option<Self> {
+    pub(crate) fn read(text: &str) -> Option<Self> {
         match text {
             "danger" => Some(Self::Danger),
             "normal" => Some(Self::Normal),
@@ -108,46 +74,9 @@ pub enum SortDir {
     Desc,
 }
 
-/// The `enterprise_project_id` of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EnterpriseProjects {
-    /// One, `0` where the request named none.
-    One(String),
-    /// All that the credential may read.
-    AllGranted,
-}
-
-const PORT: Parameter = Parameter {
-    name: "port",
-    allowed: "1 to 65535",
-};
-const TYPE: Parameter = Parameter {
-    name: "type",
-    allowed: "TCP, UDP, TCP6 or UDP6",
-};
-const ENTERPRISE_PROJECT_ID: Parameter = Parameter {
-    name: "enterprise_project_id",
-    allowed: "0 to 128 characters",
-};
-const LIMIT: Parameter = Parameter {
-    name: "limit",
-    allowed: "10 to 200",
-};
-const OFFSET: Parameter = Parameter {
-    name: "offset",
-    allowed: "0 to 2000000",
-};
-const CATEGORY: Parameter = Parameter {
-    name: "category",
-    allowed: "host or container",
-};
 const PORT_STRING: Parameter = Parameter {
     name: "port_string",
     allowed: "1 to 256 characters",
-};
-const STATUS: Parameter = Parameter {
-    name: "status",
-    allowed: "danger, normal or unknown",
 };
 const SORT_KEY: Parameter = Parameter {
     name: "sort_key",
@@ -158,45 +87,19 @@ const SORT_DIR: Parameter = Parameter {
     allowed: "asc or desc",
 };
 
-/// Reads `enterprise_project_id` alone: whether it is granted is told before any other fault.
-///
-/// # Errors
-/// It is longer than 128 characters, or given twice.
-pub fn enterprise_projects(query: &Query<'_>) -> Result<EnterpriseProjects, ParameterFault> {
-    let given = ENTERPRISE_PROJECT_ID.read(query, |text| {
-        (text.chars().count() <= caps::ENTERPRISE_PROJECT_ID_CHARS_MAX).then(|| text.to_owned())
-    })?;
-    Ok(match given.as_deref() {
-        None | Some("") => {
-            EnterpriseProjects::One(crate::ids::EnterpriseProjectId::DEFAULT.to_owned())
-        }
-        Some(crate::ids::EnterpriseProjectId::ALL_GRANTED) => EnterpriseProjects::AllGranted,
-        Some(one) => EnterpriseProjects::One(one.to_owned()),
-    })
-}
-
 impl PortStatisticsQuery {
     /// Reads a query. The first fault in the contract's order is told.
     ///
     /// # Errors
     /// A known parameter has a value that is not allowed, or is given twice.
     pub fn read(query: &Query<'_>) -> Result<Self, ParameterFault> {
-        let port = PORT.read(query, |t| {
-            integer(t, 1..=65_535).and_then(|p| u16::try_from(p).ok())
-        })?;
-        let kind = TYPE.read(query, KindFilter::read)?;
+        let port = parameters::port(query)?;
+        let kind = parameters::kind(query)?;
         enterprise_projects(query)?;
-        let limit = LIMIT.read(query, |t| {
-            integer(t, caps::PAGE_LIMIT_MIN..=caps::PAGE_LIMIT_MAX)
-        })?;
-        let offset = OFFSET.read(query, |t| integer(t, 0..=caps::PAGE_OFFSET_MAX))?;
-        let category = CATEGORY.read(query, read_category)?;
-        let port_string = PORT_STRING.read(query, |t| {
-            (1..=caps::PARAMETER_CHARS_MAX)
-                .contains(&t.chars().count())
-                .then(|| t.to_owned())
-        })?;
-        let status = STATUS.read(query, PortStatus::read)?;
+        let range = PageRange::read(query)?;
+        let category = parameters::category(query)?;
+        let port_string = PORT_STRING.text(query, 1..=caps::PARAMETER_CHARS_MAX)?;
+        let status = parameters::status(query)?;
         // The only key there is: naming it changes nothing.
         SORT_KEY.read(query, |t| (t == "port").then_some(()))?;
         let sort_dir = SORT_DIR.read(query, |t| match t {
@@ -207,9 +110,8 @@ impl PortStatisticsQuery {
         Ok(Self {
             port,
             kind,
-            limit: limit.unwrap_or(caps::PAGE_LIMIT_MIN),
-            offset: offset.unwrap_or(0),
-            category: category.unwrap_or(Category::Host),
+            range,
+            category,
             port_string,
             status,
             sort_dir: sort_dir.unwrap_or_default(),
@@ -232,20 +134,10 @@ impl AssetFilter {
     /// # Errors
     /// One of them has a value that is not allowed, or is given twice.
     pub fn read(query: &Query<'_>) -> Result<Self, ParameterFault> {
-        let kind = TYPE.read(query, KindFilter::read)?;
-        let category = CATEGORY.read(query, read_category)?;
         Ok(Self {
-            kind,
-            category: category.unwrap_or(Category::Host),
+            kind: parameters::kind(query)?,
+            category: parameters::category(query)?,
         })
-    }
-}
-
-fn read_category(text: &str) -> Option<Category> {
-    match text {
-        "host" => Some(Category::Host),
-        "container" => Some(Category::Container),
-        _ => None,
     }
 }
 
@@ -355,19 +247,5 @@ mod tests {
             let json = String::from_utf8(body.to_json()).unwrap();
             assert_eq!(json, serde_json::to_string(&body).unwrap());
         }
-    }
-
-    #[test]
-    fn an_empty_enterprise_project_is_the_default_one() {
-        let of = |raw| enterprise_projects(&Query::decode(raw).unwrap()).unwrap();
-        assert_eq!(of(""), EnterpriseProjects::One("0".into()));
-        assert_eq!(
-            of("enterprise_project_id="),
-            EnterpriseProjects::One("0".into())
-        );
-        assert_eq!(
-            of("enterprise_project_id=all_granted_eps"),
-            EnterpriseProjects::AllGranted
-        );
     }
 }
