@@ -85,6 +85,23 @@ impl Host {
             .count(Cell::new(ListId { category, v6 }, key))
     }
 
+    /// How many rows (port, transport) of a category the host is counted in.
+    pub fn rows_in(&self, category: Category) -> u64 {
+        let all = ListId {
+            category,
+            v6: false,
+        };
+        let mut cells: Vec<Cell> = self
+            .facts
+            .cells
+            .iter()
+            .filter(|c| c.list() == all)
+            .collect();
+        // They are sorted, so that repeats stand together.
+        cells.dedup();
+        cells.len() as u64
+    }
+
     /// Whether two agents speak for the host at `now_s`.
     pub fn in_conflict(&self, now_s: u32) -> bool {
         self.live.conflict_until_s() > now_s

@@ -32,6 +32,15 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             "/v5/{project_id}/asset/port/statistics",
             get(hss::port_statistics),
         )
+        .route(
+            "/v5/{project_id}/asset/statistics",
+            get(hss::asset_statistics),
+        )
+        .route(
+            "/v5/{project_id}/asset/overview/statistics/top/port",
+            get(hss::top_ports),
+        )
+        .route("/v5/{project_id}/host-management/hosts", get(hss::hosts))
         .nest("/portolan/v1/projects/{project_id}", native)
         .route("/portolan/v1/credential", get(native::credential))
         .route("/portolan/v1/backup", get(native::backup))

@@ -21,6 +21,12 @@ pub const PAGE_LIMIT_MAX: u32 = 200;
 pub const PAGE_OFFSET_MAX: u32 = 2_000_000;
 /// Longest string parameter of the HSS API, in characters.
 pub const PARAMETER_CHARS_MAX: usize = 256;
+/// Most characters of a host id that is asked for; no host has so long a one.
+pub const ASKED_HOST_ID_CHARS_MAX: usize = 128;
+/// Most values of a parameter that lists some.
+pub const LISTED_VALUES_MAX: usize = 100;
+/// Most characters of one of them.
+pub const LISTED_CHARS_MAX: usize = 128;
 
 /// Largest body of a report or heartbeat request as sent, in bytes.
 pub const BODY_SENT_BYTES_MAX: usize = 12 << 20;

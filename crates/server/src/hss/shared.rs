@@ -51,8 +51,12 @@ pub(crate) fn counted(
 
 /// A 200 with a JSON body.
 pub(crate) fn json(body: &impl serde::Serialize) -> Result<Response, ApiError> {
-    let bytes = serde_json::to_vec(body).map_err(ApiError::internal)?;
-    Ok(([(header::CONTENT_TYPE, JSON)], bytes).into_response())
+    Ok(([(header::CONTENT_TYPE, JSON)], encoded(body)?).into_response())
+}
+
+/// A body as JSON.
+pub(crate) fn encoded(body: &impl serde::Serialize) -> Result<Vec<u8>, ApiError> {
+    serde_json::to_vec(body).map_err(ApiError::internal)
 }
 
 fn value(text: String) -> Result<HeaderValue, ApiError> {

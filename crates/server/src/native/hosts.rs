@@ -120,7 +120,8 @@ fn host_list(
     let mut data_list = Vec::with_capacity(page.len());
     for host in page {
         // A host that was removed or moved away since the view was published is not told of.
-        data_list.extend(read(app, project_id, granted, host)?.map(|(row, _)| row));
+        let stored = stored(app, project_id, granted, host)?;
+        data_list.extend(stored.map(|snapshot| row(app, host, &snapshot)));
     }
     Ok(HostList {
         total_num,
@@ -151,9 +152,9 @@ fn host_page(
         .and_then(|project| project.host(host_id))
         .filter(|host| granted.holds(&host.facts.enterprise_project))
         .ok_or_else(paging::no_such_host)?;
-    let (row, snapshot) = read(app, project_id, granted, host)?.ok_or_else(paging::no_such_host)?;
+    let snapshot = stored(app, project_id, granted, host)?.ok_or_else(paging::no_such_host)?;
     Ok(HostPage {
-        row,
+        row: row(app, host, &snapshot),
         host_ips: snapshot.host.host_ips,
         os_type: snapshot.host.os_type,
         os_name: snapshot.host.os_name,
@@ -177,12 +178,12 @@ fn host_page(
 
 /// Reads a host of the view from the store, which may be one report ahead: where the host went
 /// meanwhile must be granted, too.
-fn read(
+pub(crate) fn stored(
     app: &App,
     project_id: &str,
     granted: &Selection,
     host: &Host,
-) -> Result<Option<(HostRow, Snapshot)>, ApiError> {
+) -> Result<Option<Snapshot>, ApiError> {
     let key = HostKey {
         project: project_id.into(),
         host: host.facts.id.clone(),
@@ -190,9 +191,7 @@ fn read(
     let stored = snapshot_of(&*app.store, &key).map_err(|error| ApiError::read_failed(&error))?;
     let granted =
         |snapshot: &Snapshot| granted.holds(&snapshot.host.enterprise_project_id.as_str().into());
-    Ok(stored
-        .filter(granted)
-        .map(|snapshot| (row(app, host, &snapshot), snapshot)))
+    Ok(stored.filter(granted))
 }
 
 fn row(app: &App, host: &Host, snapshot: &Snapshot) -> HostRow {

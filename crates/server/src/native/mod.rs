@@ -11,6 +11,6 @@ mod statistics;
 pub(crate) use assets::assets;
 pub(crate) use backup::backup;
 pub(crate) use credential::credential;
-pub(crate) use hosts::{host, hosts};
+pub(crate) use hosts::{host, hosts, stored};
 pub(crate) use recount::recount;
 pub(crate) use statistics::statistics;

@@ -30,6 +30,8 @@ mod enterprise_projects;
 mod freshness;
 mod grants;
 mod heartbeats;
+mod hss_hosts;
+mod hss_overview;
 mod isolation;
 mod isolation_administration;
 mod large_bodies;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::caps;
-use crate::hss::port_statistics::PortStatus;
+use crate::hss::port_statistics::{PortStatus, SortDir};
 use crate::ids::EnterpriseProjectId;
 use crate::open_port::{Category, Transport};
 use crate::query::{Parameter, ParameterFault, Query, integer};
@@ -104,6 +104,11 @@ const STATUS: Parameter = Parameter {
     name: "status",
     allowed: "danger, normal or unknown",
 };
+const SORT_DIR: Parameter = Parameter {
+    name: "sort_dir",
+    allowed: "asc or desc",
+};
+
 /// Reads `port`: 1 to 65535.
 ///
 /// # Errors
@@ -149,6 +154,19 @@ pub fn category(query: &Query<'_>) -> Result<Category, ParameterFault> {
 /// It is none of the three, or is given twice.
 pub fn status(query: &Query<'_>) -> Result<Option<PortStatus>, ParameterFault> {
     STATUS.read(query, PortStatus::read)
+}
+
+/// Reads `sort_dir`: ascending where it is absent.
+///
+/// # Errors
+/// It is neither asc nor desc, or is given twice.
+pub fn sort_dir(query: &Query<'_>) -> Result<SortDir, ParameterFault> {
+    let given = SORT_DIR.read(query, |text| match text {
+        "asc" => Some(SortDir::Asc),
+        "desc" => Some(SortDir::Desc),
+        _ => None,
+    })?;
+    Ok(given.unwrap_or_default())
 }
 
 /// Reads `enterprise_project_id` alone: whether it is granted is told before any other fault.

@@ -82,10 +82,6 @@ const SORT_KEY: Parameter = Parameter {
     name: "sort_key",
     allowed: "port",
 };
-const SORT_DIR: Parameter = Parameter {
-    name: "sort_dir",
-    allowed: "asc or desc",
-};
 
 impl PortStatisticsQuery {
     /// Reads a query. The first fault in the contract's order is told.
@@ -102,11 +98,7 @@ impl PortStatisticsQuery {
         let status = parameters::status(query)?;
         // The only key there is: naming it changes nothing.
         SORT_KEY.read(query, |t| (t == "port").then_some(()))?;
-        let sort_dir = SORT_DIR.read(query, |t| match t {
-            "asc" => Some(SortDir::Asc),
-            "desc" => Some(SortDir::Desc),
-            _ => None,
-        })?;
+        let sort_dir = parameters::sort_dir(query)?;
         Ok(Self {
             port,
             kind,
@@ -114,7 +106,7 @@ impl PortStatisticsQuery {
             category,
             port_string,
             status,
-            sort_dir: sort_dir.unwrap_or_default(),
+            sort_dir,
         })
     }
 }
