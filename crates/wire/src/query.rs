@@ -94,8 +94,8 @@ impl<'a> Query<'a> {
 pub struct ParameterFault {
     /// The parameter.
     pub name: &'static str,
-    /// What is allowed, as the end of "must be …".
-    pub allowed: &'static str,
+    /// What is allowed.
+    pub allowed: Allowed,
     /// What was given.
     pub given: String,
 }
@@ -110,62 +110,6 @@ fn cut(given: &str) -> Cow<'_, str> {
     }
 }
 
-/// One known parameter of a call: its name and what it may be.
-#[derive(Clone, Copy, Debug)]
-pub struct Parameter {
-    /// The name, as sent.
-    pub name: &'static str,
-    /// What is allowed, as the end of "must be …".
-    pub allowed: &'static str,
-}
-
-impl Parameter {
-    /// Reads the parameter by `read`, which says `None` for a value that is not allowed.
-    ///
-    /// # Errors
-    /// The value is not allowed, or the parameter was given twice.
-    pub fn read<T>(
-        &self,
-        query: &Query<'_>,
-        read: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<Option<T>, ParameterFault> {
-        match query.single(self.name) {
-            Ok(None) => Ok(None),
-            Ok(Some(value)) => read(value).map(Some).ok_or_else(|| self.fault(value)),
-            Err(GivenTwice) => Err(ParameterFault {
-                name: self.name,
-                allowed: "given once",
-                given: "it twice".into(),
-            }),
-        }
-    }
-
-    /// Reads a text of so many characters.
-    ///
-    /// # Errors
-    /// It has fewer or more, or the parameter was given twice.
-    pub fn text(
-        &self,
-        query: &Query<'_>,
-        chars: std::ops::RangeInclusive<usize>,
-    ) -> Result<Option<String>, ParameterFault> {
-        self.read(query, |text| {
-            chars
-                .contains(&text.chars().count())
-                .then(|| text.to_owned())
-        })
-    }
-
-    /// That `given` is not allowed; of an empty text it says that nothing was given.
-    pub fn fault(&self, given: &str) -> ParameterFault {
-        ParameterFault {
-            name: self.name,
-            allowed: self.allowed,
-            given: given.to_owned(),
-        }
-    }
-}
-
 /// Reads a plain ASCII decimal within a range: no sign, blank, leading zero or fraction.
 pub fn integer(text: &str, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
     let plain =
@@ -173,6 +117,10 @@ pub fn integer(text: &str, range: std::ops::RangeInclusive<u32>) -> Option<u32> 
     let value = plain.then(|| text.parse().ok()).flatten()?;
     range.contains(&value).then_some(value)
 }
+
+mod parameter;
+
+pub use parameter::{Allowed, Parameter};
 
 #[cfg(test)]
 mod tests {
@@ -223,7 +171,7 @@ mod tests {
     fn a_long_value_is_cut_in_the_message() {
         let fault = ParameterFault {
             name: "type",
-            allowed: "TCP",
+            allowed: Allowed::OneOf(&["TCP"]),
             given: "x".repeat(65),
         };
         assert_eq!(

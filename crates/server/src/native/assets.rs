@@ -6,9 +6,10 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_census::Selection;
+use portolan_wire::hss::parameters::PORT;
 use portolan_wire::hss::port_statistics::AssetFilter;
 use portolan_wire::open_port::Transport;
-use portolan_wire::query::{ParameterFault, integer};
+use portolan_wire::query::integer;
 use serde::Serialize;
 
 use crate::app::App;
@@ -48,11 +49,7 @@ pub(crate) async fn assets(
     let after = paging::cursor(&query, read_cursor)?;
     let port = integer(&port, 1..=65_535)
         .and_then(|port| u16::try_from(port).ok())
-        .ok_or(ParameterFault {
-            name: "port",
-            allowed: "1 to 65535",
-            given: port,
-        })?;
+        .ok_or_else(|| PORT.fault(&port))?;
     let asked = AssetFilter::read(&query)?;
     let page = move |app: &App| {
         let rows = rows(app, &project_id, &selection, port, asked);

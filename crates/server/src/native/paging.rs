@@ -5,19 +5,13 @@ use portolan_census::Selection;
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
 use portolan_wire::hss::parameters::{EnterpriseProjects, enterprise_projects};
-use portolan_wire::query::{Parameter, Query, integer};
+use portolan_wire::query::{Parameter, Query};
 
 use crate::credentials::Caller;
 use crate::error::ApiError;
 
-const CURSOR: Parameter = Parameter {
-    name: "cursor",
-    allowed: "a next_cursor of this call",
-};
-const LIMIT: Parameter = Parameter {
-    name: "limit",
-    allowed: "1 to 200",
-};
+pub(crate) const CURSOR: Parameter = Parameter::cursor("cursor");
+pub(crate) const LIMIT: Parameter = Parameter::integer("limit", 1, caps::PAGE_LIMIT_MAX);
 const DEFAULT_LIMIT: u32 = 50;
 
 /// Reads `cursor` by `read`.
@@ -30,7 +24,7 @@ pub(crate) fn cursor<T>(
 
 /// Reads `limit`: 1 to 200, 50 where it is absent.
 pub(crate) fn limit(query: &Query<'_>) -> Result<usize, ApiError> {
-    let limit = LIMIT.read(query, |text| integer(text, 1..=caps::PAGE_LIMIT_MAX))?;
+    let limit = LIMIT.read_integer(query)?;
     Ok(limit.unwrap_or(DEFAULT_LIMIT) as usize)
 }
 

@@ -29,10 +29,7 @@ struct Statistics {
 }
 
 /// Whether rows carry what the port table says of them; unasked they do where `status` selects.
-const STATUS_FIELD: Parameter = Parameter {
-    name: "status_field",
-    allowed: "true or false",
-};
+pub(crate) const STATUS_FIELD: Parameter = Parameter::one_of("status_field", &["true", "false"]);
 
 /// How current the counts are.
 #[derive(Serialize)]

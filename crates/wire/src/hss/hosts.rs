@@ -8,13 +8,10 @@ mod answer;
 mod table;
 
 pub use answer::{HostRow, Hosts};
-use table::{
-    ABSENT, AGENT_STATUS, FIELDS, Form, HOST_STATUS, OS_TYPE, SAME, SORT_KEY, TEXT, WITHOUT_EFFECT,
-};
+use table::{AGENT_STATUS, FIELDS, HOST_STATUS, LISTS, SAME, SORT_KEY, WITHOUT_EFFECT};
 
-use crate::caps;
-use crate::hss::parameters::{self, PageRange};
-use crate::query::{ParameterFault, Query};
+use crate::hss::parameters::{self, ENTERPRISE_PROJECT_ID, LIMIT, OFFSET, PageRange, SORT_DIR};
+use crate::query::{Parameter, ParameterFault, Query};
 
 /// A parsed query.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +62,20 @@ pub enum AgentFilter {
 }
 
 impl HostsQuery {
+    /// The parameters.
+    pub fn parameters() -> Vec<Parameter> {
+        let fields = FIELDS.iter().chain(LISTS).map(|(parameter, _)| *parameter);
+        let same = SAME.iter().map(|(parameter, _)| *parameter);
+        [ENTERPRISE_PROJECT_ID, LIMIT, OFFSET]
+            .into_iter()
+            .chain(fields)
+            .chain([AGENT_STATUS, HOST_STATUS])
+            .chain(same)
+            .chain(WITHOUT_EFFECT.iter().copied())
+            .chain([SORT_KEY, SORT_DIR])
+            .collect()
+    }
+
     /// Reads a query.
     ///
     /// # Errors
@@ -77,21 +88,23 @@ impl HostsQuery {
             none: false,
             range: PageRange::read(query)?,
         };
-        for (parameter, field, form) in FIELDS {
-            let values = match form {
-                Form::One => parameter.text(query, TEXT)?.map(|value| vec![value]),
-                Form::List => parameter.read(query, list)?,
-            };
-            asked.filter(*field, values);
+        for (parameter, field) in FIELDS {
+            let value = parameter.read_text(query)?;
+            asked.filter(*field, value.map(|value| vec![value]));
         }
-        let os_type = OS_TYPE.read(query, |t| {
-            matches!(t, "Linux" | "Windows").then(|| t.to_owned())
-        })?;
-        asked.filter(HostField::OsType, os_type.map(|value| vec![value]));
+        for (parameter, field) in LISTS {
+            asked.filter(*field, parameter.read_list(query)?);
+        }
         asked.read_states(query)?;
-        asked.read_constants(query)?;
+        for (parameter, has) in SAME {
+            let asks = parameter.read_text(query)?;
+            asked.none |= asks.is_some_and(|value| *has != Some(&*value));
+        }
+        for parameter in WITHOUT_EFFECT {
+            parameter.read_text(query)?;
+        }
         // Every host has the same risk here, so no order by it changes another.
-        SORT_KEY.read(query, |t| (t == "risk_num").then_some(()))?;
+        SORT_KEY.read_text(query)?;
         parameters::sort_dir(query)?;
         Ok(asked)
     }
@@ -132,26 +145,4 @@ impl HostsQuery {
         }
         Ok(())
     }
-
-    fn read_constants(&mut self, query: &Query<'_>) -> Result<(), ParameterFault> {
-        for (parameter, allowed, has) in SAME {
-            let asked = parameter.read(query, |text| {
-                allowed.contains(&text).then(|| *has == Some(text))
-            })?;
-            self.none |= asked == Some(false);
-        }
-        for parameter in ABSENT {
-            self.none |= parameter.text(query, TEXT)?.is_some();
-        }
-        for parameter in WITHOUT_EFFECT {
-            parameter.read(query, |t| matches!(t, "true" | "false").then_some(()))?;
-        }
-        Ok(())
-    }
-}
-
-fn list(text: &str) -> Option<Vec<String>> {
-    let values: Vec<String> = text.split(',').map(str::to_owned).collect();
-    let fits = |value: &String| (1..=caps::LISTED_CHARS_MAX).contains(&value.chars().count());
-    (values.len() <= caps::LISTED_VALUES_MAX && values.iter().all(fits)).then_some(values)
 }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::caps;
-use crate::hss::parameters;
+use crate::hss::parameters::{self, CATEGORY, ENTERPRISE_PROJECT_ID};
 use crate::open_port::Category;
 use crate::query::{Parameter, ParameterFault, Query};
 
@@ -37,19 +37,22 @@ pub struct AssetStatisticsQuery {
     pub category: Category,
 }
 
-const HOST_ID: Parameter = Parameter {
-    name: "host_id",
-    allowed: "1 to 128 characters",
-};
+const HOST_ID: Parameter = Parameter::text("host_id", 1, caps::ASKED_HOST_ID_CHARS_MAX);
+
+/// The parameters of `asset/overview/statistics/top/port`.
+pub const TOP_PORTS_PARAMETERS: &[Parameter] = &[ENTERPRISE_PROJECT_ID];
 
 impl AssetStatisticsQuery {
+    /// The parameters.
+    pub const PARAMETERS: &[Parameter] = &[ENTERPRISE_PROJECT_ID, HOST_ID, CATEGORY];
+
     /// Reads a query.
     ///
     /// # Errors
     /// A known parameter has a value that is not allowed, or is given twice.
     pub fn read(query: &Query<'_>) -> Result<Self, ParameterFault> {
         parameters::enterprise_projects(query)?;
-        let host_id = HOST_ID.text(query, 1..=caps::ASKED_HOST_ID_CHARS_MAX)?;
+        let host_id = HOST_ID.read_text(query)?;
         Ok(Self {
             host_id,
             category: parameters::category(query)?,

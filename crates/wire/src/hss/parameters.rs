@@ -6,7 +6,7 @@ use crate::caps;
 use crate::hss::port_statistics::{PortStatus, SortDir};
 use crate::ids::EnterpriseProjectId;
 use crate::open_port::{Category, Transport};
-use crate::query::{Parameter, ParameterFault, Query, integer};
+use crate::query::{Parameter, ParameterFault, Query};
 
 /// The `type` of a request. `TCP` and `UDP` cover both address families; `TCP6` and `UDP6`
 /// restrict to IPv6 sockets.
@@ -56,10 +56,8 @@ impl PageRange {
     /// # Errors
     /// One of them is outside its range, or is given twice.
     pub fn read(query: &Query<'_>) -> Result<Self, ParameterFault> {
-        let limit = LIMIT.read(query, |text| {
-            integer(text, caps::PAGE_LIMIT_MIN..=caps::PAGE_LIMIT_MAX)
-        })?;
-        let offset = OFFSET.read(query, |text| integer(text, 0..=caps::PAGE_OFFSET_MAX))?;
+        let limit = LIMIT.read_integer(query)?;
+        let offset = OFFSET.read_integer(query)?;
         Ok(Self {
             limit: limit.unwrap_or(caps::PAGE_LIMIT_MIN),
             offset: offset.unwrap_or(0),
@@ -76,47 +74,35 @@ pub enum EnterpriseProjects {
     AllGranted,
 }
 
-const PORT: Parameter = Parameter {
-    name: "port",
-    allowed: "1 to 65535",
-};
-const TYPE: Parameter = Parameter {
-    name: "type",
-    allowed: "TCP, UDP, TCP6 or UDP6",
-};
-const ENTERPRISE_PROJECT_ID: Parameter = Parameter {
-    name: "enterprise_project_id",
-    allowed: "0 to 128 characters",
-};
-const LIMIT: Parameter = Parameter {
-    name: "limit",
-    allowed: "10 to 200",
-};
-const OFFSET: Parameter = Parameter {
-    name: "offset",
-    allowed: "0 to 2000000",
-};
-const CATEGORY: Parameter = Parameter {
-    name: "category",
-    allowed: "host or container",
-};
-const STATUS: Parameter = Parameter {
-    name: "status",
-    allowed: "danger, normal or unknown",
-};
-const SORT_DIR: Parameter = Parameter {
-    name: "sort_dir",
-    allowed: "asc or desc",
-};
+/// `port`.
+pub const PORT: Parameter = Parameter::integer("port", 1, 65_535);
+/// `type`.
+pub const TYPE: Parameter = Parameter::one_of("type", &["TCP", "UDP", "TCP6", "UDP6"]);
+/// `enterprise_project_id`.
+pub const ENTERPRISE_PROJECT_ID: Parameter = Parameter::text(
+    "enterprise_project_id",
+    0,
+    caps::ENTERPRISE_PROJECT_ID_CHARS_MAX,
+);
+/// `limit` of an HSS call.
+pub const LIMIT: Parameter =
+    Parameter::integer("limit", caps::PAGE_LIMIT_MIN, caps::PAGE_LIMIT_MAX);
+/// `offset`.
+pub const OFFSET: Parameter = Parameter::integer("offset", 0, caps::PAGE_OFFSET_MAX);
+/// `category`.
+pub const CATEGORY: Parameter = Parameter::one_of("category", &["host", "container"]);
+/// `status`.
+pub const STATUS: Parameter = Parameter::one_of("status", &["danger", "normal", "unknown"]);
+/// `sort_dir`.
+pub const SORT_DIR: Parameter = Parameter::one_of("sort_dir", &["asc", "desc"]);
 
 /// Reads `port`: 1 to 65535.
 ///
 /// # Errors
 /// It is not such a number, or is given twice.
 pub fn port(query: &Query<'_>) -> Result<Option<u16>, ParameterFault> {
-    PORT.read(query, |text| {
-        integer(text, 1..=65_535).and_then(|port| u16::try_from(port).ok())
-    })
+    let port = PORT.read_integer(query)?;
+    Ok(port.and_then(|port| u16::try_from(port).ok()))
 }
 
 /// Reads `port` of a call that needs one.
@@ -174,9 +160,7 @@ pub fn sort_dir(query: &Query<'_>) -> Result<SortDir, ParameterFault> {
 /// # Errors
 /// It is longer than 128 characters, or given twice.
 pub fn enterprise_projects(query: &Query<'_>) -> Result<EnterpriseProjects, ParameterFault> {
-    let given = ENTERPRISE_PROJECT_ID.read(query, |text| {
-        (text.chars().count() <= caps::ENTERPRISE_PROJECT_ID_CHARS_MAX).then(|| text.to_owned())
-    })?;
+    let given = ENTERPRISE_PROJECT_ID.read_text(query)?;
     Ok(match given.as_deref() {
         None | Some("") => EnterpriseProjects::One(EnterpriseProjectId::DEFAULT.to_owned()),
         Some(EnterpriseProjectId::ALL_GRANTED) => EnterpriseProjects::AllGranted,

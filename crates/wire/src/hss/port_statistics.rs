@@ -7,7 +7,10 @@
 use serde::Serialize;
 
 use crate::caps;
-use crate::hss::parameters::{self, KindFilter, PageRange, enterprise_projects};
+use crate::hss::parameters::{
+    self, CATEGORY, ENTERPRISE_PROJECT_ID, KindFilter, LIMIT, OFFSET, PORT, PageRange, SORT_DIR,
+    STATUS, TYPE, enterprise_projects,
+};
 use crate::open_port::Category;
 use crate::query::{Parameter, ParameterFault, Query};
 
@@ -74,16 +77,24 @@ pub enum SortDir {
     Desc,
 }
 
-const PORT_STRING: Parameter = Parameter {
-    name: "port_string",
-    allowed: "1 to 256 characters",
-};
-const SORT_KEY: Parameter = Parameter {
-    name: "sort_key",
-    allowed: "port",
-};
+const PORT_STRING: Parameter = Parameter::text("port_string", 1, caps::PARAMETER_CHARS_MAX);
+const SORT_KEY: Parameter = Parameter::one_of("sort_key", &["port"]);
 
 impl PortStatisticsQuery {
+    /// The parameters, in the contract's order.
+    pub const PARAMETERS: &[Parameter] = &[
+        PORT,
+        TYPE,
+        ENTERPRISE_PROJECT_ID,
+        LIMIT,
+        OFFSET,
+        CATEGORY,
+        PORT_STRING,
+        STATUS,
+        SORT_KEY,
+        SORT_DIR,
+    ];
+
     /// Reads a query. The first fault in the contract's order is told.
     ///
     /// # Errors
@@ -94,10 +105,10 @@ impl PortStatisticsQuery {
         enterprise_projects(query)?;
         let range = PageRange::read(query)?;
         let category = parameters::category(query)?;
-        let port_string = PORT_STRING.text(query, 1..=caps::PARAMETER_CHARS_MAX)?;
+        let port_string = PORT_STRING.read_text(query)?;
         let status = parameters::status(query)?;
         // The only key there is: naming it changes nothing.
-        SORT_KEY.read(query, |t| (t == "port").then_some(()))?;
+        SORT_KEY.read_text(query)?;
         let sort_dir = parameters::sort_dir(query)?;
         Ok(Self {
             port,
