@@ -20,6 +20,7 @@ mod ingest;
 mod limits;
 mod metrics;
 mod native;
+mod openapi;
 mod places;
 mod request_id;
 mod routes;

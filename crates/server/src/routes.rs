@@ -3,53 +3,119 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header;
-use axum::response::IntoResponse;
-use axum::routing::{delete, get, post};
+use axum::response::Response;
+use axum::routing::{MethodRouter, delete, get, post};
 use portolan_wire::error::ErrorCode;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::credentials::Kind;
 use crate::error::ApiError;
-use crate::{administration, hss, ingest, metrics, native};
+use crate::hss::json;
+use crate::{administration, hss, ingest, metrics, native, openapi};
 
 /// The routes of a server that serves.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let native = Router::new()
-        .route("/reports", post(ingest::reports))
-        .route("/heartbeats", post(ingest::heartbeats))
-        .route("/statistics", get(native::statistics))
-        .route("/hosts", get(native::hosts))
-        .route(
-            "/hosts/{host_id}",
-            get(native::host).delete(administration::remove_host),
-        )
-        .route("/ports/{port}/assets", get(native::assets))
-        .route("/recount", get(native::recount))
-        .merge(credentials());
-    Router::new()
-        .route(
+    let all = hss_routes()
+        .into_iter()
+        .chain(native_routes())
+        .chain(credential_routes())
+        .chain(operations_routes());
+    all.fold(Router::new(), |router, (path, methods)| {
+        router.route(path, methods)
+    })
+    .method_not_allowed_fallback(no_such_api)
+    .fallback(no_such_api)
+    .with_state(app)
+}
+
+type Routes = Vec<(&'static str, MethodRouter<Arc<App>>)>;
+
+/// A path of the native API of one project.
+macro_rules! native {
+    ($rest:literal) => {
+        concat!("/portolan/v1/projects/{project_id}", $rest)
+    };
+}
+
+fn hss_routes() -> Routes {
+    vec![
+        (
             "/v5/{project_id}/asset/port/statistics",
             get(hss::port_statistics),
-        )
-        .route(
+        ),
+        (
             "/v5/{project_id}/asset/statistics",
             get(hss::asset_statistics),
-        )
-        .route(
+        ),
+        (
             "/v5/{project_id}/asset/overview/statistics/top/port",
             get(hss::top_ports),
-        )
-        .route("/v5/{project_id}/host-management/hosts", get(hss::hosts))
-        .nest("/portolan/v1/projects/{project_id}", native)
-        .route("/portolan/v1/credential", get(native::credential))
-        .route("/portolan/v1/backup", get(native::backup))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics::metrics))
-        .method_not_allowed_fallback(no_such_api)
-        .fallback(no_such_api)
-        .with_state(app)
+        ),
+        ("/v5/{project_id}/host-management/hosts", get(hss::hosts)),
+    ]
+}
+
+fn native_routes() -> Routes {
+    vec![
+        (native!("/reports"), post(ingest::reports)),
+        (native!("/heartbeats"), post(ingest::heartbeats)),
+        (native!("/statistics"), get(native::statistics)),
+        (native!("/hosts"), get(native::hosts)),
+        (
+            native!("/hosts/{host_id}"),
+            get(native::host).delete(administration::remove_host),
+        ),
+        (native!("/ports/{port}/assets"), get(native::assets)),
+        (native!("/recount"), get(native::recount)),
+        ("/portolan/v1/credential", get(native::credential)),
+        ("/portolan/v1/backup", get(native::backup)),
+    ]
+}
+
+/// Making, listing and revoking credentials, for each kind the same.
+fn credential_routes() -> Routes {
+    vec![
+        (
+            native!("/tokens"),
+            get(|a, b, c, d| administration::list(Kind::Token, a, b, c, d))
+                .post(administration::create_token),
+        ),
+        (
+            native!("/tokens/{id}"),
+            delete(|a, b, c, d| administration::revoke(Kind::Token, a, b, c, d)),
+        ),
+        (
+            native!("/access-keys"),
+            get(|a, b, c, d| administration::list(Kind::AccessKey, a, b, c, d))
+                .post(administration::create_access_key),
+        ),
+        (
+            native!("/access-keys/{id}"),
+            delete(|a, b, c, d| administration::revoke(Kind::AccessKey, a, b, c, d)),
+        ),
+        (
+            native!("/users"),
+            get(|a, b, c, d| administration::list(Kind::User, a, b, c, d))
+                .post(administration::create_user),
+        ),
+        (
+            native!("/users/{id}"),
+            delete(|a, b, c, d| administration::revoke(Kind::User, a, b, c, d)),
+        ),
+    ]
+}
+
+fn operations_routes() -> Routes {
+    vec![
+        ("/healthz", get(healthz)),
+        ("/readyz", get(readyz)),
+        ("/metrics", get(metrics::metrics)),
+        ("/openapi.json", get(openapi::openapi)),
+        ("/docs", get(openapi::docs)),
+        ("/docs/style.css", get(openapi::style)),
+    ]
 }
 
 /// The routes of a server that is starting.
@@ -57,38 +123,6 @@ pub(crate) fn starting() -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .fallback(not_yet)
-}
-
-/// Making, listing and revoking credentials, for each kind the same.
-fn credentials() -> Router<Arc<App>> {
-    Router::new()
-        .route(
-            "/tokens",
-            get(|a, b, c, d| administration::list(Kind::Token, a, b, c, d))
-                .post(administration::create_token),
-        )
-        .route(
-            "/tokens/{id}",
-            delete(|a, b, c, d| administration::revoke(Kind::Token, a, b, c, d)),
-        )
-        .route(
-            "/access-keys",
-            get(|a, b, c, d| administration::list(Kind::AccessKey, a, b, c, d))
-                .post(administration::create_access_key),
-        )
-        .route(
-            "/access-keys/{id}",
-            delete(|a, b, c, d| administration::revoke(Kind::AccessKey, a, b, c, d)),
-        )
-        .route(
-            "/users",
-            get(|a, b, c, d| administration::list(Kind::User, a, b, c, d))
-                .post(administration::create_user),
-        )
-        .route(
-            "/users/{id}",
-            delete(|a, b, c, d| administration::revoke(Kind::User, a, b, c, d)),
-        )
 }
 
 async fn not_yet() -> ApiError {
@@ -100,21 +134,40 @@ async fn no_such_api() -> ApiError {
     ApiError::of(ErrorCode::ApiNotFound)
 }
 
+/// What a probe is answered.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    status: &'static str,
+}
+
 /// The process runs and answers.
-async fn healthz() -> impl IntoResponse {
-    (
-        [(header::CONTENT_TYPE, "application/json")],
-        r#"{"status":"ok"}"#,
-    )
+async fn healthz() -> Result<Response, ApiError> {
+    json(&Health { status: "ok" })
 }
 
 /// The census has caught up, and the server is not about to end.
 async fn readyz(
     axum::extract::State(app): axum::extract::State<Arc<App>>,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Response, ApiError> {
     app.serving()?;
-    Ok((
-        [(header::CONTENT_TYPE, "application/json")],
-        r#"{"status":"ready"}"#,
-    ))
+    json(&Health { status: "ready" })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_route_is_described_and_nothing_else() {
+        let all = [
+            hss_routes(),
+            native_routes(),
+            credential_routes(),
+            operations_routes(),
+        ];
+        let routes: BTreeSet<&str> = all.iter().flatten().map(|(path, _)| *path).collect();
+        assert_eq!(routes, openapi::paths().into_iter().collect());
+    }
 }

@@ -179,6 +179,7 @@ impl ErrorCode {
 
 /// The body of every error: contract section 3.1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorBody {
     /// The code, as text: a client may be older than the server.
     pub error_code: String,

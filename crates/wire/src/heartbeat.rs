@@ -10,6 +10,7 @@ use crate::report::{
 
 /// The body of `POST …/heartbeats`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HeartbeatsRequest {
     /// 1 to 1,000 heartbeats.
     pub heartbeats: Vec<Heartbeat>,
@@ -17,6 +18,7 @@ pub struct HeartbeatsRequest {
 
 /// "Nothing changed since that report."
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Heartbeat {
     /// The host.
     pub host_id: String,
@@ -76,6 +78,7 @@ shapes! { HeartbeatShape => Heartbeat }
 
 /// The body of the answer to `POST …/heartbeats`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HeartbeatsAnswer {
     /// One result a heartbeat, in the order sent.
     pub results: Vec<HeartbeatResult>,
@@ -83,6 +86,7 @@ pub struct HeartbeatsAnswer {
 
 /// What the server says to one heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HeartbeatResult {
     /// Its place in the request, from 0.
     pub index: usize,
@@ -110,6 +114,7 @@ pub struct HeartbeatResult {
 
 /// The three things that can become of a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HeartbeatStatus {
     /// Host, pair and digest are what the server holds; the host was heard.
@@ -122,6 +127,7 @@ pub enum HeartbeatStatus {
 
 /// Why a report is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The server holds no report of that host.

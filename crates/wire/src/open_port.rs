@@ -8,6 +8,7 @@ use crate::time::UnixMicros;
 
 /// The transport protocol of an open port, both address families together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Transport {
     /// A TCP socket in LISTEN.
     #[serde(rename = "TCP")]
@@ -29,8 +30,10 @@ impl Transport {
 
 /// Where a port of a container is published on its host, from the runtime's records.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Published {
     /// The host's address it is published on.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub addr: IpAddr,
     /// The host's port, 1 to 65535.
     pub port: u16,
@@ -41,11 +44,13 @@ pub struct Published {
 /// Identity on a host is ([`netns`](Self::netns), transport, local address, port); everything else
 /// is an attribute, and a new attribute is not a new port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OpenPort {
     /// The transport, `type` on the wire.
     #[serde(rename = "type")]
     pub transport: Transport,
     /// The local address; IPv4-mapped addresses are IPv4 in canonical form.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub laddr: IpAddr,
     /// The port number, 1 to 65535.
     pub port: u16,
@@ -145,6 +150,7 @@ impl OpenPort {
 
 /// Whether an open port belongs to the host's own network namespace or to another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Category {
     /// In the host's network namespace.

@@ -98,6 +98,21 @@ impl<'de> Deserialize<'de> for UnixMicros {
     }
 }
 
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for UnixMicros {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        let moment =
+            utoipa::openapi::SchemaFormat::KnownFormat(utoipa::openapi::KnownFormat::DateTime);
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::Type::String)
+            .format(Some(moment))
+            .into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for UnixMicros {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ use portolan_wire::error::ErrorCode;
 use portolan_wire::time::UnixMicros;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::administration::act::{Intent, act};
 use crate::administration::list::Shown;
@@ -29,9 +30,10 @@ use crate::ingest::{body, submit};
 
 /// What a token or an access key is to be. A field that is unknown is a mistake: one that was meant
 /// to limit the credential must not be passed over.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+#[schema(as = CredentialRequest)]
+pub(crate) struct Asked {
     name: Option<String>,
     role: String,
     enterprise_projects: Option<Vec<String>>,
@@ -39,9 +41,10 @@ struct Asked {
 }
 
 /// What a user is to be.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct AskedUser {
+#[schema(as = UserRequest)]
+pub(crate) struct AskedUser {
     name: String,
     domain: Option<String>,
     password: String,
@@ -51,8 +54,9 @@ struct AskedUser {
 }
 
 /// What is answered: the credential, and this once its secret.
-#[derive(Serialize)]
-struct Made {
+#[derive(Serialize, ToSchema)]
+#[schema(as = MadeCredential)]
+pub(crate) struct Made {
     #[serde(flatten)]
     shown: Shown,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_wire::time::UnixMicros;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::credentials::{Caller, Entry, Kind, Need, Proof, within};
@@ -15,8 +16,9 @@ use crate::hss::{decoded, json};
 use crate::native::paging;
 
 /// A credential as an administrator sees it.
-#[derive(Serialize)]
-pub(super) struct Shown {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Credential)]
+pub(crate) struct Shown {
     id: String,
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,8 +53,9 @@ impl Shown {
     }
 }
 
-#[derive(Serialize)]
-struct List {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Credentials)]
+pub(crate) struct List {
     total_num: usize,
     data_list: Vec<Shown>,
     next_cursor: Option<String>,

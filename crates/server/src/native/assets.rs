@@ -11,6 +11,7 @@ use portolan_wire::hss::port_statistics::AssetFilter;
 use portolan_wire::open_port::Transport;
 use portolan_wire::query::integer;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::credentials::{Caller, Need};
@@ -18,8 +19,9 @@ use crate::error::ApiError;
 use crate::hss::{decoded, json};
 use crate::native::paging;
 
-#[derive(Serialize)]
-struct AssetList {
+#[derive(Serialize, ToSchema)]
+#[schema(as = PortAssets)]
+pub(crate) struct AssetList {
     total_num: u64,
     data_list: Vec<AssetRow>,
     next_cursor: Option<String>,
@@ -27,8 +29,9 @@ struct AssetList {
 
 /// A host that has the port open, and on how many of its assets: 1 in category host, the number of
 /// its containers that have it in category container.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct AssetRow {
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[schema(as = PortAssetRow)]
+pub(crate) struct AssetRow {
     host_id: String,
     #[serde(rename = "type")]
     kind: &'static str,

@@ -8,14 +8,16 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_wire::time::UnixMicros;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::credentials::authenticate;
 use crate::error::ApiError;
 use crate::hss::json;
 
-#[derive(Serialize)]
-struct Credential {
+#[derive(Serialize, ToSchema)]
+#[schema(as = OwnCredential)]
+pub(crate) struct Credential {
     project_id: String,
     enterprise_projects: Vec<String>,
     role: &'static str,

@@ -16,6 +16,7 @@ use portolan_wire::open_port::{Category, OpenPort};
 use portolan_wire::report::{Agent, Coverage};
 use portolan_wire::time::UnixMicros;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::credentials::{Caller, Need};
@@ -23,15 +24,17 @@ use crate::error::ApiError;
 use crate::hss::{decoded, json};
 use crate::native::paging;
 
-#[derive(Serialize)]
-struct HostList {
+#[derive(Serialize, ToSchema)]
+#[schema(as = NativeHosts)]
+pub(crate) struct HostList {
     total_num: u64,
     data_list: Vec<HostRow>,
     next_cursor: Option<String>,
 }
 
-#[derive(Serialize)]
-struct HostRow {
+#[derive(Serialize, ToSchema)]
+#[schema(as = NativeHostRow)]
+pub(crate) struct HostRow {
     host_id: String,
     host_name: Option<String>,
     host_ip: Option<String>,
@@ -44,8 +47,9 @@ struct HostRow {
     agent: Option<Agent>,
 }
 
-#[derive(Serialize)]
-struct HostPage {
+#[derive(Serialize, ToSchema)]
+#[schema(as = NativeHost)]
+pub(crate) struct HostPage {
     #[serde(flatten)]
     row: HostRow,
     host_ips: Vec<String>,
@@ -61,8 +65,9 @@ struct HostPage {
     data_list: Vec<PortRow>,
 }
 
-#[derive(Serialize)]
-struct PortRow {
+#[derive(Serialize, ToSchema)]
+#[schema(as = NativeOpenPort)]
+pub(crate) struct PortRow {
     category: Category,
     #[serde(flatten)]
     port: OpenPort,

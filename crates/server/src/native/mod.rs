@@ -8,9 +8,9 @@ pub(crate) mod paging;
 mod recount;
 mod statistics;
 
-pub(crate) use assets::assets;
+pub(crate) use assets::{AssetList, assets};
 pub(crate) use backup::backup;
-pub(crate) use credential::credential;
-pub(crate) use hosts::{host, hosts, stored};
-pub(crate) use recount::recount;
-pub(crate) use statistics::statistics;
+pub(crate) use credential::{Credential, credential};
+pub(crate) use hosts::{HostList, HostPage, host, hosts, stored};
+pub(crate) use recount::{Recounted, recount};
+pub(crate) use statistics::{STATUS_FIELD, Statistics, statistics};

@@ -9,12 +9,23 @@ use portolan_census::{Difference, Recount, Selection};
 use portolan_store::recount as recount_store;
 use portolan_wire::error::ErrorCode;
 use portolan_wire::ids::ProjectId;
+use serde::Serialize;
 use serde_json::{Value, json as object};
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::credentials::{Caller, Need};
 use crate::error::ApiError;
 use crate::hss::json;
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Recount)]
+pub(crate) struct Recounted {
+    equal: bool,
+    counts_checked: u64,
+    #[schema(value_type = Vec<Object>)]
+    differences: Vec<Value>,
+}
 
 pub(crate) async fn recount(
     State(app): State<Arc<App>>,
@@ -38,11 +49,11 @@ pub(crate) async fn recount(
             "a recount found counts that differ from the sets"
         );
     }
-    json(&object!({
-        "equal": found.differences.is_empty(),
-        "counts_checked": found.counts_checked,
-        "differences": found.differences.iter().map(told).collect::<Vec<_>>(),
-    }))
+    json(&Recounted {
+        equal: found.differences.is_empty(),
+        counts_checked: found.counts_checked,
+        differences: found.differences.iter().map(told).collect(),
+    })
 }
 
 async fn count(

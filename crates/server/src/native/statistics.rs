@@ -11,6 +11,7 @@ use portolan_wire::open_port::Transport;
 use portolan_wire::query::{Parameter, integer};
 use portolan_wire::time::UnixMicros;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::counts::Counts;
@@ -19,8 +20,8 @@ use crate::error::ApiError;
 use crate::hss::{decoded, filter, json, page_request, row, selected};
 use crate::native::paging;
 
-#[derive(Serialize)]
-struct Statistics {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Statistics {
     as_of: UnixMicros,
     hosts: Hosts,
     total_num: u64,
@@ -32,8 +33,9 @@ struct Statistics {
 pub(crate) const STATUS_FIELD: Parameter = Parameter::one_of("status_field", &["true", "false"]);
 
 /// How current the counts are.
-#[derive(Serialize)]
-struct Hosts {
+#[derive(Serialize, ToSchema)]
+#[schema(as = HostCounts)]
+pub(crate) struct Hosts {
     fresh: u64,
     stale: u64,
     never: u64,

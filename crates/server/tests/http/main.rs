@@ -39,6 +39,7 @@ mod many_credentials;
 mod native_assets;
 mod native_hosts;
 mod native_statistics;
+mod openapi;
 mod operations;
 mod queue;
 mod quirks;

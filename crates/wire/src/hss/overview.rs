@@ -10,6 +10,7 @@ use crate::query::{Parameter, ParameterFault, Query};
 
 /// The body of a 200 of `asset/overview/statistics/top/port`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TopPorts {
     /// The rows: 5 at most.
     pub total_num: u64,
@@ -19,6 +20,7 @@ pub struct TopPorts {
 
 /// One port number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TopPortRow {
     /// The port, as text.
     pub name: String,
@@ -63,6 +65,7 @@ impl AssetStatisticsQuery {
 /// The body of a 200 of `asset/statistics`. Portolan charts ports and nothing else: every other
 /// number is 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AssetStatistics {
     /// 0.
     pub account_num: u64,

@@ -35,6 +35,7 @@ pub struct PortStatisticsQuery {
 
 /// What the port table says of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum PortStatus {
     /// A port that attackers look for or that should not be reachable.
@@ -146,6 +147,7 @@ impl AssetFilter {
 
 /// The body of a 200.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PortStatistics {
     /// The rows that match, before paging.
     pub total_num: u64,
@@ -187,6 +189,7 @@ impl PortStatistics {
 
 /// One row: a port and a type, and on how many assets it is open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PortStatisticsRow {
     /// Distinct assets on which it is open.
     pub num: u64,

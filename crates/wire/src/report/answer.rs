@@ -9,6 +9,7 @@ pub const IDENTITY_CONFLICT: &str = "identity_conflict";
 
 /// The body of the answer to `POST …/reports`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReportsAnswer {
     /// One result a report, in the order sent.
     pub results: Vec<ReportResult>,
@@ -16,6 +17,7 @@ pub struct ReportsAnswer {
 
 /// What became of one report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReportResult {
     /// Its place in the request, from 0.
     pub index: usize,
@@ -49,6 +51,7 @@ pub struct ReportResult {
 
 /// The three things that can become of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Durable and visible.
@@ -61,6 +64,7 @@ pub enum Status {
 
 /// The newest report that the server holds of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Current {
     /// Its generation.
     pub generation: u64,

@@ -30,6 +30,7 @@ use crate::time::UnixMicros;
 
 /// The body of `POST …/reports`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReportsRequest {
     /// 1 to 1,000 reports.
     pub reports: Vec<Report>,
@@ -37,6 +38,7 @@ pub struct ReportsRequest {
 
 /// The complete set of open ports of one host at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Report {
     /// Whose set it is.
     pub host: Host,
@@ -73,6 +75,7 @@ impl Report {
 
 /// One machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Host {
     /// Its id within the project: 1 to 64 of `[A-Za-z0-9._:-]`.
     pub host_id: String,
@@ -103,6 +106,7 @@ pub struct Host {
 
 /// The agent that made a report, and what it costs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Agent {
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,6 +124,7 @@ pub struct Agent {
 
 /// What an agent could not see. Incompleteness is data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Coverage {
     /// Whether it could look at every process and every network namespace.
     pub privileged: bool,
@@ -139,11 +144,13 @@ pub struct Coverage {
 
 /// An open port that came and went between two reports; never in sets, digests or counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Transient {
     /// The transport, `type` on the wire.
     #[serde(rename = "type")]
     pub transport: Transport,
     /// The local address.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub laddr: std::net::IpAddr,
     /// The port number, 1 to 65535.
     pub port: u16,

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// The body of a 200.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Hosts {
     /// The hosts that match, before paging.
     pub total_num: u64,
@@ -13,6 +14,7 @@ pub struct Hosts {
 
 /// One host. What is not known of it is left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HostRow {
     /// Its name.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,219 @@
+//! Every call. A route that is missing here fails a test.
+
+use portolan_wire::heartbeat::{HeartbeatsAnswer, HeartbeatsRequest};
+use portolan_wire::hss::hosts::{Hosts, HostsQuery};
+use portolan_wire::hss::overview::{
+    AssetStatistics, AssetStatisticsQuery, TOP_PORTS_PARAMETERS, TopPorts,
+};
+use portolan_wire::hss::parameters::{CATEGORY, ENTERPRISE_PROJECT_ID, TYPE};
+use portolan_wire::hss::port_statistics::{PortStatistics, PortStatisticsQuery};
+use portolan_wire::query::Parameter;
+use portolan_wire::report::{ReportsAnswer, ReportsRequest};
+
+use super::call::{Access, Call};
+use crate::administration::{Asked, AskedUser, List, Made};
+use crate::native::paging::{CURSOR, LIMIT};
+use crate::native::{
+    AssetList, Credential, HostList, HostPage, Recounted, STATUS_FIELD, Statistics,
+};
+use crate::routes::Health;
+
+/// The calls, in the order in which they are described.
+pub(super) fn calls() -> Vec<Call> {
+    let groups = [
+        ("HSS v5", hss()),
+        ("Agents", agents()),
+        ("Native", native()),
+        ("Administration", administration()),
+        ("Operations", operations()),
+    ];
+    let tagged = |(tag, calls): (&'static str, Vec<Call>)| {
+        calls.into_iter().map(move |call| Call { tag, ..call })
+    };
+    groups.into_iter().flat_map(tagged).collect()
+}
+
+fn copied(parameters: &[Parameter]) -> impl Iterator<Item = Parameter> + '_ {
+    parameters.iter().copied()
+}
+
+fn hss() -> Vec<Call> {
+    vec![
+        Call::get(
+            "/v5/{project_id}/asset/port/statistics",
+            "ListPortStatistics",
+            "On how many assets each port is open",
+        )
+        .query(copied(PortStatisticsQuery::PARAMETERS))
+        .answers::<PortStatistics>()
+        .counted(),
+        Call::get(
+            "/v5/{project_id}/asset/overview/statistics/top/port",
+            "ShowPortTop",
+            "The five ports that are open on the most hosts",
+        )
+        .query(copied(TOP_PORTS_PARAMETERS))
+        .answers::<TopPorts>()
+        .counted(),
+        Call::get(
+            "/v5/{project_id}/asset/statistics",
+            "ShowAssetStatistic",
+            "How many open ports there are",
+        )
+        .query(copied(AssetStatisticsQuery::PARAMETERS))
+        .answers::<AssetStatistics>()
+        .counted(),
+        Call::get(
+            "/v5/{project_id}/host-management/hosts",
+            "ListHostStatus",
+            "The hosts",
+        )
+        .query(HostsQuery::parameters())
+        .answers::<Hosts>()
+        .counted(),
+    ]
+}
+
+fn agents() -> Vec<Call> {
+    vec![
+        Call::post(
+            "/portolan/v1/projects/{project_id}/reports",
+            "SendReports",
+            "The complete sets of open ports of some hosts",
+        )
+        .of(Access::Agent)
+        .sends::<ReportsRequest>()
+        .answers::<ReportsAnswer>(),
+        Call::post(
+            "/portolan/v1/projects/{project_id}/heartbeats",
+            "SendHeartbeats",
+            "That nothing has changed since the last report",
+        )
+        .of(Access::Agent)
+        .sends::<HeartbeatsRequest>()
+        .answers::<HeartbeatsAnswer>(),
+    ]
+}
+
+fn native() -> Vec<Call> {
+    vec![
+        Call::get(
+            "/portolan/v1/projects/{project_id}/statistics",
+            "ListStatistics",
+            "On how many assets each port is open, with how current that is",
+        )
+        .query(copied(PortStatisticsQuery::PARAMETERS).chain([CURSOR, STATUS_FIELD]))
+        .answers::<Statistics>(),
+        Call::get(
+            "/portolan/v1/projects/{project_id}/hosts",
+            "ListHosts",
+            "The hosts",
+        )
+        .query([ENTERPRISE_PROJECT_ID, LIMIT, CURSOR])
+        .answers::<HostList>(),
+        Call::get(
+            "/portolan/v1/projects/{project_id}/hosts/{host_id}",
+            "ShowHost",
+            "A host, what its agent could not see, and its open ports",
+        )
+        .answers::<HostPage>(),
+        Call::get(
+            "/portolan/v1/projects/{project_id}/ports/{port}/assets",
+            "ListPortAssets",
+            "The hosts that have a port open",
+        )
+        .query([TYPE, ENTERPRISE_PROJECT_ID, LIMIT, CATEGORY, CURSOR])
+        .answers::<AssetList>(),
+        Call::get(
+            "/portolan/v1/projects/{project_id}/recount",
+            "Recount",
+            "Every count, counted again from the stored sets",
+        )
+        .answers::<Recounted>(),
+        Call::get(
+            "/portolan/v1/credential",
+            "ShowOwnCredential",
+            "What the credential of the request is for",
+        )
+        .of(Access::Any)
+        .answers::<Credential>(),
+    ]
+}
+
+fn administration() -> Vec<Call> {
+    let kinds = [
+        (
+            "/portolan/v1/projects/{project_id}/tokens",
+            "/portolan/v1/projects/{project_id}/tokens/{id}",
+            ["ListTokens", "CreateToken", "RevokeToken"],
+            [
+                "The tokens",
+                "Makes a token; its secret is told once",
+                "Revokes a token",
+            ],
+        ),
+        (
+            "/portolan/v1/projects/{project_id}/access-keys",
+            "/portolan/v1/projects/{project_id}/access-keys/{id}",
+            ["ListAccessKeys", "CreateAccessKey", "RevokeAccessKey"],
+            [
+                "The access keys",
+                "Makes an access key; its secret is told once",
+                "Revokes an access key",
+            ],
+        ),
+        (
+            "/portolan/v1/projects/{project_id}/users",
+            "/portolan/v1/projects/{project_id}/users/{id}",
+            ["ListUsers", "CreateUser", "RevokeUser"],
+            ["The users", "Makes a user", "Revokes a user"],
+        ),
+    ];
+    let of_kind = |(list, one, ids, summaries): (_, _, [_; 3], [_; 3])| {
+        let [list_id, create_id, revoke_id] = ids;
+        let [list_text, create_text, revoke_text] = summaries;
+        let create = Call::post(list, create_id, create_text)
+            .created()
+            .answers::<Made>();
+        let create = if create_id == "CreateUser" {
+            create.sends::<AskedUser>()
+        } else {
+            create.sends::<Asked>()
+        };
+        [
+            Call::get(list, list_id, list_text)
+                .query([LIMIT, CURSOR])
+                .answers::<List>(),
+            create,
+            Call::delete(one, revoke_id, revoke_text),
+        ]
+    };
+    let remove = Call::delete(
+        "/portolan/v1/projects/{project_id}/hosts/{host_id}",
+        "RemoveHost",
+        "Removes a host: its ports leave the counts",
+    );
+    let backup = Call::get(
+        "/portolan/v1/backup",
+        "Backup",
+        "A copy of everything, as it is at one moment",
+    )
+    .answers_bytes("application/octet-stream");
+    let calls = kinds.into_iter().flat_map(of_kind).chain([remove, backup]);
+    calls.map(|call| call.of(Access::Admin)).collect()
+}
+
+fn operations() -> Vec<Call> {
+    let calls = vec![
+        Call::get("/healthz", "Healthz", "The process runs").answers::<Health>(),
+        Call::get("/readyz", "Readyz", "The census has caught up").answers::<Health>(),
+        Call::get("/metrics", "Metrics", "Counters, for Prometheus").answers_bytes("text/plain"),
+        Call::get("/openapi.json", "OpenApi", "This document").answers_bytes("application/json"),
+        Call::get("/docs", "Docs", "This document as a page").answers_bytes("text/html"),
+        Call::get("/docs/style.css", "DocsStyle", "How that page looks").answers_bytes("text/css"),
+    ];
+    calls
+        .into_iter()
+        .map(|call| call.of(Access::Open))
+        .collect()
+}
