@@ -32,6 +32,9 @@ pub const SMALL_BODY_SENT_BYTES_MAX: usize = 64 << 10;
 pub const SMALL_BODY_UNPACKED_BYTES_MAX: usize = 1 << 20;
 /// Most bytes as sent of all bodies together that are not small; beyond it 429 with Retry-After.
 pub const LARGE_BODIES_SENT_BYTES_MAX: usize = 256 << 20;
+/// One credential may hold one part in this many of [`LARGE_BODIES_SENT_BYTES_MAX`]; beyond it 429
+/// with Retry-After.
+pub const LARGE_BODIES_SENT_OF_A_CREDENTIAL_PART: usize = 4;
 /// Most bytes after decompression of all bodies together that are not small; beyond it a body waits
 /// for its turn. The reports read from them take up to some twelve times as much.
 pub const LARGE_BODIES_UNPACKED_BYTES_MAX: usize = 128 << 20;
