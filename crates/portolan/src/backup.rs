@@ -14,6 +14,7 @@ use portolan_store::{backup as format, embedded};
 use portolan_wire::error::ErrorBody;
 
 use crate::cli::{Backup, Restore};
+use crate::client::Address;
 use crate::output;
 use crate::ownership::give_to_owner_of;
 
@@ -78,17 +79,19 @@ fn beside(file: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn receive(arguments: &Backup, part: &Path) -> anyhow::Result<()> {
-    let server = arguments.server.trim_end_matches('/');
+    let ca_file = arguments.ca_file.as_deref();
+    let address = Address::read(&arguments.server, &arguments.token, ca_file)?;
+    let server = address.server.as_str();
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
-        .tls_config(crate::client::tls(server, arguments.ca_file.as_deref())?)
+        .tls_config(address.tls)
         .timeout_recv_response(Some(BEGIN))
         .build()
         .into();
     let mut answer = agent
         .get(format!("{server}/portolan/v1/backup"))
-        .header("X-Auth-Token", &arguments.token)
+        .header("X-Auth-Token", &address.token)
         .call()
         .with_context(|| format!("cannot ask {server}"))?;
     if !answer.status().is_success() {

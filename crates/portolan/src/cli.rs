@@ -55,14 +55,15 @@ pub(crate) struct Demo {
     pub(crate) listen: SocketAddr,
 }
 
+// Its values are read by `settings`, so that all mistakes in them are told together.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// A TOML file; what the command line or the environment says wins over it
     #[arg(long, env = "PORTOLAN_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Where to listen [default: 127.0.0.1:8080]; port 0 picks a free one
-    #[arg(long, env = "PORTOLAN_LISTEN")]
-    pub(crate) listen: Option<SocketAddr>,
+    #[arg(long, env = "PORTOLAN_LISTEN", value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
     /// The data folder [default: /var/lib/portolan]
     #[arg(long, env = "PORTOLAN_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -70,8 +71,15 @@ pub(crate) struct Serve {
     #[arg(long, env = "PORTOLAN_CREDENTIALS")]
     pub(crate) credentials: Option<PathBuf>,
     /// Allow plain HTTP on an address that is not loopback
-    #[arg(long, env = "PORTOLAN_INSECURE_HTTP")]
-    pub(crate) insecure_http: bool,
+    #[arg(
+        long,
+        env = "PORTOLAN_INSECURE_HTTP",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "true|false"
+    )]
+    pub(crate) insecure_http: Option<String>,
     /// The certificate, and those between it and its CA, in PEM form; read again on SIGHUP
     #[arg(long, env = "PORTOLAN_TLS_CERT")]
     pub(crate) tls_cert: Option<PathBuf>,

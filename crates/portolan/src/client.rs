@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use portolan_agent::read_ca_file;
+use portolan_agent::{ServerUrl, read_ca_file};
+use portolan_wire::caps::{TOKEN_CHARS_MAX, TOKEN_CHARS_MIN};
 use portolan_wire::error::ErrorBody;
 use serde_json::Value;
+use ureq::Body;
+use ureq::http::{HeaderValue, Response};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Body, http::Response};
 
 use crate::cli::Server;
+use crate::usage::Usage;
 
 /// Largest answer that is read, in bytes: 200 rows of 20,000 ports each stay far below.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
@@ -19,22 +22,49 @@ const ANSWER_BYTES_MAX: u64 = 256 << 20;
 /// A server, and a project of it.
 pub(crate) struct Client {
     agent: ureq::Agent,
-    server: String,
-    token: String,
+    server: ServerUrl,
+    token: HeaderValue,
     project: String,
+}
+
+/// Where a server is, how its certificate is checked, and as whom to ask.
+pub(crate) struct Address {
+    pub(crate) server: ServerUrl,
+    pub(crate) token: HeaderValue,
+    pub(crate) tls: TlsConfig,
+}
+
+impl Address {
+    /// Reads what a command was given; tells all mistakes in it.
+    pub(crate) fn read(server: &str, token: &str, ca_file: Option<&Path>) -> Result<Self, Usage> {
+        let url = ServerUrl::parse(server).map_err(|error| format!("--server: {error}"));
+        let token = header(token);
+        let is_https = url
+            .as_ref()
+            .is_ok_and(|url| url.as_str().starts_with("https://"));
+        let tls = tls(is_https, ca_file).map_err(|error| format!("--ca-file: {error:#}"));
+        match (url, token, tls) {
+            (Ok(server), Ok(token), Ok(tls)) => Ok(Self { server, token, tls }),
+            (url, token, tls) => {
+                let mistakes = [url.err(), token.err(), tls.err()];
+                Err(Usage(mistakes.into_iter().flatten().collect()))
+            }
+        }
+    }
 }
 
 impl Client {
     /// A client for the project that was named, or else for the one that the token is for.
     pub(crate) fn new(server: &Server) -> anyhow::Result<Self> {
+        let address = Address::read(&server.server, &server.token, server.ca_file.as_deref())?;
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .tls_config(tls(&server.server, server.ca_file.as_deref())?);
+            .tls_config(address.tls);
         let mut client = Self {
             agent: config.build().into(),
-            server: server.server.trim_end_matches('/').to_owned(),
-            token: server.token.clone(),
+            server: address.server,
+            token: address.token,
             project: String::new(),
         };
         client.project = match &server.project {
@@ -45,7 +75,7 @@ impl Client {
     }
 
     fn own_project(&self) -> anyhow::Result<String> {
-        let credential = self.get(&format!("{}/portolan/v1/credential", self.server))?;
+        let credential = self.get(&format!("{}/portolan/v1/credential", self.server.as_str()))?;
         match credential.get("project_id").and_then(Value::as_str) {
             Some("*") | None => bail!("the token is for every project: name one with --project"),
             Some(project) => Ok(project.to_owned()),
@@ -55,7 +85,8 @@ impl Client {
     /// The address of `path` in the project.
     fn in_project(&self, path: &str) -> String {
         let project = escape(&self.project);
-        format!("{}/portolan/v1/projects/{project}{path}", self.server)
+        let server = self.server.as_str();
+        format!("{server}/portolan/v1/projects/{project}{path}")
     }
 
     /// `GET /portolan/v1/projects/{project}{path}` with a query.
@@ -128,13 +159,13 @@ impl Client {
 
     /// The body of an answer that is no error.
     fn answer(&self, asked: Result<Response<Body>, ureq::Error>) -> anyhow::Result<Vec<u8>> {
-        let mut answer = asked.with_context(|| format!("cannot ask {}", self.server))?;
+        let mut answer = asked.with_context(|| format!("cannot ask {}", self.server.as_str()))?;
         let body = answer
             .body_mut()
             .with_config()
             .limit(ANSWER_BYTES_MAX)
             .read_to_vec()
-            .with_context(|| format!("cannot read the answer of {}", self.server))?;
+            .with_context(|| format!("cannot read the answer of {}", self.server.as_str()))?;
         if answer.status().is_success() {
             return Ok(body);
         }
@@ -151,12 +182,30 @@ impl Client {
     }
 }
 
+/// A token as a request carries it. One of a credentials file may hold spaces, and characters beyond
+/// ASCII. The text itself is in no error.
+fn header(token: &str) -> Result<HeaderValue, String> {
+    let token = token.trim();
+    let chars = token.chars().count();
+    let fits = (TOKEN_CHARS_MIN..=TOKEN_CHARS_MAX).contains(&chars);
+    let value = HeaderValue::from_bytes(token.as_bytes());
+    match value {
+        Ok(mut value) if fits => {
+            value.set_sensitive(true);
+            Ok(value)
+        }
+        _ => Err(format!(
+            "--token: a token is {TOKEN_CHARS_MIN} to {TOKEN_CHARS_MAX} characters without control characters, got {chars} characters"
+        )),
+    }
+}
+
 /// What a server's certificate is checked against: with `--ca-file` only what is in it, else what the
 /// system trusts, and where that is nothing, what Mozilla does.
-pub(crate) fn tls(server: &str, ca_file: Option<&Path>) -> anyhow::Result<TlsConfig> {
+fn tls(is_https: bool, ca_file: Option<&Path>) -> anyhow::Result<TlsConfig> {
     let roots = match ca_file {
         Some(path) => specific(read_ca_file(path)?),
-        None if !server.starts_with("https://") => RootCerts::WebPki,
+        None if !is_https => RootCerts::WebPki,
         None => {
             let native = rustls_native_certs::load_native_certs().certs;
             let native: Vec<_> = native

@@ -17,6 +17,7 @@ mod serve;
 mod settings;
 mod signals;
 mod store;
+mod usage;
 
 use std::io::{IsTerminal as _, stderr};
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ use portolan_agent::with_causes;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command};
+use crate::usage::Usage;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -56,11 +58,19 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(code) => code,
-        Err(error) => {
-            output::say(&format!("portolan: {}", with_causes(&*error)));
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    if let Some(Usage(mistakes)) = error.downcast_ref() {
+        for mistake in mistakes {
+            output::say(&format!("portolan: {mistake}"));
+        }
+        return ExitCode::from(EXIT_USAGE);
+    }
+    output::say(&format!("portolan: {}", with_causes(&**error)));
+    ExitCode::FAILURE
 }
 
 /// Bad usage that only the program itself can see.

@@ -73,17 +73,20 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
             File::default()
         }
     };
-    let from_file = file.server.listen.as_deref().unwrap_or(LISTEN);
-    let listen = arguments.listen.or_else(|| {
-        let parsed = from_file.parse().ok();
-        if parsed.is_none() {
+    let listen = listen(arguments.listen.as_deref(), file.server.listen.as_deref())
+        .map_err(|mistake| mistakes.push(mistake))
+        .ok();
+    let insecure_http = match arguments.insecure_http.as_deref() {
+        None | Some("false") => file.server.insecure_http,
+        Some("true") => true,
+        Some(other) => {
             mistakes.push(format!(
-                "server.listen must be an address and a port, got {from_file}"
+                "--insecure-http must be true or false, got {other}"
             ));
+            // Else what follows of it would be told as a mistake of its own.
+            true
         }
-        parsed
-    });
-    let insecure_http = arguments.insecure_http || file.server.insecure_http;
+    };
     let tls_cert = arguments.tls_cert.clone().or(file.server.tls_cert);
     let tls_key = arguments.tls_key.clone().or(file.server.tls_key);
     let mut given_tls = false;
@@ -130,6 +133,17 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
         }),
         _ => Err(mistakes),
     }
+}
+
+/// The address of the command line, else the file's, else the default.
+fn listen(given: Option<&str>, of_file: Option<&str>) -> Result<SocketAddr, String> {
+    let (setting, text) = match (given, of_file) {
+        (Some(given), _) => ("--listen", given),
+        (None, of_file) => ("server.listen", of_file.unwrap_or(LISTEN)),
+    };
+    let mistake =
+        |_| format!("{setting} must be an address and a port, such as {LISTEN}, got {text}");
+    text.parse().map_err(mistake)
 }
 
 fn read_file(path: &Path) -> Result<File, String> {

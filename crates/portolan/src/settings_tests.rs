@@ -6,7 +6,7 @@ fn arguments(config: Option<&Path>) -> cli::Serve {
         listen: None,
         data_dir: None,
         credentials: None,
-        insecure_http: false,
+        insecure_http: None,
         tls_cert: None,
         tls_key: None,
         secret_key_file: None,
@@ -49,8 +49,29 @@ fn all_mistakes_are_told_at_once() {
         mistakes[0].contains("--insecure-http") && mistakes[1].contains("/nowhere/credentials")
     );
     given.credentials = None;
-    given.insecure_http = true;
+    given.insecure_http = Some("true".into());
     assert!(read(&given).is_ok());
+}
+
+#[test]
+fn a_malformed_address_is_told_with_the_other_mistakes_wherever_it_stands() {
+    let text = "[server]\nlisten = \"nowhere\"\ntls_cert = \"/c\"\n";
+    let file = file(text);
+    let mut given = arguments(Some(file.path()));
+    let said = |given: &cli::Serve| {
+        let mistakes = read(given).unwrap_err();
+        assert_eq!(mistakes.len(), 2, "{mistakes:?}");
+        assert!(mistakes[1].contains("--tls-key"), "{mistakes:?}");
+        mistakes[0].clone()
+    };
+    let told = "must be an address and a port, such as 127.0.0.1:8080, got";
+    assert_eq!(said(&given), format!("server.listen {told} nowhere"));
+    given.listen = Some("nope".into());
+    assert_eq!(said(&given), format!("--listen {told} nope"));
+    given.insecure_http = Some("maybe".into());
+    let mistakes = read(&given).unwrap_err();
+    let told = "--insecure-http must be true or false, got maybe";
+    assert_eq!((mistakes.len(), mistakes[1].as_str()), (3, told));
 }
 
 #[test]

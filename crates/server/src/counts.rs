@@ -3,8 +3,9 @@
 //! A page of one scope, or of the whole project, is read in a microsecond. A credential with a part
 //! of the enterprise projects asks for a union, which costs milliseconds with hundreds of them: its
 //! pages are kept until a count of the project changes, as the project's edition tells.
-//! Holds: a kept page is what the published view would give; readers never lock.
-//! Limit: `caps::UNION_PAGES_MAX` pages; when it is reached, all are let go.
+//! Holds: a kept page is what the published view would give; readers never lock; whatever a
+//! credential asks, it takes the pages of another from it with its first one at most.
+//! Limits: `caps::UNION_PAGES_MAX`, `caps::UNION_PAGES_OF_A_CREDENTIAL_MAX` pages.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -122,11 +123,10 @@ impl UnionPages {
 
     fn keep(&self, asked: Asked, made: &Arc<Kept>) {
         self.kept.rcu(|kept| {
-            let mut kept = if kept.len() < caps::UNION_PAGES_MAX {
-                HashMap::clone(kept)
-            } else {
-                HashMap::new()
-            };
+            let mut kept = HashMap::clone(kept);
+            if !kept.contains_key(&asked) {
+                make_room(&mut kept, &asked.scopes);
+            }
             kept.insert(asked.clone(), Arc::clone(made));
             kept
         });
@@ -136,6 +136,25 @@ impl UnionPages {
     pub(crate) fn hits_and_misses(&self) -> [u64; 2] {
         [&self.hits, &self.misses].map(|count| count.load(Ordering::Relaxed))
     }
+}
+
+/// Makes room for one more page of a credential.
+fn make_room(kept: &mut HashMap<Asked, Arc<Kept>>, scopes: &Scopes) {
+    let mut pages: HashMap<Scopes, usize> = HashMap::new();
+    for asked in kept.keys() {
+        *pages.entry(asked.scopes.clone()).or_insert(0) += 1;
+    }
+    let own = pages.get(scopes).copied().unwrap_or(0);
+    if own < caps::UNION_PAGES_OF_A_CREDENTIAL_MAX && kept.len() < caps::UNION_PAGES_MAX {
+        return;
+    }
+    let most = || pages.iter().max_by_key(|(_, pages)| **pages);
+    let loser = if own > 0 {
+        Some(scopes)
+    } else {
+        most().map(|(scopes, _)| scopes)
+    };
+    kept.retain(|asked, _| Some(&asked.scopes) != loser);
 }
 
 #[cfg(test)]
@@ -262,18 +281,89 @@ mod tests {
         assert_eq!(unions.hits_and_misses(), [2, 2]);
     }
 
-    #[test]
-    fn no_more_pages_are_kept_than_the_cap() {
-        let unions = UnionPages::default();
+    /// The pages that a credential has, after it asked for those from `offsets` on.
+    fn ask(
+        unions: &UnionPages,
+        granted: &Selection,
+        offsets: std::ops::Range<usize>,
+    ) -> (usize, usize) {
         let mut state = State::default();
         state.apply(put("h1", "a", &[22]));
-        let granted = Selection::of(["a".into(), "b".into()]);
-        for offset in 0..caps::UNION_PAGES_MAX + 10 {
+        let project = state.project("p").unwrap();
+        for offset in offsets {
             let (filter, request) = question(offset);
-            let project = state.project("p").unwrap();
-            unions.counts("p", project, &granted, &filter, &request);
+            unions.counts("p", project, granted, &filter, &request);
             assert!(unions.kept.load().len() <= caps::UNION_PAGES_MAX);
         }
-        assert_eq!(unions.kept.load().len(), 10);
+        (own(unions, granted), unions.kept.load().len())
+    }
+
+    fn own(unions: &UnionPages, granted: &Selection) -> usize {
+        let Selection::Of(scopes) = granted else {
+            panic!("{granted:?} is no union")
+        };
+        let scopes = Scopes(Arc::clone(scopes));
+        let kept = unions.kept.load();
+        kept.keys().filter(|asked| asked.scopes == scopes).count()
+    }
+
+    fn credential() -> Selection {
+        Selection::of(["a".into(), "b".into()])
+    }
+
+    #[test]
+    fn a_credential_that_asks_for_too_many_pages_lets_its_own_go_and_no_others() {
+        const OF_ONE: usize = caps::UNION_PAGES_OF_A_CREDENTIAL_MAX;
+        let unions = UnionPages::default();
+        let (quiet, busy) = (credential(), credential());
+        ask(&unions, &quiet, 0..3);
+        assert_eq!(ask(&unions, &busy, 0..OF_ONE), (OF_ONE, OF_ONE + 3));
+        // Asking for what it has lets nothing go, not even when that must be made anew.
+        unions.kept.store(Arc::new(
+            unions
+                .kept
+                .load()
+                .iter()
+                .map(|(asked, kept)| {
+                    let edition = Edition::default();
+                    let (page, hosts) = (kept.page.clone(), kept.hosts.clone());
+                    let stale = Kept {
+                        edition,
+                        page,
+                        hosts,
+                    };
+                    (asked.clone(), Arc::new(stale))
+                })
+                .collect(),
+        ));
+        assert_eq!(ask(&unions, &busy, 0..OF_ONE), (OF_ONE, OF_ONE + 3));
+        assert_eq!(ask(&unions, &busy, OF_ONE..OF_ONE + 1), (1, 4));
+        assert_eq!(
+            ask(&unions, &busy, 0..10 * OF_ONE).1,
+            own(&unions, &busy) + 3
+        );
+        assert_eq!(own(&unions, &quiet), 3);
+    }
+
+    #[test]
+    fn when_all_pages_are_taken_who_has_some_gives_its_own_and_who_has_none_those_of_the_largest() {
+        let unions = UnionPages::default();
+        let quiet = credential();
+        ask(&unions, &quiet, 0..3);
+        let others = [64, 63, 63, 60].map(|pages| {
+            let other = credential();
+            assert_eq!(ask(&unions, &other, 0..pages).0, pages);
+            other
+        });
+        let kept = |unions: &UnionPages| others.each_ref().map(|other| own(unions, other));
+        assert_eq!(unions.kept.load().len(), 253);
+        let late = credential();
+        assert_eq!(ask(&unions, &late, 0..3), (3, caps::UNION_PAGES_MAX));
+        assert_eq!(ask(&unions, &late, 3..4), (1, 254));
+        assert_eq!(kept(&unions), [64, 63, 63, 60]);
+        ask(&unions, &late, 4..6);
+        assert_eq!(ask(&unions, &credential(), 0..1), (1, 193));
+        assert_eq!(kept(&unions), [0, 63, 63, 60]);
+        assert_eq!((own(&unions, &quiet), own(&unions, &late)), (3, 3));
     }
 }

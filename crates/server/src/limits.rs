@@ -51,6 +51,8 @@ pub(crate) enum Limit {
     BodySentBytes,
     BodyUnpackedBytes,
     LargeBodies,
+    /// One credential holds its share of the room for large bodies.
+    LargeBodiesOfACredential,
     CommitQueue,
     /// A client that takes nothing of its answer.
     AnswerStall,
@@ -58,7 +60,7 @@ pub(crate) enum Limit {
 
 impl Limit {
     /// Every limit, in the order of its counters.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Connections,
         Self::ConnectionsOfAnAddress,
         Self::TlsHandshakeTime,
@@ -69,6 +71,7 @@ impl Limit {
         Self::BodySentBytes,
         Self::BodyUnpackedBytes,
         Self::LargeBodies,
+        Self::LargeBodiesOfACredential,
         Self::CommitQueue,
         Self::AnswerStall,
     ];
@@ -86,6 +89,7 @@ impl Limit {
             Self::BodySentBytes => "body_sent_bytes",
             Self::BodyUnpackedBytes => "body_unpacked_bytes",
             Self::LargeBodies => "large_bodies",
+            Self::LargeBodiesOfACredential => "large_bodies_of_a_credential",
             Self::CommitQueue => "commit_queue",
             Self::AnswerStall => "answer_stall",
         }

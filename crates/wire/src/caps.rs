@@ -38,6 +38,9 @@ pub const SMALL_BODY_SENT_BYTES_MAX: usize = 64 << 10;
 pub const SMALL_BODY_UNPACKED_BYTES_MAX: usize = 1 << 20;
 /// Most bytes as sent of all bodies together that are not small; beyond it 429 with Retry-After.
 pub const LARGE_BODIES_SENT_BYTES_MAX: usize = 256 << 20;
+/// One credential may hold one part in this many of [`LARGE_BODIES_SENT_BYTES_MAX`]; beyond it 429
+/// with Retry-After.
+pub const LARGE_BODIES_SENT_OF_A_CREDENTIAL_PART: usize = 4;
 /// Most bytes after decompression of all bodies together that are not small; beyond it a body waits
 /// for its turn. The reports read from them take up to some twelve times as much.
 pub const LARGE_BODIES_UNPACKED_BYTES_MAX: usize = 128 << 20;
@@ -113,9 +116,11 @@ pub const BACKUP_VALUE_BYTES_MAX: usize = 128 << 20;
 /// Longest time that the receiver of a backup may take for the next 64 KiB, in seconds: the store
 /// keeps what it has replaced for as long as a backup is under way.
 pub const BACKUP_STALL_S_MAX: u64 = 60;
-/// Most pages of unions of enterprise projects that are kept; then all are let go. One takes up to
-/// 16 KiB.
+/// Most pages of unions of enterprise projects that are kept; a credential that would need one more
+/// lets its own go, or if it has none those of the one that has the most. One takes up to 16 KiB.
 pub const UNION_PAGES_MAX: usize = 256;
+/// Most of them of one credential; then its own are let go.
+pub const UNION_PAGES_OF_A_CREDENTIAL_MAX: usize = 64;
 /// Most requests that read from the store at once; others wait for their turn.
 pub const STORE_READS_MAX: usize = 8;
 /// Most tokens, access keys and users together that a server keeps; beyond it 409.

@@ -99,8 +99,62 @@ fn bad_usage_exits_2_and_tells_all_mistakes() {
         1,
         "nothing was made"
     );
+    let (code, data, talk) = stdout(portolan().args([
+        "serve",
+        "--listen",
+        "nope",
+        "--tls-cert",
+        "/nowhere/cert.pem",
+    ]));
+    assert_eq!((code, data.as_str()), (Some(2), ""));
+    for part in ["--listen must be", "--tls-key"] {
+        assert!(talk.contains(part), "{part} is not in {talk}");
+    }
     assert_eq!(stdout(portolan().arg("nonsense")).0, Some(2));
     assert_eq!(stdout(portolan().arg("--version")).0, Some(0));
+}
+
+#[test]
+fn every_command_that_asks_a_server_tells_all_mistakes_about_it_and_exits_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("backup");
+    let token = "short secret";
+    for command in [
+        &["ports"][..],
+        &["hosts"],
+        &["host", "h"],
+        &["recount"],
+        &["backup", file.to_str().unwrap()],
+        &["token", "create", "--role", "reader"],
+        &["token", "list"],
+        &["access-key", "create", "--role", "reader"],
+        &["access-key", "revoke", "id"],
+        &["user", "list"],
+    ] {
+        let mut asking = portolan();
+        asking.args(command).args(["--server", "ftp://x"]);
+        let mistaken = asking.args(["--token", token, "--ca-file", "/nowhere/ca.pem"]);
+        let (code, data, talk) = stdout(mistaken);
+        assert_eq!((code, data.as_str()), (Some(2), ""), "{command:?}: {talk}");
+        for part in [
+            "--server: a server is http:// or https://",
+            "--token: a token is 32 to 4096 characters",
+            "/nowhere/ca.pem",
+        ] {
+            assert!(talk.contains(part), "{command:?}: {part} is not in {talk}");
+        }
+        assert!(!talk.contains(token), "{talk}");
+    }
+    let broken = format!("{}\nX-Other: 1", "x".repeat(32));
+    let ask = |token: &str| stdout(portolan().args(["hosts", "--token", token]));
+    assert_eq!(ask(&broken).0, Some(2));
+    // One that could be a server's, where none is, is no bad usage.
+    let (code, _, talk) = stdout(
+        portolan()
+            .args(["ports", "--server", "http://127.0.0.1:1", "--token"])
+            .arg("x".repeat(32)),
+    );
+    assert_eq!(code, Some(1), "{talk}");
 }
 
 #[test]

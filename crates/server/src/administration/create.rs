@@ -75,7 +75,7 @@ pub(crate) async fn create_token(
     body: Body,
 ) -> Result<Response, ApiError> {
     let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
-    let asked: Asked = read(&app, &headers, body).await?;
+    let asked: Asked = read(&app, &caller, &headers, body).await?;
     let (name, grant) = asked.grant(&app, &caller, project_id)?;
     let secret = random_token().map_err(ApiError::internal)?;
     let id = random_id().map_err(ApiError::internal)?;
@@ -98,7 +98,7 @@ pub(crate) async fn create_access_key(
     body: Body,
 ) -> Result<Response, ApiError> {
     let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
-    let asked: Asked = read(&app, &headers, body).await?;
+    let asked: Asked = read(&app, &caller, &headers, body).await?;
     let (name, grant) = asked.grant(&app, &caller, project_id)?;
     let ak = random_ak().map_err(ApiError::internal)?;
     let sk = random_sk().map_err(ApiError::internal)?;
@@ -134,7 +134,7 @@ pub(crate) async fn create_user(
         role,
         enterprise_projects,
         expires_at,
-    } = read(&app, &headers, body).await?;
+    } = read(&app, &caller, &headers, body).await?;
     let domain = domain.unwrap_or_else(|| "default".to_owned());
     length("name", &name, 1..=caps::STRING_CHARS_MAX)?;
     length("domain", &domain, 1..=caps::STRING_CHARS_MAX)?;
@@ -294,12 +294,20 @@ fn invalid(detail: &str) -> ApiError {
 
 async fn read<T: DeserializeOwned + Send + 'static>(
     app: &App,
+    caller: &Caller,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<T, ApiError> {
     let parse = |bytes: &[u8]| serde_json::from_slice(bytes);
-    let parsed: Result<T, serde_json::Error> =
-        body::read(&app.room, app.limits.body, headers, body, parse).await?;
+    let parsed: Result<T, serde_json::Error> = body::read(
+        &app.room,
+        caller.id(),
+        app.limits.body,
+        headers,
+        body,
+        parse,
+    )
+    .await?;
     parsed.map_err(|error| {
         let code = if error.is_data() {
             ErrorCode::FieldInvalid

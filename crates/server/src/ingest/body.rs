@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
-use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
 
 use crate::error::ApiError;
-use crate::ingest::room::{Room, Taken};
+use crate::ingest::room::{Receiving, Room};
 use crate::ingest::unpack::{Encoding, too_large_unpacked, unpack};
 use crate::limits::Limit;
 
-/// Reads a body and unpacks it, then lets `parse` work on it: small bodies where they are, larger
+/// Reads a body that a credential sends and unpacks it, then lets `parse` work on it: small bodies where they are, larger
 /// ones where they block nobody, as far as there is room. It must have come after `time`.
 pub(crate) async fn read<T: Send + 'static>(
     room: &Room,
+    credential: &str,
     time: Duration,
     headers: &HeaderMap,
     body: Body,
@@ -25,7 +25,9 @@ pub(crate) async fn read<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     content_type(headers)?;
     let encoding = Encoding::of(headers)?;
-    let Received { sent, taken } = receive(room, time, announced(headers)?, body).await?;
+    let announced = announced(headers)?;
+    let Received { sent, taken } =
+        receive(room.to_receive(credential), time, announced, body).await?;
     if sent.len() <= caps::SMALL_BODY_SENT_BYTES_MAX {
         // A few packed bytes may be a large body all the same; then it starts anew.
         if let Some(unpacked) = unpack(encoding, &sent, caps::SMALL_BODY_UNPACKED_BYTES_MAX)? {
@@ -78,19 +80,19 @@ fn announced(headers: &HeaderMap) -> Result<Option<usize>, ApiError> {
     Ok(length)
 }
 
-/// A body as it was sent, and the room that it takes if it is no small one.
+/// A body as it was sent, and the room that it takes.
 struct Received {
-    sent: Bytes,
-    taken: Option<Taken>,
+    sent: Vec<u8>,
+    taken: Receiving,
 }
 
 async fn receive(
-    room: &Room,
+    taken: Receiving,
     time: Duration,
     announced: Option<usize>,
     body: Body,
 ) -> Result<Received, ApiError> {
-    let read = tokio::time::timeout(time, frames(room, announced, body));
+    let read = tokio::time::timeout(time, frames(taken, announced, body));
     read.await.unwrap_or_else(|_| {
         let detail = format!("the body did not arrive within {time:?}");
         Err(ApiError::new(ErrorCode::RequestError, detail).at(Limit::BodyTime))
@@ -98,17 +100,14 @@ async fn receive(
 }
 
 async fn frames(
-    room: &Room,
+    mut taken: Receiving,
     announced: Option<usize>,
     mut body: Body,
 ) -> Result<Received, ApiError> {
-    let small = |length: usize| length <= caps::SMALL_BODY_SENT_BYTES_MAX;
-    let announced = announced.unwrap_or(0);
-    let mut taken = match small(announced) {
-        true => None,
-        false => Some(room.to_receive(announced)?),
-    };
-    let mut sent = BytesMut::with_capacity(announced);
+    let longest = announced.unwrap_or(caps::BODY_SENT_BYTES_MAX);
+    // Few bodies that are small come in one piece.
+    let at_first = announced.unwrap_or(0).min(caps::SMALL_BODY_SENT_BYTES_MAX);
+    let mut sent = Vec::with_capacity(at_first);
     while let Some(frame) = body.frame().await {
         let frame =
             frame.map_err(|error| ApiError::new(ErrorCode::RequestError, error.to_string()))?;
@@ -119,17 +118,22 @@ async fn frames(
         if length > caps::BODY_SENT_BYTES_MAX {
             return Err(too_large());
         }
-        if taken.is_none() && !small(length) {
-            // Nobody told how long it gets.
-            taken = Some(room.to_receive(caps::BODY_SENT_BYTES_MAX)?);
+        if length > sent.capacity() {
+            let capacity = capacity(length, longest);
+            if capacity > caps::SMALL_BODY_SENT_BYTES_MAX {
+                taken.grow(capacity)?;
+            }
+            sent.reserve_exact(capacity - sent.len());
         }
         sent.extend_from_slice(&data);
     }
-    let sent = sent.freeze();
-    if let Some(taken) = &mut taken {
-        taken.shrink(sent.len());
-    }
     Ok(Received { sent, taken })
+}
+
+/// The memory for a body of which `length` bytes have come: it grows as they come, twice as far each
+/// time so that few are copied, and never beyond what the body can become.
+fn capacity(length: usize, longest: usize) -> usize {
+    length.next_power_of_two().min(longest).max(length)
 }
 
 fn too_large() -> ApiError {
@@ -157,14 +161,14 @@ mod tests {
         let small = Body::from(vec![b' '; caps::SMALL_BODY_SENT_BYTES_MAX]);
         let no_room = Room::new(0, 0, Duration::ZERO);
         let mut headers = HeaderMap::new();
-        let read_small = in_time(read(&no_room, MINUTE, &headers, small, <[u8]>::len)).await;
+        let read_small = in_time(read(&no_room, "c", MINUTE, &headers, small, <[u8]>::len)).await;
         assert_eq!(read_small.unwrap(), caps::SMALL_BODY_SENT_BYTES_MAX);
         headers.insert(header::CONTENT_LENGTH, (100_000).into());
         let large = || Body::from(vec![b' '; 100_000]);
-        let refused = in_time(read(&no_room, MINUTE, &headers, large(), <[u8]>::len)).await;
+        let refused = in_time(read(&no_room, "c", MINUTE, &headers, large(), <[u8]>::len)).await;
         assert_eq!(refused.unwrap_err().code(), ErrorCode::QueueFull);
         assert_eq!(
-            in_time(read(&room, MINUTE, &headers, large(), <[u8]>::len))
+            in_time(read(&room, "c", MINUTE, &headers, large(), <[u8]>::len))
                 .await
                 .unwrap(),
             100_000
@@ -187,7 +191,7 @@ mod tests {
                     // Until the test has looked; then the other end is gone.
                     let _gone = ended.recv();
                 };
-                read(&room, MINUTE, &headers, body, parse).await
+                read(&room, "c", MINUTE, &headers, body, parse).await
             }
         });
         let begun = tokio::task::spawn_blocking(move || has_started.recv());

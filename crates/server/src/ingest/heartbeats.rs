@@ -28,7 +28,15 @@ pub(crate) async fn heartbeats(
 ) -> Result<Response, ApiError> {
     let caller = Caller::authorise(&app, &headers, &project_id, Need::Report)?;
     app.serving()?;
-    let items = body::read(&app.room, app.limits.body, &headers, body, heartbeat::parse).await?;
+    let items = body::read(
+        &app.room,
+        caller.id(),
+        app.limits.body,
+        &headers,
+        body,
+        heartbeat::parse,
+    )
+    .await?;
     let items = items.map_err(|fault| ApiError::new(fault.code, fault.message))?;
     let state = app.state();
     let project = state.project(&project_id).map(|project| &**project);

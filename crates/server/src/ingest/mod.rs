@@ -7,6 +7,7 @@ pub(crate) mod body;
 mod heartbeats;
 mod reports;
 mod room;
+mod shares;
 mod unpack;
 
 pub(crate) use heartbeats::heartbeats;

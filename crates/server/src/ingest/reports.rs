@@ -45,8 +45,15 @@ pub(crate) async fn reports(
             .map(|(index, item)| Item::prepare(index, item, &project, &granted))
             .collect())
     };
-    let items: Result<Vec<Item>, report::RequestFault> =
-        body::read(&app.room, app.limits.body, &headers, body, prepare).await?;
+    let items: Result<Vec<Item>, report::RequestFault> = body::read(
+        &app.room,
+        caller.id(),
+        app.limits.body,
+        &headers,
+        body,
+        prepare,
+    )
+    .await?;
     let items = items.map_err(|fault| ApiError::new(fault.code, fault.message))?;
     let results = commit(&app, caller.granted(), items).await?;
     json(&ReportsAnswer { results })

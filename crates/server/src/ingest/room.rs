@@ -5,8 +5,11 @@
 //! Small bodies pass freely. A large one needs room twice: as sent, where there is none it is told
 //! to come again, as others may take a minute to send theirs; and unpacked, where it waits for its
 //! turn, as each turn is a second at most.
+//! Room for what is sent is taken as it comes ([`Shares`]): an announced length costs its sender
+//! nothing.
 //! Holds: the room of a body is taken before its memory, and given back after it.
-//! Limits: `caps::LARGE_BODIES_SENT_BYTES_MAX`, `caps::LARGE_BODIES_UNPACKED_BYTES_MAX`.
+//! Limits: `caps::LARGE_BODIES_SENT_BYTES_MAX`, `caps::LARGE_BODIES_SENT_OF_A_CREDENTIAL_PART`,
+//! `caps::LARGE_BODIES_UNPACKED_BYTES_MAX`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,17 +19,18 @@ use portolan_wire::error::ErrorCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
+use crate::ingest::shares::{NoneLeft, Share, Shares};
 use crate::limits::Limit;
 
-/// The room that there is. A permit is a byte.
+/// The room that there is.
 #[derive(Debug)]
 pub(crate) struct Room {
-    sent: Budget,
+    sent: Arc<Shares>,
     unpacked: Budget,
     wait: Duration,
 }
 
-/// Bytes of which some are taken.
+/// Bytes of which some are taken. A permit is a byte.
 #[derive(Debug)]
 struct Budget {
     bytes: usize,
@@ -49,19 +53,17 @@ impl Default for Room {
 
 impl Room {
     pub(super) fn new(sent_bytes: usize, unpacked_bytes: usize, wait: Duration) -> Self {
-        let (sent, unpacked) = (Budget::new(sent_bytes), Budget::new(unpacked_bytes));
+        let of_one = sent_bytes / caps::LARGE_BODIES_SENT_OF_A_CREDENTIAL_PART;
         Self {
-            sent,
-            unpacked,
+            sent: Arc::new(Shares::new(sent_bytes, of_one)),
+            unpacked: Budget::new(unpacked_bytes),
             wait,
         }
     }
 
-    /// Takes room for a body as sent, or refuses.
-    pub(super) fn to_receive(&self, bytes: usize) -> Result<Taken, ApiError> {
-        let free = Arc::clone(&self.sent.free);
-        let taken = free.try_acquire_many_owned(permits(bytes));
-        taken.map(Taken).map_err(|_| none_left())
+    /// The room of a body that a credential sends: none at first.
+    pub(super) fn to_receive(&self, credential: &str) -> Receiving {
+        Receiving(self.sent.share(credential))
     }
 
     /// Takes room for an unpacked body, when its turn has come.
@@ -102,6 +104,27 @@ impl Taken {
     }
 }
 
+/// The room of a body as sent.
+#[derive(Debug)]
+pub(super) struct Receiving(Share);
+
+impl Receiving {
+    /// Takes what is missing to `bytes`, or refuses and keeps what it has.
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), ApiError> {
+        self.0.grow(bytes).map_err(|none| match none {
+            NoneLeft::OfAll => none_left(),
+            NoneLeft::OfOne => {
+                let detail = format!(
+                    "this credential holds one part in {} of the room for large bodies: try again in a second",
+                    caps::LARGE_BODIES_SENT_OF_A_CREDENTIAL_PART
+                );
+                let limit = Limit::LargeBodiesOfACredential;
+                ApiError::new(ErrorCode::QueueFull, detail).at(limit)
+            }
+        })
+    }
+}
+
 /// Bodies are far below 4 GiB.
 fn permits(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
@@ -118,19 +141,6 @@ mod tests {
 
     fn code(result: Result<Taken, ApiError>) -> ErrorCode {
         result.unwrap_err().code()
-    }
-
-    #[test]
-    fn what_is_sent_has_room_up_to_the_last_byte_and_is_refused_beyond() {
-        let room = Room::new(100, 0, Duration::ZERO);
-        let (first, second) = (room.to_receive(60).unwrap(), room.to_receive(40).unwrap());
-        assert_eq!(room.taken(), (100, 0));
-        assert_eq!(code(room.to_receive(1)), ErrorCode::QueueFull);
-        drop(first);
-        assert_eq!(code(room.to_receive(61)), ErrorCode::QueueFull);
-        let third = room.to_receive(60).unwrap();
-        drop((second, third));
-        assert_eq!(room.taken(), (0, 0));
     }
 
     #[tokio::test]

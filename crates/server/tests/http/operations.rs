@@ -168,6 +168,7 @@ fn every_limit_has_a_counter() {
         "head_bytes",
         "head_time",
         "large_bodies",
+        "large_bodies_of_a_credential",
         "target_bytes",
         "tls_handshake_time",
     ];

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use portolan_census::Selection;
 use portolan_store::{
-    Decision, Handle, Prepared, Published, Queue, RecordChange, RecordKey, RecordKind, Retirement,
-    Store, StoreError, Submission, start,
+    Decision, Handle, Prepared, Published, Queue, QueueFull, RecordChange, RecordKey, RecordKind,
+    Retirement, Store, StoreError, Submission, start,
 };
+use portolan_wire::caps;
 
 use crate::bench::{Bench, MemoryStore, PROJECT, host_key, report};
 
@@ -118,6 +119,41 @@ fn submissions_of_every_kind_are_answered_in_order_and_share_writes() {
         assert!(Instant::now() < until, "bytes that nobody gives back");
         std::thread::yield_now();
     }
+    drop(queue);
+    handle.join();
+}
+
+/// Invariant 7: beside the one that is being written so many submissions wait, and not one more.
+#[test]
+fn the_queue_takes_16384_submissions_and_refuses_the_next_until_there_is_room() {
+    let running = run(Bench::new());
+    let ((started, has_started), (end, ended)) = (channel(), channel::<()>());
+    running.store.during_next_commit(move || {
+        started.send(()).unwrap();
+        // Until the queue was filled; then the other end is gone.
+        let _gone = ended.recv();
+    });
+    let first = running.token("t");
+    has_started.recv().unwrap();
+    let waiting: Vec<_> = (0..caps::COMMIT_QUEUE_MAX)
+        .map(|_| running.retire("absent"))
+        .collect();
+    let bytes = running.queue.waiting_bytes();
+    let submit = || {
+        let reply = Box::new(|_| ());
+        let one_more = Submission::retire(host_key("absent"), Selection::Whole, reply);
+        running.queue.submit(one_more)
+    };
+    assert_eq!(submit(), Err(QueueFull::Full));
+    assert_eq!(running.queue.waiting_bytes(), bytes, "it takes no room");
+    drop(end);
+    first.recv().unwrap().unwrap();
+    assert_eq!(waiting.len(), 16_384);
+    for answer in waiting {
+        assert_eq!(answer.recv().unwrap().unwrap(), Retirement::Unknown);
+    }
+    assert_eq!(submit(), Ok(()));
+    let Running { queue, handle, .. } = running;
     drop(queue);
     handle.join();
 }

@@ -5,6 +5,7 @@
 //! compared is measured in turns, A B A B, and told as median, lowest and highest.
 //! Holds: what is sent is made and compressed outside the measured time; an answer that is not
 //! what it should be ends the bench, because a rate of wrong answers is no figure.
+//! Exit code 1 also where a figure misses what is promised (`overload`, `visible`).
 //! Limits: plain HTTP on this machine; one client thread, whose own cost is told in the figures.
 #![forbid(unsafe_code)]
 
@@ -46,12 +47,19 @@ fn main() -> ExitCode {
         Command::Answers(args) => end(answers::answers(args)),
         command => match measure(command) {
             Ok(table) => match table.print() {
-                Ok(()) => ExitCode::SUCCESS,
+                Ok(()) => end(goals(&table)),
                 Err(_) => ExitCode::FAILURE,
             },
             Err(error) => end(Err(error)),
         },
     }
+}
+
+/// Fails where a goal was missed.
+fn goals(table: &Table) -> anyhow::Result<()> {
+    let missed = table.missed();
+    anyhow::ensure!(missed.is_empty(), "missed: {}", missed.join("; "));
+    Ok(())
 }
 
 fn end(done: anyhow::Result<()>) -> ExitCode {

@@ -8,6 +8,7 @@ use crate::spread::Spread;
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     lines: Vec<[String; 3]>,
+    missed: Vec<String>,
 }
 
 impl Table {
@@ -42,6 +43,27 @@ impl Table {
         };
         let note = format!("median; {} to {}", shown(lowest), shown(highest));
         self.figure(name, shown(median), note);
+    }
+
+    /// A figure that must not be more than `most`: beyond it the bench has failed, once it has told all
+    /// its figures.
+    pub(crate) fn goal(
+        &mut self,
+        name: &str,
+        value: f64,
+        most: f64,
+        shown: impl Fn(f64) -> String,
+    ) {
+        if value > most {
+            let (value, most) = (shown(value), shown(most));
+            self.missed
+                .push(format!("{name}: {value}, must be at most {most}"));
+        }
+    }
+
+    /// The goals that were missed.
+    pub(crate) fn missed(&self) -> &[String] {
+        &self.missed
     }
 
     pub(crate) fn print(&self) -> io::Result<()> {
@@ -102,6 +124,14 @@ mod tests {
         ] {
             assert_eq!(whole(number), text);
         }
+    }
+
+    #[test]
+    fn a_goal_is_missed_beyond_what_is_allowed_and_not_at_it() {
+        let mut table = Table::new();
+        table.goal("met", 3.0, 3.0, times);
+        table.goal("missed", 3.01, 3.0, times);
+        assert_eq!(table.missed(), ["missed: 3.01x, must be at most 3.00x"]);
     }
 
     #[test]
