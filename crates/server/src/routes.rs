@@ -32,6 +32,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             "/v5/{project_id}/asset/port/statistics",
             get(hss::port_statistics),
         )
+        .route("/v5/{project_id}/asset/ports", get(hss::host_ports))
+        .route("/v5/{project_id}/asset/ports/detail", get(hss::port_hosts))
         .nest("/portolan/v1/projects/{project_id}", native)
         .route("/portolan/v1/credential", get(native::credential))
         .route("/portolan/v1/backup", get(native::backup))
