@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use portolan_wire::ids::{EnterpriseProjectId, ProjectId};
 
-use crate::cells::Cell;
+use crate::cells::{Cell, Cells};
 use crate::host::{Host, HostFacts};
+use crate::posting::{Posting, Postings, Totals};
 use crate::project::{Parts, Project};
 use crate::scope::Scope;
 use crate::slots::Slots;
@@ -28,7 +29,8 @@ struct ProjectBuilder {
     hosts: Vec<Arc<Host>>,
     scopes: HashMap<EnterpriseProjectId, ScopeBuilder>,
     /// Of the whole project: how often each cell counts, and the hosts that have it.
-    cells: HashMap<Cell, (u32, Slots)>,
+    cells: HashMap<Cell, (u32, Posting)>,
+    totals: Totals,
 }
 
 #[derive(Debug, Default)]
@@ -67,14 +69,19 @@ impl ProjectBuilder {
         let mut previous = None;
         for cell in facts.cells.iter() {
             *scope.cells.entry(cell).or_default() += 1;
-            let (count, slots) = self.cells.entry(cell).or_default();
+            let (count, posting) = self.cells.entry(cell).or_default();
             *count += 1;
             // Cells are sorted: a repeat stands behind its like.
-            if previous != Some(cell) && !cell.list().v6 {
-                slots.insert(slot);
+            if previous != Some(cell) {
+                posting.hosts.insert(slot);
             }
             previous = Some(cell);
         }
+        for surplus in facts.cells.surpluses() {
+            let (_, posting) = self.cells.entry(surplus.cell).or_default();
+            posting.surplus.change(slot, 0, surplus.by);
+        }
+        self.totals.change(slot, &facts.cells, &Cells::default());
         self.hosts.push(Arc::new(Host {
             facts,
             live: Arc::default(),
@@ -86,11 +93,9 @@ impl ProjectBuilder {
         let mut whole = ScopeBuilder::default();
         every_host.for_each(|slot| whole.hosts.insert(slot));
         let mut postings = Vec::with_capacity(self.cells.len());
-        for (cell, (count, slots)) in self.cells {
+        for (cell, (count, posting)) in self.cells {
             whole.cells.insert(cell, count);
-            if !slots.is_empty() {
-                postings.push((cell, Arc::new(slots)));
-            }
+            postings.push((cell, Arc::new(posting)));
         }
         let scopes = self.scopes.into_iter();
         Project::of_parts(Parts {
@@ -99,7 +104,7 @@ impl ProjectBuilder {
                 .map(|(id, scope)| (id, Arc::new(scope.finish())))
                 .collect(),
             whole: Arc::new(whole.finish()),
-            postings,
+            postings: Postings::of_parts(postings, self.totals),
         })
     }
 }

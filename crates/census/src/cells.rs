@@ -1,14 +1,16 @@
-//! What one host adds to the counts: a multiset of cells.
+//! What one host adds to the counts: a multiset of cells, and how many listeners stand behind each.
 //!
 //! A cell is (category, address family, port, transport). A host has each of its cells once in
 //! category host, and as often as it has containers with that cell in category container. Kept as
 //! a sorted list with repeats: four bytes a cell, exact at any number, and two of them differ by
-//! one walk along both.
+//! one walk along both. Behind the cells stand the surpluses: see [`crate::surplus`].
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use portolan_wire::open_port::{Category, OpenPort, Transport};
+
+use crate::surplus::{self, Surplus};
 
 /// The place of a row in its list: port, then TCP before UDP. 17 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +70,11 @@ impl ListId {
     pub(crate) fn index(self) -> usize {
         usize::from(self.category == Category::Container) << 1 | usize::from(self.v6)
     }
+
+    /// The list of the same category that holds IPv6 sockets only.
+    pub(crate) fn of_v6(self) -> Self {
+        Self { v6: true, ..self }
+    }
 }
 
 /// One cell, as one number: list (2 bits), then row key (17 bits).
@@ -75,9 +82,22 @@ impl ListId {
 pub(crate) struct Cell(u32);
 
 impl Cell {
+    /// 19 bits.
+    pub(crate) const NUMBER_MAX: u32 = (1 << 19) - 1;
+
     pub(crate) fn new(list: ListId, key: RowKey) -> Self {
         let list = u32::from(list.category == Category::Container) << 1 | u32::from(list.v6);
         Self(list << 17 | key.0)
+    }
+
+    /// The cell with this number.
+    pub(crate) fn of_number(number: u32) -> Self {
+        Self(number & Self::NUMBER_MAX)
+    }
+
+    /// The number of the cell, at most [`NUMBER_MAX`](Self::NUMBER_MAX).
+    pub(crate) fn number(self) -> u32 {
+        self.0
     }
 
     pub(crate) fn key(self) -> RowKey {
@@ -97,9 +117,9 @@ impl Cell {
     }
 }
 
-/// The cells of one host, sorted, each as often as it counts.
+/// The cells of one host, sorted, each as often as it counts, and its surpluses behind them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cells(Box<[Cell]>);
+pub struct Cells(Box<[u32]>);
 
 /// What the counts need to know of an open port.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +150,7 @@ impl Cells {
     pub fn of<'a>(ports: impl IntoIterator<Item = Counted<'a>>) -> Self {
         // Assets are numbered, so that sorting compares numbers: the host itself is 0.
         let mut assets = Assets::default();
-        let mut counted: Vec<(u32, Cell)> = Vec::with_capacity(64);
+        let mut listeners: Vec<(Cell, u32)> = Vec::with_capacity(64);
         for port in ports {
             let asset = port.container_asset.map_or(0, |asset| assets.number(asset));
             let key = RowKey::new(port.port, port.transport);
@@ -139,36 +159,55 @@ impl Cells {
             } else {
                 Category::Container
             };
-            counted.push((
-                asset,
-                Cell::new(
-                    ListId {
-                        category,
-                        v6: false,
-                    },
-                    key,
-                ),
-            ));
+            let list = ListId {
+                category,
+                v6: false,
+            };
+            listeners.push((Cell::new(list, key), asset));
             if port.v6 {
-                counted.push((asset, Cell::new(ListId { category, v6: true }, key)));
+                listeners.push((Cell::new(list.of_v6(), key), asset));
             }
         }
-        counted.sort_unstable();
-        counted.dedup();
-        let mut cells: Vec<Cell> = counted.into_iter().map(|(_, cell)| cell).collect();
-        cells.sort_unstable();
-        Self(cells.into())
+        listeners.sort_unstable();
+        let mut runs: Vec<(Cell, u32)> = Vec::with_capacity(listeners.len());
+        for run in listeners.chunk_by(|(a, _), (b, _)| a == b) {
+            let count = u32::try_from(run.len()).unwrap_or(u32::MAX);
+            runs.extend(run.first().map(|&(cell, _)| (cell, count)));
+        }
+        listeners.dedup();
+        let cells = listeners.into_iter().map(|(cell, _)| cell.number());
+        let mut numbers: Vec<u32> = cells.collect();
+        surplus::push(&runs, &mut numbers);
+        Self(numbers.into())
     }
 
+    /// How many of the numbers are cells.
+    fn cell_count(&self) -> usize {
+        self.0.partition_point(|&number| number <= Cell::NUMBER_MAX)
+    }
+
+    /// The cells, each as often as it counts.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Cell> + '_ {
-        self.0.iter().copied()
+        let cells = self.0.iter().take(self.cell_count());
+        cells.map(|&number| Cell::of_number(number))
+    }
+
+    /// The surpluses that are not 0, in the order of their cells, each cell once.
+    pub(crate) fn surpluses(&self) -> impl Iterator<Item = Surplus> + '_ {
+        surplus::read(self.0.get(self.cell_count()..).unwrap_or_default())
+    }
+
+    /// Whether both count the same, however many listeners stand behind it.
+    pub(crate) fn count_alike(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
     }
 
     /// How often a cell counts.
     pub(crate) fn count(&self, cell: Cell) -> u32 {
-        let from = self.0.partition_point(|&c| c < cell);
-        let repeats = self.0.iter().skip(from).take_while(|&&c| c == cell).count();
-        u32::try_from(repeats).unwrap_or(u32::MAX)
+        let from = self.0.partition_point(|&number| number < cell.number());
+        let repeats = self.0.iter().skip(from);
+        let repeats = repeats.take_while(|&&number| number == cell.number());
+        u32::try_from(repeats.count()).unwrap_or(u32::MAX)
     }
 
     /// Tells `each` by how much every cell that differs grows (or, negative, shrinks) from
@@ -246,7 +285,7 @@ mod tests {
             1,
             "one of them is IPv6"
         );
-        assert_eq!(cells.0.len(), 2);
+        assert_eq!(cells.iter().count(), 2);
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use portolan_wire::digest::Digest;
 use portolan_wire::ids::{EnterpriseProjectId, HostId};
-use portolan_wire::open_port::{Category, Transport};
+use portolan_wire::open_port::Category;
 use portolan_wire::time::UnixMicros;
 
-use crate::cells::{Cell, Cells, ListId, RowKey};
+use crate::cells::{Cell, Cells, ListId};
 use crate::liveness::{Freshness, Live};
 
 /// The order of a host's reports, and nothing else orders them.
@@ -69,20 +69,6 @@ impl Host {
     /// Whether the host is fresh, and when it was last heard (seconds since 1970).
     pub fn freshness(&self) -> (Freshness, u32) {
         self.live.freshness()
-    }
-
-    /// On how many of its assets (category, port, transport) is open; by IPv6 sockets only, if `v6`.
-    pub fn assets_with(
-        &self,
-        category: Category,
-        v6: bool,
-        port: u16,
-        transport: Transport,
-    ) -> u32 {
-        let key = RowKey::new(port, transport);
-        self.facts
-            .cells
-            .count(Cell::new(ListId { category, v6 }, key))
     }
 
     /// How many rows (port, transport) of a category the host is counted in.

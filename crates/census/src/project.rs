@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
 use portolan_wire::ids::{EnterpriseProjectId, HostId};
-use portolan_wire::open_port::{Category, Transport};
 
-use crate::cells::{Cell, Cells, ListId, RowKey};
+use crate::cells::Cells;
 use crate::host::{Host, HostFacts};
 use crate::liveness::HostCounts;
+use crate::posting::Postings;
 use crate::scope::Scope;
-use crate::slots::Slots;
 
 /// Which hosts of a project a query is about, as a credential and a request allow it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +49,7 @@ pub struct Project {
     free: Vector<u32>,
     scopes: OrdMap<EnterpriseProjectId, Arc<Scope>>,
     whole: Arc<Scope>,
-    /// By cell of a list of all families: the hosts that have it.
-    postings: OrdMap<Cell, Arc<Slots>>,
+    pub(crate) postings: Postings,
     edition: Edition,
 }
 
@@ -65,7 +63,7 @@ pub(crate) struct Parts {
     pub(crate) hosts: Vec<Arc<Host>>,
     pub(crate) scopes: Vec<(EnterpriseProjectId, Arc<Scope>)>,
     pub(crate) whole: Arc<Scope>,
-    pub(crate) postings: Vec<(Cell, Arc<Slots>)>,
+    pub(crate) postings: Postings,
 }
 
 impl Project {
@@ -82,7 +80,7 @@ impl Project {
             free: Vector::new(),
             scopes: parts.scopes.into_iter().collect(),
             whole: parts.whole,
-            postings: parts.postings.into_iter().collect(),
+            postings: parts.postings,
             edition: Edition::default(),
         }
     }
@@ -97,6 +95,12 @@ impl Project {
         let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(HostId::from(id)));
         let range = self.ids.range((from, Bound::<HostId>::Unbounded));
         range.filter_map(|(_, &slot)| self.by_slot(slot))
+    }
+
+    /// The slots of hosts in the order of their ids.
+    pub(crate) fn slots_from(&self, from: Bound<HostId>) -> impl Iterator<Item = u32> + '_ {
+        let range = self.ids.range((from, Bound::<HostId>::Unbounded));
+        range.map(|(_, &slot)| slot)
     }
 
     /// How many hosts there are.
@@ -114,33 +118,6 @@ impl Project {
     /// The enterprise projects that have hosts, in the order of their ids.
     pub fn enterprise_projects(&self) -> impl Iterator<Item = &EnterpriseProjectId> {
         self.scopes.keys()
-    }
-
-    /// The hosts of a selection on which (category, port, transport) is open, and on how many
-    /// assets of each.
-    pub fn hosts_with<'a>(
-        &'a self,
-        selection: &'a Selection,
-        category: Category,
-        port: u16,
-        transport: Transport,
-    ) -> impl Iterator<Item = (&'a Arc<Host>, u32)> {
-        let cell = Cell::new(
-            ListId {
-                category,
-                v6: false,
-            },
-            RowKey::new(port, transport),
-        );
-        let slots = self
-            .postings
-            .get(&cell)
-            .into_iter()
-            .flat_map(|slots| slots.iter());
-        let hosts = slots.filter_map(|slot| self.by_slot(slot));
-        hosts
-            .filter(|host| selection.holds(&host.facts.enterprise_project))
-            .map(move |host| (host, host.facts.cells.count(cell)))
     }
 
     /// Fresh and stale hosts of a selection.
@@ -183,11 +160,7 @@ impl Project {
         &self.whole.counts
     }
 
-    pub(crate) fn posting(&self, cell: Cell) -> Option<&Slots> {
-        self.postings.get(&cell).map(|slots| &**slots)
-    }
-
-    fn by_slot(&self, slot: u32) -> Option<&Arc<Host>> {
+    pub(crate) fn by_slot(&self, slot: u32) -> Option<&Arc<Host>> {
         self.slots.get(slot as usize).and_then(Option::as_ref)
     }
 
@@ -205,20 +178,22 @@ impl Project {
             }
             self.enter(slot, &facts);
         } else if let Some(before) = &before
-            && before.facts.cells != facts.cells
+            && !before.facts.cells.count_alike(&facts.cells)
         {
             self.scope_differs(&facts.enterprise_project, &facts.cells, &before.facts.cells);
         }
         let held = before
             .as_ref()
             .map_or_else(Cells::default, |b| b.facts.cells.clone());
-        if held != facts.cells {
+        if !held.count_alike(&facts.cells) {
             self.edition = Edition(commit);
             let whole = Arc::make_mut(&mut self.whole);
             facts
                 .cells
                 .differences(&held, |cell, by| whole.add(cell, by));
-            self.post(slot, &facts.cells, &held);
+        }
+        if held != facts.cells {
+            self.postings.change(slot, &facts.cells, &held);
         }
         let live = before.map(|b| Arc::clone(&b.live)).unwrap_or_default();
         self.slots
@@ -238,7 +213,8 @@ impl Project {
         let whole = Arc::make_mut(&mut self.whole);
         whole.hosts.remove(slot);
         Cells::default().differences(&host.facts.cells, |cell, by| whole.add(cell, by));
-        self.post(slot, &Cells::default(), &host.facts.cells);
+        self.postings
+            .change(slot, &Cells::default(), &host.facts.cells);
         self.free.push_back(slot);
     }
 
@@ -286,30 +262,5 @@ impl Project {
         };
         let scope = Arc::make_mut(scope);
         cells.differences(before, |cell, by| scope.add(cell, by));
-    }
-
-    fn post(&mut self, slot: u32, cells: &Cells, before: &Cells) {
-        cells.differences(before, |cell, by| {
-            if cell.list().v6 {
-                return;
-            }
-            let (had, has) = (before.count(cell) > 0, cells.count(cell) > 0);
-            if has && !had && by > 0 {
-                Arc::make_mut(self.postings.entry(cell).or_default()).insert(slot);
-            } else if had && !has && by < 0 {
-                self.unpost(slot, cell);
-            }
-        });
-    }
-
-    fn unpost(&mut self, slot: u32, cell: Cell) {
-        let Some(slots) = self.postings.get_mut(&cell) else {
-            return;
-        };
-        let slots = Arc::make_mut(slots);
-        slots.remove(slot);
-        if slots.is_empty() {
-            self.postings.remove(&cell);
-        }
     }
 }

@@ -53,8 +53,21 @@ pub enum Difference {
     Posting {
         /// The category.
         category: Category,
+        /// Whether of those that have it by IPv6 sockets.
+        v6: bool,
         /// The port.
         port: u16,
+        /// `TCP` or `UDP`.
+        transport: &'static str,
+    },
+    /// A number of listeners is not that of the hosts.
+    Listeners {
+        /// The category.
+        category: Category,
+        /// Whether of IPv6 ones only.
+        v6: bool,
+        /// The port, or `None` for those of all ports.
+        port: Option<u16>,
         /// `TCP` or `UDP`.
         transport: &'static str,
     },
@@ -76,7 +89,7 @@ impl Recount {
             project
                 .selected(selection)
                 .for_each(|scope| self.scope(None, scope, &whole));
-            self.postings(project, &whole);
+            self.postings(project);
         }
         for id in project
             .enterprise_projects()
@@ -136,27 +149,6 @@ impl Recount {
                 counted,
                 recounted,
             });
-        }
-    }
-
-    fn postings(&mut self, project: &Project, whole: &BTreeMap<Cell, u64>) {
-        for (cell, &assets) in whole.iter().filter(|(cell, _)| !cell.list().v6) {
-            let (list, key) = (cell.list(), cell.key());
-            let hosts = project.hosts_with(
-                &Selection::Whole,
-                list.category,
-                key.port(),
-                key.transport(),
-            );
-            let posted: u64 = hosts.map(|(_, count)| u64::from(count)).sum();
-            self.counts_checked += 1;
-            if posted != assets {
-                self.differences.push(Difference::Posting {
-                    category: list.category,
-                    port: key.port(),
-                    transport: key.transport().as_str(),
-                });
-            }
         }
     }
 }

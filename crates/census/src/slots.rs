@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-const PIECE_BITS: u32 = 16;
+pub(crate) const PIECE_BITS: u32 = 16;
+/// The largest low part of a slot.
+pub(crate) const LOW_MAX: u32 = (1 << PIECE_BITS) - 1;
 
 /// The set.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +64,23 @@ impl Slots {
         }
     }
 
+    /// The numbers of the pieces, ascending: those that are not empty.
+    pub(crate) fn highs(&self) -> impl Iterator<Item = u32> + '_ {
+        self.pieces.iter().map(|(high, _)| *high)
+    }
+
+    /// One piece: the low bits of its slots.
+    pub(crate) fn piece(&self, high: u32) -> Option<&RoaringBitmap> {
+        let at = self.pieces.binary_search_by_key(&high, |(piece, _)| *piece);
+        let at = at.ok()?;
+        self.pieces.get(at).map(|(_, bits)| &**bits)
+    }
+
+    pub(crate) fn contains(&self, slot: u32) -> bool {
+        self.piece(slot >> PIECE_BITS)
+            .is_some_and(|bits| bits.contains(low(slot)))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.pieces
             .iter()
@@ -70,7 +89,7 @@ impl Slots {
 }
 
 fn low(slot: u32) -> u32 {
-    slot & 0xffff
+    slot & LOW_MAX
 }
 
 #[cfg(test)]
@@ -90,6 +109,10 @@ mod tests {
             }
             prop_assert_eq!(slots.len(), model.len() as u64);
             prop_assert_eq!(slots.is_empty(), model.is_empty());
+            prop_assert!(slots.highs().eq(model.iter().map(|slot| slot >> 16).collect::<BTreeSet<_>>()));
+            for slot in [0, 7, 49, 65_535, 65_536, u32::MAX] {
+                prop_assert_eq!(slots.contains(slot), model.contains(&slot));
+            }
             prop_assert!(slots.iter().eq(model));
         }
 

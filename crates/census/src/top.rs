@@ -77,7 +77,10 @@ impl Project {
     }
 
     fn hosts_with_both(&self, selection: &Selection, port: u16) -> u64 {
-        let by = |transport| self.posting(Cell::new(LIST, RowKey::new(port, transport)));
+        let by = |transport| {
+            let cell = Cell::new(LIST, RowKey::new(port, transport));
+            self.postings.get(cell).map(|posting| &posting.hosts)
+        };
         let (Some(tcp), Some(udp)) = (by(Transport::Tcp), by(Transport::Udp)) else {
             return 0;
         };

@@ -1,7 +1,7 @@
 //! What handlers share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use portolan_census::State;
 use portolan_store::{Clock, Published, Queue, Store};
@@ -41,10 +41,22 @@ pub(crate) struct App {
     pub(crate) draining: AtomicBool,
     /// Turns for requests that read from the store; see [`App::reading`].
     pub(crate) reads: Arc<Semaphore>,
+    /// Turns for requests that look through the stored sets of many hosts; see [`App::scanning`].
+    pub(crate) scans: Arc<Semaphore>,
     /// Recounts read the whole store: one at a time.
     pub(crate) recounting: tokio::sync::Mutex<()>,
     /// Credentials are made and revoked one at a time: what is checked holds until it is done.
     pub(crate) changing_credentials: tokio::sync::Mutex<()>,
+}
+
+/// Who waits for work on the blocking pool.
+pub(crate) struct Asker(Weak<()>);
+
+impl Asker {
+    /// Whether the request has ended, as it does when its client goes away.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
 }
 
 impl App {
@@ -68,10 +80,33 @@ impl App {
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
+        self.in_turn(&self.reads, work).await
+    }
+
+    /// The same for `work` that looks through the sets of many hosts, perhaps of all: it takes no
+    /// turn from those who read a few, and is told when nobody waits for it any more.
+    pub(crate) async fn scanning<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self, &Asker) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let waiting = Arc::new(());
+        let asker = Asker(Arc::downgrade(&waiting));
+        let done = self
+            .in_turn(&self.scans, move |app| work(app, &asker))
+            .await;
+        drop(waiting);
+        done
+    }
+
+    async fn in_turn<T: Send + 'static>(
+        self: &Arc<Self>,
+        turns: &Arc<Semaphore>,
+        work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
         let app = Arc::clone(self);
         // The semaphore is never closed, so a turn always comes. It goes with the work, which goes
         // on when the client goes away.
-        let turn = Arc::clone(&self.reads).acquire_owned().await;
+        let turn = Arc::clone(turns).acquire_owned().await;
         let work = move || {
             let done = work(&app);
             drop(turn);

@@ -53,6 +53,8 @@ fn hss_routes() -> Routes {
             "/v5/{project_id}/asset/overview/statistics/top/port",
             get(hss::top_ports),
         ),
+        ("/v5/{project_id}/asset/ports", get(hss::host_ports)),
+        ("/v5/{project_id}/asset/ports/detail", get(hss::port_hosts)),
         ("/v5/{project_id}/host-management/hosts", get(hss::hosts)),
     ]
 }

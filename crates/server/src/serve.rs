@@ -228,6 +228,7 @@ impl Listening {
             limits: self.front.limits,
             draining: AtomicBool::new(false),
             reads: Arc::new(Semaphore::new(caps::STORE_READS_MAX)),
+            scans: Arc::new(Semaphore::new(caps::STORE_SCANS_MAX)),
             recounting: tokio::sync::Mutex::new(()),
             changing_credentials: tokio::sync::Mutex::new(()),
         });

@@ -27,6 +27,16 @@ pub const ASKED_HOST_ID_CHARS_MAX: usize = 128;
 pub const LISTED_VALUES_MAX: usize = 100;
 /// Most characters of one of them.
 pub const LISTED_CHARS_MAX: usize = 128;
+/// Longest `host_id`, `host_name` and `host_ip` of a query of a host's ports, in characters.
+pub const HOST_PARAMETER_CHARS_MAX: usize = 128;
+/// Longest path in a row of the HSS API about the hosts of a port, in characters; cut beyond it.
+pub const PORT_HOST_PATH_CHARS_MAX: usize = 512;
+/// Longest path in a row of the HSS API about the ports of a host, in characters; cut beyond it.
+pub const HOST_PORT_PATH_CHARS_MAX: usize = 256;
+/// Longest container name in a row of the HSS API, in characters; cut beyond it.
+pub const CONTAINER_NAME_SHOWN_CHARS_MAX: usize = 256;
+/// Longest address of a host in a row of the HSS API, in characters; cut beyond it.
+pub const HOST_IP_SHOWN_CHARS_MAX: usize = 128;
 
 /// Largest body of a report or heartbeat request as sent, in bytes.
 pub const BODY_SENT_BYTES_MAX: usize = 12 << 20;
@@ -123,6 +133,9 @@ pub const UNION_PAGES_MAX: usize = 256;
 pub const UNION_PAGES_OF_A_CREDENTIAL_MAX: usize = 64;
 /// Most requests that read from the store at once; others wait for their turn.
 pub const STORE_READS_MAX: usize = 8;
+/// Most requests that look through the stored sets of many hosts at once; others wait for their
+/// turn.
+pub const STORE_SCANS_MAX: usize = 2;
 /// Most tokens, access keys and users together that a server keeps; beyond it 409.
 pub const CREDENTIALS_MAX: usize = 10_000;
 /// Most enterprise projects that one credential names; who needs more has all of them.

@@ -13,10 +13,10 @@ use portolan_census::{Freshness, Host, Project, Selection};
 use portolan_store::Snapshot;
 use portolan_wire::hss::hosts::{AgentFilter, HostField, HostFilter, HostRow, Hosts, HostsQuery};
 
-use crate::app::App;
+use crate::app::{App, Asker};
 use crate::credentials::{Caller, Need};
 use crate::error::ApiError;
-use crate::hss::shared::{counted, decoded, encoded, selected};
+use crate::hss::{counted, decoded, encoded, selected};
 use crate::native::stored;
 
 pub(crate) async fn hosts(
@@ -29,19 +29,29 @@ pub(crate) async fn hosts(
     let query = decoded(raw_query.as_deref())?;
     let selection = selected(&query, &caller)?;
     let asked = HostsQuery::read(&query)?;
-    let list = move |app: &App| list(app, &project_id, &caller, &selection, &asked);
+    let from_store = asked.filters.iter().any(|f| f.field != HostField::Id);
+    if from_store && !asked.none {
+        let list = move |app: &App, asker: &Asker| {
+            list(app, Some(asker), &project_id, &caller, &selection, &asked)
+        };
+        return app.scanning(list).await;
+    }
+    let list = move |app: &App| list(app, None, &project_id, &caller, &selection, &asked);
     app.reading(list).await
 }
 
+/// The list. For an asker every host is read, since a filter may be about what only the store knows.
 fn list(
     app: &App,
+    asker: Option<&Asker>,
     project_id: &str,
     caller: &Caller,
     selection: &Selection,
     asked: &HostsQuery,
 ) -> Result<Response, ApiError> {
     let as_of = app.as_of();
-    let state = app.state();
+    // Held for long: a thread has few guards.
+    let state = app.published.state.load_full();
     let mut hosts = Hosts {
         total_num: 0,
         data_list: Vec::new(),
@@ -49,11 +59,13 @@ fn list(
     let Some(project) = state.project(project_id) else {
         return counted(encoded(&hosts)?, as_of, (0, 0));
     };
-    let from_store = asked.filters.iter().any(|f| f.field != HostField::Id);
     let page = asked.range.offset..asked.range.offset + asked.range.limit;
     for host in candidates(project, selection, asked) {
         let in_page = u32::try_from(hosts.total_num).is_ok_and(|at| page.contains(&at));
-        if !from_store && !in_page {
+        if asker.is_some_and(Asker::is_gone) {
+            break;
+        }
+        if asker.is_none() && !in_page {
             hosts.total_num += 1;
             continue;
         }

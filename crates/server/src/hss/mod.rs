@@ -1,11 +1,17 @@
 //! The HSS v5 compatibility surface.
 
+mod host_ports;
 mod hosts;
+mod listeners;
 mod overview;
+mod port_hosts;
 mod port_statistics;
+mod row_status;
 mod shared;
 
+pub(crate) use host_ports::host_ports;
 pub(crate) use hosts::hosts;
 pub(crate) use overview::{asset_statistics, top_ports};
+pub(crate) use port_hosts::port_hosts;
 pub(crate) use port_statistics::{filter, page_request, port_statistics, row};
-pub(crate) use shared::{counted, decoded, json, selected};
+pub(crate) use shared::{counted, decoded, encoded, json, selected};

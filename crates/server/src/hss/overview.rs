@@ -13,7 +13,7 @@ use portolan_wire::hss::port_statistics::SortDir;
 use crate::app::App;
 use crate::credentials::{Caller, Need};
 use crate::error::ApiError;
-use crate::hss::shared::{counted, decoded, encoded, selected};
+use crate::hss::{counted, decoded, encoded, selected};
 
 /// Rows of the list, by the contract.
 const TOP: usize = 5;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use portolan_census::Selection;
-use portolan_wire::hss::parameters::PORT;
+use portolan_census::{AssetPage, AssetsOf};
+use portolan_wire::hss::parameters::{KindFilter, PORT};
 use portolan_wire::hss::port_statistics::AssetFilter;
 use portolan_wire::open_port::Transport;
 use portolan_wire::query::integer;
@@ -29,7 +29,7 @@ pub(crate) struct AssetList {
 
 /// A host that has the port open, and on how many of its assets: 1 in category host, the number of
 /// its containers that have it in category container.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = PortAssetRow)]
 pub(crate) struct AssetRow {
     host_id: String,
@@ -54,30 +54,34 @@ pub(crate) async fn assets(
         .and_then(|port| u16::try_from(port).ok())
         .ok_or_else(|| PORT.fault(&port))?;
     let asked = AssetFilter::read(&query)?;
+    let of = AssetsOf {
+        category: asked.category,
+        v6: asked.kind.is_some_and(|kind| kind.v6),
+        port,
+        transport: asked.kind.map(|kind| kind.transport),
+    };
     let page = move |app: &App| {
-        let rows = rows(app, &project_id, &selection, port, asked);
-        Ok(asset_list(rows, after, limit))
+        let state = app.state();
+        let project = state.project(&project_id);
+        let after = after.as_ref().map(|(id, transport)| (&**id, *transport));
+        let page = project.map(|project| project.port_assets(&selection, of, after, limit));
+        Ok(asset_list(page.unwrap_or_default(), asked.kind))
     };
     json(&app.reading(page).await?)
 }
 
-fn asset_list(
-    mut rows: Vec<AssetRow>,
-    after: Option<(String, &'static str)>,
-    limit: usize,
-) -> AssetList {
-    let total_num = rows.len() as u64;
-    rows.sort_unstable();
-    let from = after.map_or(0, |after| {
-        rows.partition_point(|row| (&*row.host_id, row.kind) <= (&*after.0, after.1))
-    });
-    let more = rows.len() - from > limit;
-    let data_list: Vec<AssetRow> = rows.into_iter().skip(from).take(limit).collect();
-    let next_cursor = data_list.last().filter(|_| more).map(cursor_of);
+fn asset_list(page: AssetPage, asked: Option<KindFilter>) -> AssetList {
+    let row = |row: &portolan_census::AssetRow| AssetRow {
+        host_id: row.host.facts.id.to_string(),
+        kind: asked.map_or(row.transport.as_str(), KindFilter::as_str),
+        enterprise_project_id: row.host.facts.enterprise_project.to_string(),
+        num: row.num,
+    };
+    let data_list: Vec<AssetRow> = page.rows.iter().map(row).collect();
     AssetList {
-        total_num,
+        total_num: page.total,
+        next_cursor: data_list.last().filter(|_| page.more).map(cursor_of),
         data_list,
-        next_cursor,
     }
 }
 
@@ -87,46 +91,8 @@ fn cursor_of(row: &AssetRow) -> String {
     format!("{}/{}", row.host_id, row.kind)
 }
 
-fn read_cursor(text: &str) -> Option<(String, &'static str)> {
+fn read_cursor(text: &str) -> Option<(String, Transport)> {
     let (host_id, kind) = text.rsplit_once('/')?;
-    let kind = ["TCP", "TCP6", "UDP", "UDP6"]
-        .into_iter()
-        .find(|known| *known == kind)?;
-    Some((host_id.to_owned(), kind))
-}
-
-fn rows(
-    app: &App,
-    project_id: &str,
-    selection: &Selection,
-    port: u16,
-    asked: AssetFilter,
-) -> Vec<AssetRow> {
-    let state = app.state();
-    let Some(project) = state.project(project_id) else {
-        return Vec::new();
-    };
-    let transports = match asked.kind {
-        Some(kind) => vec![kind.transport],
-        None => vec![Transport::Tcp, Transport::Udp],
-    };
-    let mut rows = Vec::new();
-    let v6 = asked.kind.is_some_and(|kind| kind.v6);
-    for transport in transports {
-        let hosts = project.hosts_with(selection, asked.category, port, transport);
-        let nums = hosts.map(|(host, _)| {
-            let num = host.assets_with(asked.category, v6, port, transport);
-            (host, num)
-        });
-        rows.extend(
-            nums.filter(|(_, num)| *num > 0)
-                .map(|(host, num)| AssetRow {
-                    host_id: host.facts.id.to_string(),
-                    kind: asked.kind.map_or(transport.as_str(), |kind| kind.as_str()),
-                    enterprise_project_id: host.facts.enterprise_project.to_string(),
-                    num,
-                }),
-        );
-    }
-    rows
+    let kind = KindFilter::read(kind)?;
+    Some((host_id.to_owned(), kind.transport))
 }

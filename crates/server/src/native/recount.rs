@@ -91,10 +91,19 @@ fn told(difference: &Difference) -> Value {
         Difference::Host { host, .. } => object!({"what": "host", "host_id": host}),
         Difference::Posting {
             category,
+            v6,
             port,
             transport,
         } => {
-            object!({"what": "posting", "category": category, "port": port, "type": transport})
+            object!({"what": "posting", "category": category, "v6": v6, "port": port, "type": transport})
+        }
+        Difference::Listeners {
+            category,
+            v6,
+            port,
+            transport,
+        } => {
+            object!({"what": "listeners", "category": category, "v6": v6, "port": port, "type": transport})
         }
     }
 }

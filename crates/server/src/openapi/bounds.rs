@@ -105,7 +105,7 @@ const FIELDS: &[(&str, Bound)] = &[
     ),
     ("path", Text(0, caps::PATH_CHARS_MAX)),
     ("percentage", Number(0, 100)),
-    ("pid", Number(1, caps::PID_MAX as u64)),
+    ("pid", Number(0, caps::PID_MAX as u64)),
     ("pod_name", Text(0, caps::STRING_CHARS_MAX)),
     ("pod_namespace", Text(0, caps::STRING_CHARS_MAX)),
     ("port", Number(1, 65_535)),

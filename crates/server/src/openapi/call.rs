@@ -102,6 +102,10 @@ impl Call {
         }
     }
 
+    pub(super) fn required(self, required: &'static [&'static str]) -> Self {
+        Self { required, ..self }
+    }
+
     /// The body that is sent.
     pub(super) fn sends<T: ToSchema>(mut self) -> Self {
         self.body = Some(self.schema::<T>());

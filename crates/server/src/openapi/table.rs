@@ -1,11 +1,13 @@
 //! Every call. A route that is missing here fails a test.
 
 use portolan_wire::heartbeat::{HeartbeatsAnswer, HeartbeatsRequest};
+use portolan_wire::hss::host_ports::{HostPorts, HostPortsQuery};
 use portolan_wire::hss::hosts::{Hosts, HostsQuery};
 use portolan_wire::hss::overview::{
     AssetStatistics, AssetStatisticsQuery, TOP_PORTS_PARAMETERS, TopPorts,
 };
 use portolan_wire::hss::parameters::{CATEGORY, ENTERPRISE_PROJECT_ID, TYPE};
+use portolan_wire::hss::port_hosts::{PortHosts, PortHostsQuery};
 use portolan_wire::hss::port_statistics::{PortStatistics, PortStatisticsQuery};
 use portolan_wire::query::Parameter;
 use portolan_wire::report::{ReportsAnswer, ReportsRequest};
@@ -46,6 +48,23 @@ fn hss() -> Vec<Call> {
         )
         .query(copied(PortStatisticsQuery::PARAMETERS))
         .answers::<PortStatistics>()
+        .counted(),
+        Call::get(
+            "/v5/{project_id}/asset/ports",
+            "ListPorts",
+            "The open ports of a host, or of all",
+        )
+        .query(copied(HostPortsQuery::PARAMETERS))
+        .answers::<HostPorts>()
+        .counted(),
+        Call::get(
+            "/v5/{project_id}/asset/ports/detail",
+            "ListPortHost",
+            "Who listens on a port",
+        )
+        .query(copied(PortHostsQuery::PARAMETERS))
+        .required(&["port"])
+        .answers::<PortHosts>()
         .counted(),
         Call::get(
             "/v5/{project_id}/asset/overview/statistics/top/port",

@@ -13,6 +13,7 @@ pub(crate) struct OpenPort {
     pub(crate) port: u16,
     pub(crate) netns: Option<String>,
     pub(crate) container_id: Option<String>,
+    pub(crate) container_name: Option<String>,
     pub(crate) pid: Option<u32>,
     pub(crate) path: Option<String>,
 }
@@ -24,6 +25,7 @@ pub(crate) fn tcp(laddr: &str, port: u16) -> OpenPort {
         port,
         netns: None,
         container_id: None,
+        container_name: None,
         pid: None,
         path: None,
     }
@@ -51,6 +53,13 @@ impl OpenPort {
         }
     }
 
+    pub(crate) fn named(self, container_name: &str) -> Self {
+        Self {
+            container_name: Some(container_name.to_owned()),
+            ..self
+        }
+    }
+
     pub(crate) fn program(self, pid: u32, path: &str) -> Self {
         Self {
             pid: Some(pid),
@@ -67,6 +76,7 @@ impl OpenPort {
         let optional = [
             ("netns", json!(self.netns)),
             ("container_id", json!(self.container_id)),
+            ("container_name", json!(self.container_name)),
             ("pid", json!(self.pid)),
             ("path", json!(self.path)),
         ];
@@ -82,6 +92,8 @@ impl OpenPort {
 pub(crate) struct Host {
     pub(crate) id: String,
     pub(crate) enterprise_project: String,
+    pub(crate) host_ip: Option<String>,
+    pub(crate) host_ips: Vec<String>,
     pub(crate) agent_id: Option<String>,
     pub(crate) generation: u64,
     pub(crate) sequence: u64,
@@ -94,6 +106,8 @@ impl Host {
         Self {
             id: id.to_owned(),
             enterprise_project: enterprise_project.to_owned(),
+            host_ip: Some("10.0.3.17".into()),
+            host_ips: Vec::new(),
             agent_id: Some(format!("agent-of-{id}")),
             generation: 1_764_000_000,
             sequence: 1,
@@ -131,7 +145,8 @@ impl Host {
             "host": {
                 "host_id": self.id,
                 "host_name": format!("name-of-{}", self.id),
-                "host_ip": "10.0.3.17",
+                "host_ip": self.host_ip,
+                "host_ips": self.host_ips,
                 "agent_id": self.agent_id,
                 "enterprise_project_id": self.enterprise_project,
             },
@@ -296,6 +311,7 @@ pub(crate) fn digest(ports: &[OpenPort]) -> String {
     for (netns, transport, laddr, number, port) in set {
         let number = number.to_string();
         let (path, container_id) = (port.path.as_deref(), port.container_id.as_deref());
+        let container_name = port.container_name.as_deref();
         let fields = [
             netns,
             transport,
@@ -303,7 +319,7 @@ pub(crate) fn digest(ports: &[OpenPort]) -> String {
             &number,
             path.unwrap_or(""),
             container_id.unwrap_or(""),
-            "",
+            container_name.unwrap_or(""),
         ];
         text.extend(fields.iter().flat_map(|field| [field, "\0"]));
         text.push('\n');

@@ -128,6 +128,18 @@ fn reads(project: &str) -> Vec<String> {
                 "/portolan/v1/projects/{project}/statistics?enterprise_project_id={ep}{query}"
             ));
         }
+        for call in [
+            "ports/detail?port=22",
+            "ports/detail?port=443&category=container",
+            "ports/detail?port=22&host_ip=10.0.3.17",
+            "ports?limit=200",
+            "ports?offset=3",
+            "ports?category=container&status=unknown",
+        ] {
+            targets.push(format!(
+                "/v5/{project}/asset/{call}&enterprise_project_id={ep}"
+            ));
+        }
         targets.push(format!(
             "/portolan/v1/projects/{project}/hosts?enterprise_project_id={ep}"
         ));
@@ -152,6 +164,11 @@ fn reads(project: &str) -> Vec<String> {
                 .iter()
                 .map(|host| format!("{native}/hosts/{}", host.id)),
         );
+        for host in &group.hosts {
+            let of = format!("/v5/{project}/asset/ports?enterprise_project_id=all_granted_eps");
+            targets.push(format!("{of}&host_id={}", host.id));
+            targets.push(format!("{of}&host_name=name-of-{}", host.id));
+        }
         let port = group.hosts[0].ports[1].port;
         targets.push(format!("{native}/ports/{port}/assets"));
         targets.push(format!(

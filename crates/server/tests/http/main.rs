@@ -15,6 +15,7 @@ mod app;
 mod client;
 mod fleet;
 mod gated;
+mod listener_model;
 mod model;
 mod support;
 
@@ -35,6 +36,8 @@ mod hss_overview;
 mod isolation;
 mod isolation_administration;
 mod large_bodies;
+mod listener_faults;
+mod listeners;
 mod many_credentials;
 mod native_assets;
 mod native_hosts;

@@ -126,7 +126,7 @@ fn asset_within_host(port: &OpenPort) -> &str {
 }
 
 /// Whether a local address is an IPv6 one; an IPv4 address that is mapped into IPv6 is not.
-fn is_ipv6(laddr: &str) -> bool {
+pub(crate) fn is_ipv6(laddr: &str) -> bool {
     let laddr: IpAddr = laddr.parse().unwrap();
     laddr.to_canonical().is_ipv6()
 }

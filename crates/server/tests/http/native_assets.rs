@@ -227,6 +227,48 @@ fn assets_that_stay_are_returned_exactly_once_while_others_come_and_go() {
     assert!(seen.values().all(|&times| times == 1), "{seen:?}");
 }
 
+/// A port of more than 4,096 hosts is paged in another way than one of few.
+#[test]
+fn pages_of_a_port_that_thousands_of_hosts_have_skip_none() {
+    let part = Token::reader("p1", &["even"]);
+    let (app, reader, agent) = app(&[&part]);
+    let hosts: Vec<Host> = (0..9_000)
+        .map(|n| {
+            let ep = if n % 2 == 0 { "even" } else { "odd" };
+            // Reported in another order than that of the ids.
+            Host::new(
+                &format!("h{:04}", n * 7_919 % 9_000),
+                ep,
+                vec![tcp("::", 22)],
+            )
+        })
+        .collect();
+    for some in hosts.chunks(1_000) {
+        app.report(&agent, &some.iter().collect::<Vec<_>>());
+    }
+    for token in [&reader, &part] {
+        let mut expected: Vec<&str> = hosts
+            .iter()
+            .filter(|host| token.enterprise_projects == ALL || host.enterprise_project == "even")
+            .map(|host| &*host.id)
+            .collect();
+        expected.sort_unstable();
+        let (mut given, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let body = app
+                .native(token, &format!("/ports/22/assets?limit=200{cursor}"))
+                .ok();
+            assert_eq!(body["total_num"], expected.len());
+            given.extend(texts(&body, "host_id").into_iter().map(str::to_owned));
+            let Some(next) = body["next_cursor"].as_str() else {
+                break;
+            };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(given, expected);
+    }
+}
+
 #[test]
 fn faults_of_the_port_and_the_filters_are_told() {
     let (app, reader, _) = app(&[]);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use portolan_census::{
-    Filter, Host, HostFacts, Liveness, Page, PageRequest, Selection, Start, State,
+    AssetsOf, Filter, Host, HostFacts, Liveness, Page, PageRequest, Selection, Start, State,
 };
 use portolan_store::{
     Batch, Clock, Committer, CopyOut, Decision, EachEntry, Entry, Loaded, Prepared, Published,
@@ -255,9 +255,15 @@ impl Bench {
         let project = state.project(PROJECT).unwrap();
         let page = project.page(&Selection::Whole, &every_tcp(), &all_rows());
         let has = |port: &u16| {
-            project
-                .hosts_with(&Selection::Whole, Category::Host, *port, Transport::Tcp)
-                .any(|(host, _)| host.facts.id.as_str() == id)
+            let of = AssetsOf {
+                category: Category::Host,
+                v6: false,
+                port: *port,
+                transport: Some(Transport::Tcp),
+            };
+            let assets = project.port_assets(&Selection::Whole, of, None, usize::MAX);
+            let mut rows = assets.rows.iter();
+            rows.any(|row| row.host.facts.id.as_str() == id)
         };
         page.rows.iter().map(|row| row.port).filter(has).collect()
     }

@@ -1,6 +1,9 @@
-//! The HSS v5 compatibility surface: requests and answers (contract section 1, design decisions).
+//! The HSS v5 compatibility surface: requests and answers (contract sections 1 and 2, design
+//! decisions).
 
+pub mod host_ports;
 pub mod hosts;
 pub mod overview;
 pub mod parameters;
+pub mod port_hosts;
 pub mod port_statistics;

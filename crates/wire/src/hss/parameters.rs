@@ -29,7 +29,8 @@ impl KindFilter {
         }
     }
 
-    fn read(text: &str) -> Option<Self> {
+    /// The type with this name.
+    pub fn read(text: &str) -> Option<Self> {
         let (transport, v6) = match text {
             "TCP" => (Transport::Tcp, false),
             "UDP" => (Transport::Udp, false),

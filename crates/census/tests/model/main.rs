@@ -1,6 +1,8 @@
 //! The census against a naive model: sets of ports in maps, counted anew at each question.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod lists;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_census::{
@@ -279,6 +281,7 @@ fn check(state: &State, model: &Model) {
         check_top(project, model, scope);
     }
     check_hosts(project, model);
+    lists::check(project, &scopes, model);
 }
 
 fn check_pages(
@@ -381,42 +384,6 @@ fn check_hosts(project: Option<&Project>, model: &Model) {
         ids.iter().eq(model.hosts.keys()),
         "hosts in the order of their ids"
     );
-    for category in [Category::Host, Category::Container] {
-        for (number, transport) in [
-            (22, Transport::Tcp),
-            (53, Transport::Udp),
-            (8080, Transport::Tcp),
-        ] {
-            let one = Filter {
-                category,
-                v6: false,
-                transport: Some(transport),
-                port: Some(number),
-                port_string: None,
-                status: None,
-            };
-            let whole = Selection::Whole;
-            let got: BTreeMap<_, _> = project
-                .hosts_with(&whole, category, number, transport)
-                .map(|(host, count)| (host.facts.id.to_string(), u64::from(count)))
-                .collect();
-            let expected: BTreeMap<_, _> = model
-                .hosts
-                .iter()
-                .filter_map(|(id, entry)| {
-                    let alone = Model {
-                        hosts: [(id.clone(), entry.clone())].into(),
-                    };
-                    alone
-                        .counts(None, &one)
-                        .into_values()
-                        .next()
-                        .map(|count| (id.clone(), count))
-                })
-                .collect();
-            assert_eq!(got, expected);
-        }
-    }
     let mut recount = Recount::default();
     recount.project(project, &Selection::Whole);
     assert_eq!(

@@ -1,0 +1,55 @@
+//! `GET /v5/{project_id}/asset/ports`: the open ports of one host, or of all.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use portolan_census::ListenerFilter;
+use portolan_store::Snapshot;
+use portolan_wire::hss::host_ports::{HostPortRow, HostPorts, HostPortsQuery};
+use portolan_wire::hss::port_statistics::PortStatus;
+use portolan_wire::open_port::OpenPort;
+
+use crate::app::App;
+use crate::credentials::{Caller, Need};
+use crate::error::ApiError;
+use crate::hss::listeners::Asked;
+use crate::hss::{counted, decoded, encoded, selected};
+
+pub(crate) async fn host_ports(
+    State(app): State<Arc<App>>,
+    Path(project_id): Path<String>,
+    RawQuery(raw_query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let query = decoded(raw_query.as_deref())?;
+    let selection = selected(&query, &caller)?;
+    let asked = HostPortsQuery::read(&query)?;
+    let kind = asked.kind;
+    let asked = Asked {
+        project_id,
+        selection,
+        filter: ListenerFilter {
+            category: asked.category,
+            v6: kind.is_some_and(|kind| kind.v6),
+            transport: kind.map(|kind| kind.transport),
+            port: asked.port,
+        },
+        host_id: asked.host_id,
+        host_name: asked.host_name,
+        host_ip: asked.host_ip,
+        status: asked.status,
+        range: asked.range,
+    };
+    let row = move |snapshot: &Snapshot, port: &OpenPort, status: PortStatus| {
+        HostPortRow::new(&snapshot.host, port, kind, status)
+    };
+    let listed = asked.list(&app, row).await?;
+    let body = HostPorts {
+        total_num: listed.total,
+        data_list: listed.rows,
+    };
+    counted(encoded(&body)?, listed.as_of, listed.hosts)
+}
