@@ -12,6 +12,8 @@ pub const ENTERPRISE_PROJECT_ID_CHARS_MAX: usize = 128;
 pub const TOKEN_CHARS_MIN: usize = 32;
 /// Longest token, in characters.
 pub const TOKEN_CHARS_MAX: usize = 4_096;
+/// How long ago a request may have been signed, and how far ahead of the server's clock, in seconds.
+pub const SIGNATURE_SKEW_S_MAX: u64 = 900;
 
 /// Fewest rows of a page of the HSS API.
 pub const PAGE_LIMIT_MIN: u32 = 10;

@@ -4,6 +4,17 @@ pub(super) fn encode(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The 64 digits of a SHA-256.
+pub(super) fn digits(hash: &[u8; 32]) -> [u8; 64] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut digits = [0; 64];
+    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(hash) {
+        let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or(b'0');
+        *pair = [digit(byte >> 4), digit(byte & 15)];
+    }
+    digits
+}
+
 /// Reads exactly `N` bytes; digits may be of either case.
 pub(super) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     decode_all(text)?.try_into().ok()
@@ -33,6 +44,8 @@ mod tests {
     fn what_is_encoded_is_decoded_and_nothing_else() {
         assert_eq!(encode(&[0, 0xab, 0xff]), "00abff");
         assert_eq!(decode::<3>("00ABff"), Some([0, 0xab, 0xff]));
+        let hash = std::array::from_fn(|place| 0xf0 ^ place as u8);
+        assert_eq!(digits(&hash).as_slice(), encode(&hash).as_bytes());
         for faulty in [
             "", "00abf", "00abfff", "00abfg", "+0abff", "00abff00", "é0abff",
         ] {

@@ -14,6 +14,7 @@ mod hex;
 mod record;
 mod seal;
 mod secret;
+mod signature;
 mod table;
 
 use portolan_census::Selection;
