@@ -52,13 +52,17 @@ pub(crate) enum Limit {
     BodyUnpackedBytes,
     LargeBodies,
     CommitQueue,
+    /// A request that reads from the store waits for its turn.
+    StoreReads,
+    /// One that looks through the sets of many hosts does.
+    StoreScans,
     /// A client that takes nothing of its answer.
     AnswerStall,
 }
 
 impl Limit {
     /// Every limit, in the order of its counters.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Connections,
         Self::ConnectionsOfAnAddress,
         Self::TlsHandshakeTime,
@@ -70,6 +74,8 @@ impl Limit {
         Self::BodyUnpackedBytes,
         Self::LargeBodies,
         Self::CommitQueue,
+        Self::StoreReads,
+        Self::StoreScans,
         Self::AnswerStall,
     ];
 
@@ -87,6 +93,8 @@ impl Limit {
             Self::BodyUnpackedBytes => "body_unpacked_bytes",
             Self::LargeBodies => "large_bodies",
             Self::CommitQueue => "commit_queue",
+            Self::StoreReads => "store_reads",
+            Self::StoreScans => "store_scans",
             Self::AnswerStall => "answer_stall",
         }
     }

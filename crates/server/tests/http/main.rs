@@ -34,6 +34,7 @@ mod heartbeats;
 mod isolation;
 mod isolation_administration;
 mod large_bodies;
+mod listener_changes;
 mod listener_faults;
 mod listeners;
 mod many_credentials;

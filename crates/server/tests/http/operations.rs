@@ -168,6 +168,8 @@ fn every_limit_has_a_counter() {
         "head_bytes",
         "head_time",
         "large_bodies",
+        "store_reads",
+        "store_scans",
         "target_bytes",
         "tls_handshake_time",
     ];
