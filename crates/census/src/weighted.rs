@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use roaring::RoaringBitmap;
+use roaring::{MultiOps, RoaringBitmap};
 
 use crate::slots::{LOW_MAX, PIECE_BITS, Slots};
 
@@ -88,15 +88,11 @@ impl<'a> Weighted<'a> {
     /// Which slots of a piece count; `None`: all.
     fn mask(&self, high: u32) -> Option<Cow<'a, RoaringBitmap>> {
         let within = self.within.as_ref()?;
-        let mut pieces = within.iter().filter_map(|slots| slots.piece(high));
-        let Some(first) = pieces.next() else {
-            return Some(Cow::Owned(RoaringBitmap::new()));
-        };
-        let mut mask = Cow::Borrowed(first);
-        for piece in pieces {
-            *mask.to_mut() |= piece;
+        if let [one] = within.as_slice() {
+            return Some(one.piece(high).map_or_else(Cow::default, Cow::Borrowed));
         }
-        Some(mask)
+        let pieces = within.iter().filter_map(|slots| slots.piece(high));
+        Some(Cow::Owned(pieces.union()))
     }
 
     fn sum(&self, high: u32, mask: Option<&RoaringBitmap>) -> i64 {

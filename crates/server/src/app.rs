@@ -14,7 +14,7 @@ use crate::counts::UnionPages;
 use crate::credentials::{Directory, SealKey};
 use crate::error::ApiError;
 use crate::ingest::Room;
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits};
 use crate::metrics::Metrics;
 
 /// What an operator can set about answers.
@@ -80,7 +80,7 @@ impl App {
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        self.in_turn(&self.reads, work).await
+        self.in_turn(&self.reads, Limit::StoreReads, work).await
     }
 
     /// The same for `work` that looks through the sets of many hosts, perhaps of all: it takes no
@@ -91,9 +91,8 @@ impl App {
     ) -> Result<T, ApiError> {
         let waiting = Arc::new(());
         let asker = Asker(Arc::downgrade(&waiting));
-        let done = self
-            .in_turn(&self.scans, move |app| work(app, &asker))
-            .await;
+        let work = move |app: &Self| work(app, &asker);
+        let done = self.in_turn(&self.scans, Limit::StoreScans, work).await;
         drop(waiting);
         done
     }
@@ -101,9 +100,13 @@ impl App {
     async fn in_turn<T: Send + 'static>(
         self: &Arc<Self>,
         turns: &Arc<Semaphore>,
+        limit: Limit,
         work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let app = Arc::clone(self);
+        if turns.available_permits() == 0 {
+            self.metrics.reached(limit);
+        }
         // The semaphore is never closed, so a turn always comes. It goes with the work, which goes
         // on when the client goes away.
         let turn = Arc::clone(turns).acquire_owned().await;

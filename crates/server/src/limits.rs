@@ -54,13 +54,17 @@ pub(crate) enum Limit {
     /// One credential holds its share of the room for large bodies.
     LargeBodiesOfACredential,
     CommitQueue,
+    /// A request that reads from the store waits for its turn.
+    StoreReads,
+    /// One that looks through the sets of many hosts does.
+    StoreScans,
     /// A client that takes nothing of its answer.
     AnswerStall,
 }
 
 impl Limit {
     /// Every limit, in the order of its counters.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Connections,
         Self::ConnectionsOfAnAddress,
         Self::TlsHandshakeTime,
@@ -73,6 +77,8 @@ impl Limit {
         Self::LargeBodies,
         Self::LargeBodiesOfACredential,
         Self::CommitQueue,
+        Self::StoreReads,
+        Self::StoreScans,
         Self::AnswerStall,
     ];
 
@@ -91,6 +97,8 @@ impl Limit {
             Self::LargeBodies => "large_bodies",
             Self::LargeBodiesOfACredential => "large_bodies_of_a_credential",
             Self::CommitQueue => "commit_queue",
+            Self::StoreReads => "store_reads",
+            Self::StoreScans => "store_scans",
             Self::AnswerStall => "answer_stall",
         }
     }

@@ -6,12 +6,12 @@ use crate::app::{ALL, App, Token};
 use crate::fleet::{Host, UUID, fleet, tcp, udp};
 use crate::listener_model::Question;
 
-const DETAIL: &str = "ports/detail";
-const PORTS: &str = "ports";
+pub(crate) const DETAIL: &str = "ports/detail";
+pub(crate) const PORTS: &str = "ports";
 
 /// A server that holds the fleet, and a host with so many listeners of one port that they are on
 /// several pages.
-fn app(tokens: &[&Token]) -> (App, Token, Token, Vec<Host>) {
+pub(crate) fn app(tokens: &[&Token]) -> (App, Token, Token, Vec<Host>) {
     let (reader, agent) = (Token::reader("p1", ALL), Token::agent("p1", ALL));
     let app = App::start(&[tokens, &[&reader, &agent]].concat());
     let mut hosts = fleet();
@@ -32,7 +32,7 @@ fn app(tokens: &[&Token]) -> (App, Token, Token, Vec<Host>) {
     (app, reader, agent, hosts)
 }
 
-fn get(app: &App, token: &Token, call: &str, query: &str) -> Value {
+pub(crate) fn get(app: &App, token: &Token, call: &str, query: &str) -> Value {
     let target = format!("/v5/{}/asset/{call}?{query}", token.project);
     let answer = app.get(token, &target);
     assert!(answer.header("x-portolan-as-of").is_some());
@@ -46,7 +46,13 @@ fn get(app: &App, token: &Token, call: &str, query: &str) -> Value {
 }
 
 /// All rows as a client gets them that pages until a page is empty.
-fn paged(app: &App, token: &Token, call: &str, query: &str, limit: usize) -> (u64, Vec<Value>) {
+pub(crate) fn paged(
+    app: &App,
+    token: &Token,
+    call: &str,
+    query: &str,
+    limit: usize,
+) -> (u64, Vec<Value>) {
     let mut rows = Vec::new();
     loop {
         let page = get(
@@ -64,7 +70,13 @@ fn paged(app: &App, token: &Token, call: &str, query: &str, limit: usize) -> (u6
     }
 }
 
-fn assert_lists(app: &App, reader: &Token, hosts: &[Host], question: &Question, limits: &[usize]) {
+pub(crate) fn assert_lists(
+    app: &App,
+    reader: &Token,
+    hosts: &[Host],
+    question: &Question,
+    limits: &[usize],
+) {
     let query = question.query();
     for &limit in limits {
         if question.port.is_some() && question.status.is_none() && question.host_id.is_none() {
@@ -170,138 +182,6 @@ fn every_open_port_is_on_exactly_one_page_whatever_is_asked_for_beside() {
         Question::ALL.host_ports(&hosts).len() > 600,
         "several pages"
     );
-}
-
-#[test]
-fn a_host_that_joins_comes_last_and_one_that_reports_stays_where_it_is() {
-    let (app, reader, agent, mut hosts) = app(&[]);
-    let question = Question {
-        port: Some(22),
-        ..Question::ALL
-    };
-    let first = get(
-        &app,
-        &reader,
-        DETAIL,
-        &format!("{}&limit=10", question.query()),
-    );
-    // Its id is before all others.
-    hosts.push(Host::new(
-        "0-new",
-        "0",
-        vec![tcp("0.0.0.0", 22), tcp("::", 22), tcp("::1", 22)],
-    ));
-    hosts[0] = hosts[0].next(hosts[0].ports.clone());
-    app.report(&agent, &[hosts.last().unwrap(), &hosts[0]]);
-    let expected = question.port_hosts(&hosts);
-    let (total, rows) = paged(&app, &reader, DETAIL, &question.query(), 10);
-    assert_eq!((total, &rows), (expected.len() as u64, &expected));
-    assert_eq!(
-        first["data_list"].as_array().unwrap()[..],
-        rows[..first["data_list"].as_array().unwrap().len()]
-    );
-}
-
-/// What a report changes is on the pages at once, in the middle of a host's listeners as well.
-#[test]
-fn listeners_that_open_and_close_are_counted_at_once_and_after_a_restart() {
-    let (mut app, reader, agent, mut hosts) = app(&[]);
-    let questions = [
-        (Some(53), None),
-        (Some(53), Some("UDP6")),
-        (Some(22), None),
-        (None, None),
-    ]
-    .map(|(port, kind)| Question {
-        port,
-        kind,
-        ..Question::ALL
-    });
-    for round in 0..4 {
-        for (place, host) in hosts.iter_mut().enumerate() {
-            let mut ports = host.ports.clone();
-            // Every third listener goes, and some come.
-            let mut nth = 0;
-            ports.retain(|_| {
-                nth += 1;
-                (nth + place + round) % 3 != 0
-            });
-            ports.push(tcp(&format!("10.9.{round}.{place}"), 53));
-            ports.push(udp(&format!("fd01::{round}:{place}"), 53));
-            *host = host.next(ports);
-        }
-        app.report(&agent, &hosts.iter().collect::<Vec<_>>());
-        for question in &questions {
-            assert_lists(&app, &reader, &hosts, question, &[200]);
-        }
-    }
-    let recount = app.native(&reader, "/recount").ok();
-    assert_eq!(recount["differences"], json!([]));
-    app.restart();
-    for question in &questions {
-        // The order of hosts is another one now.
-        let sorted = |mut rows: Vec<Value>| {
-            rows.sort_by_key(Value::to_string);
-            rows
-        };
-        let (total, rows) = paged(&app, &reader, PORTS, &question.query(), 100);
-        let expected = question.host_ports(&hosts);
-        assert_eq!(
-            (total, sorted(rows)),
-            (expected.len() as u64, sorted(expected))
-        );
-    }
-    assert_eq!(
-        app.native(&reader, "/recount").ok()["differences"],
-        json!([])
-    );
-}
-
-/// The view and the store may be of different reports: no page shows more than it says there is,
-/// nor anything twice.
-#[test]
-fn pages_that_are_read_beside_reports_never_hold_more_than_they_count() {
-    let (reader, agent) = (Token::reader("p1", ALL), Token::agent("p1", ALL));
-    let app = App::start(&[&reader, &agent]);
-    let ports = |few: bool| {
-        (0..if few { 2 } else { 9 })
-            .map(|n| tcp(&format!("10.0.0.{n}"), 22))
-            .collect()
-    };
-    let mut hosts: Vec<Host> = (0..10)
-        .map(|n| Host::new(&format!("h{n}"), "0", ports(false)))
-        .collect();
-    app.report(&agent, &hosts.iter().collect::<Vec<_>>());
-    std::thread::scope(|scope| {
-        let writing = scope.spawn(|| {
-            for round in 0..150 {
-                for host in &mut hosts {
-                    *host = host.next(ports(round % 2 == 0));
-                }
-                app.report(&agent, &hosts.iter().collect::<Vec<_>>());
-            }
-        });
-        let mut pages = 0;
-        while !writing.is_finished() || pages == 0 {
-            let page = get(&app, &reader, DETAIL, "port=22&limit=200");
-            let total = page["total_num"].as_u64().unwrap();
-            // All reports of a request are one commit.
-            assert!(total == 20 || total == 90, "{total}");
-            let mut rows: Vec<String> = page["data_list"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(Value::to_string)
-                .collect();
-            assert!(rows.len() as u64 <= total);
-            rows.sort_unstable();
-            rows.dedup();
-            assert_eq!(rows.len(), page["data_list"].as_array().unwrap().len());
-            pages += 1;
-        }
-    });
-    let (total, rows) = paged(&app, &reader, DETAIL, "port=22", 10);
-    assert_eq!((total, rows.len()), (90, 90));
 }
 
 /// Invariant 8: only listeners of enterprise projects that are granted.

@@ -169,6 +169,8 @@ fn every_limit_has_a_counter() {
         "head_time",
         "large_bodies",
         "large_bodies_of_a_credential",
+        "store_reads",
+        "store_scans",
         "target_bytes",
         "tls_handshake_time",
     ];

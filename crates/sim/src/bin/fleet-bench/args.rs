@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Answers(AnswersArgs),
     /// Measure what a reader pays for clients that misbehave, on a server of its own.
     Overload(OverloadArgs),
+    /// Measure first and last pages of open ports, on a server of its own.
+    Pages(PagesArgs),
 }
 
 /// Which fleet.
@@ -237,6 +239,16 @@ pub(crate) struct OverloadArgs {
     /// Clients that misbehave at once; server and bench must each be allowed as many open files.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(5..=3_000))]
     pub(crate) misbehaving: u32,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    #[command(flatten)]
+    pub(crate) how: QueryHow,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PagesArgs {
+    #[command(flatten)]
+    pub(crate) own: OwnServerArgs,
     #[command(flatten)]
     pub(crate) fleet: FleetArgs,
     #[command(flatten)]

@@ -21,6 +21,7 @@ mod load;
 mod machine;
 mod null_server;
 mod overload;
+mod pages;
 mod query;
 mod rows;
 mod run;
@@ -109,6 +110,7 @@ fn measure(command: &Command) -> anyhow::Result<Table> {
         Command::Ceilings(args) => return ceilings::ceilings(&runtime, args),
         Command::Run(run) => return run::run(&runtime, run),
         Command::Overload(overload) => return overload::overload(&runtime, overload),
+        Command::Pages(args) => return pages::pages(&runtime, args),
     }
     Ok(table)
 }
