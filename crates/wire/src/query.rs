@@ -140,7 +140,8 @@ impl Parameter {
         }
     }
 
-    fn fault(&self, given: &str) -> ParameterFault {
+    /// The fault of a value that is not allowed; an empty one is told as nothing.
+    pub(crate) fn fault(&self, given: &str) -> ParameterFault {
         ParameterFault {
             name: self.name,
             allowed: self.allowed,

@@ -1,7 +1,9 @@
 //! The HSS v5 compatibility surface.
 
+mod common_port_info;
 mod port_statistics;
 
+pub(crate) use common_port_info::common_port_info;
 pub(crate) use port_statistics::{
     decoded, filter, json, page_request, port_statistics, row, selected,
 };

@@ -1,3 +1,4 @@
 //! The HSS v5 compatibility surface: requests and answers (contract section 1, design decisions).
 
+pub mod common_port_info;
 pub mod port_statistics;

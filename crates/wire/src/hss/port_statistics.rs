@@ -52,7 +52,7 @@ impl KindFilter {
         }
     }
 
-    fn read(text: &str) -> Option<Self> {
+    pub(super) fn read(text: &str) -> Option<Self> {
         let (transport, v6) = match text {
             "TCP" => (Transport::Tcp, false),
             "UDP" => (Transport::Udp, false),
@@ -117,11 +117,11 @@ pub enum EnterpriseProjects {
     AllGranted,
 }
 
-const PORT: Parameter = Parameter {
+pub(super) const PORT: Parameter = Parameter {
     name: "port",
     allowed: "1 to 65535",
 };
-const TYPE: Parameter = Parameter {
+pub(super) const TYPE: Parameter = Parameter {
     name: "type",
     allowed: "TCP, UDP, TCP6 or UDP6",
 };
@@ -137,7 +137,7 @@ const OFFSET: Parameter = Parameter {
     name: "offset",
     allowed: "0 to 2000000",
 };
-const CATEGORY: Parameter = Parameter {
+pub(super) const CATEGORY: Parameter = Parameter {
     name: "category",
     allowed: "host or container",
 };
@@ -181,9 +181,7 @@ impl PortStatisticsQuery {
     /// # Errors
     /// A known parameter has a value that is not allowed, or is given twice.
     pub fn read(query: &Query<'_>) -> Result<Self, ParameterFault> {
-        let port = PORT.read(query, |t| {
-            integer(t, 1..=65_535).and_then(|p| u16::try_from(p).ok())
-        })?;
+        let port = PORT.read(query, read_port)?;
         let kind = TYPE.read(query, KindFilter::read)?;
         enterprise_projects(query)?;
         let limit = LIMIT.read(query, |t| {
@@ -241,7 +239,11 @@ impl AssetFilter {
     }
 }
 
-fn read_category(text: &str) -> Option<Category> {
+pub(super) fn read_port(text: &str) -> Option<u16> {
+    integer(text, 1..=65_535).and_then(|port| u16::try_from(port).ok())
+}
+
+pub(super) fn read_category(text: &str) -> Option<Category> {
     match text {
         "host" => Some(Category::Host),
         "container" => Some(Category::Container),
