@@ -50,6 +50,10 @@ fn hss_routes() -> Routes {
             get(hss::asset_statistics),
         ),
         (
+            "/v5/{project_id}/asset/common-port-info",
+            get(hss::common_port_info),
+        ),
+        (
             "/v5/{project_id}/asset/overview/statistics/top/port",
             get(hss::top_ports),
         ),

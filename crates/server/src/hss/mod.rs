@@ -1,5 +1,6 @@
 //! The HSS v5 compatibility surface.
 
+mod common_port_info;
 mod host_ports;
 mod hosts;
 mod listeners;
@@ -9,6 +10,7 @@ mod port_statistics;
 mod row_status;
 mod shared;
 
+pub(crate) use common_port_info::common_port_info;
 pub(crate) use host_ports::host_ports;
 pub(crate) use hosts::hosts;
 pub(crate) use overview::{asset_statistics, top_ports};

@@ -42,6 +42,8 @@ const FIELDS: &[(&str, Bound)] = &[
     ("cpu_ms", COUNT),
     ("data_list", Items(0, caps::PAGE_LIMIT_MAX as usize)),
     ("database_num", Number(0, 0)),
+    ("description", Text(1, 256)),
+    ("description_en", Text(1, 256)),
     ("detect_result", Text(1, caps::STRING_CHARS_MAX)),
     ("differences", Items(0, caps::PAIR_MAX as usize)),
     ("domain", Text(1, caps::STRING_CHARS_MAX)),

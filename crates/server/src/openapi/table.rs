@@ -1,6 +1,7 @@
 //! Every call. A route that is missing here fails a test.
 
 use portolan_wire::heartbeat::{HeartbeatsAnswer, HeartbeatsRequest};
+use portolan_wire::hss::common_port_info::{CommonPort, CommonPortQuery};
 use portolan_wire::hss::host_ports::{HostPorts, HostPortsQuery};
 use portolan_wire::hss::hosts::{Hosts, HostsQuery};
 use portolan_wire::hss::overview::{
@@ -74,6 +75,14 @@ fn hss() -> Vec<Call> {
         .query(copied(TOP_PORTS_PARAMETERS))
         .answers::<TopPorts>()
         .counted(),
+        Call::get(
+            "/v5/{project_id}/asset/common-port-info",
+            "ShowCommonPort",
+            "What is known of a port",
+        )
+        .query(copied(CommonPortQuery::PARAMETERS))
+        .required(&["port"])
+        .answers::<CommonPort>(),
         Call::get(
             "/v5/{project_id}/asset/statistics",
             "ShowAssetStatistic",

@@ -13,6 +13,7 @@
 mod answer;
 mod app;
 mod client;
+mod common_port_info;
 mod fleet;
 mod gated;
 mod listener_model;
