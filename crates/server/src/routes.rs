@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header;
-use axum::response::IntoResponse;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use portolan_wire::error::ErrorCode;
 
 use crate::app::App;
 use crate::credentials::Kind;
 use crate::error::ApiError;
-use crate::{administration, hss, ingest, metrics, native};
+use crate::{administration, hss, ingest, keystone, metrics, native};
 
 /// The routes of a server that serves.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -27,14 +29,21 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/ports/{port}/assets", get(native::assets))
         .route("/recount", get(native::recount))
         .merge(credentials());
-    Router::new()
+    let routes = Router::new()
         .route(
             "/v5/{project_id}/asset/port/statistics",
             get(hss::port_statistics),
         )
         .nest("/portolan/v1/projects/{project_id}", native)
+        .merge(keystone())
         .route("/portolan/v1/credential", get(native::credential))
-        .route("/portolan/v1/backup", get(native::backup))
+        .route("/portolan/v1/backup", get(native::backup));
+    // Only where there is something to learn from: a layer costs each request.
+    let routes = match app.external {
+        None => routes,
+        Some(_) => routes.route_layer(from_fn_with_state(Arc::clone(&app), learn)),
+    };
+    routes
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics::metrics))
@@ -48,6 +57,37 @@ pub(crate) fn starting() -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .fallback(not_yet)
+}
+
+/// Asks the Keystone elsewhere about a token that is unknown here, before a handler looks at it.
+async fn learn(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let mut tokens = request.headers().get_all("x-auth-token").iter();
+    let token = match (tokens.next().map(HeaderValue::to_str), tokens.next()) {
+        (Some(Ok(token)), None) => token,
+        // The handler says what is wrong.
+        _ => return next.run(request).await,
+    };
+    if let (Some(external), None) = (&app.external, app.credentials.token(token))
+        && let Err(error) = external.learn(token).await
+    {
+        return error.into_response();
+    }
+    next.run(request).await
+}
+
+/// What clients of Keystone ask for.
+fn keystone() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v3", get(keystone::version))
+        .route(
+            "/v3/auth/tokens",
+            get(keystone::validate)
+                .post(keystone::log_in)
+                .delete(keystone::log_out),
+        )
+        .route("/v3/auth/projects", get(keystone::projects))
+        .route("/v3/auth/domains", get(keystone::domains))
+        .route("/v3/projects", get(keystone::projects))
 }
 
 /// Making, listing and revoking credentials, for each kind the same.
@@ -100,9 +140,7 @@ async fn healthz() -> impl IntoResponse {
 }
 
 /// The census has caught up, and the server is not about to end.
-async fn readyz(
-    axum::extract::State(app): axum::extract::State<Arc<App>>,
-) -> Result<impl IntoResponse, ApiError> {
+async fn readyz(State(app): State<Arc<App>>) -> Result<impl IntoResponse, ApiError> {
     app.serving()?;
     Ok((
         [(header::CONTENT_TYPE, "application/json")],

@@ -32,6 +32,7 @@ mod grants;
 mod heartbeats;
 mod isolation;
 mod isolation_administration;
+mod keystone;
 mod large_bodies;
 mod many_credentials;
 mod native_assets;

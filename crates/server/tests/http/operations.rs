@@ -167,7 +167,13 @@ fn every_limit_has_a_counter() {
         "connections_of_an_address",
         "head_bytes",
         "head_time",
+        "keystone_tokens",
+        "keystone_waiting",
         "large_bodies",
+        "login_failures",
+        "password_checks",
+        "sessions",
+        "sessions_of_a_credential",
         "target_bytes",
         "tls_handshake_time",
     ];
