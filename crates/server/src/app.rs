@@ -11,9 +11,10 @@ use tokio::sync::Semaphore;
 
 use crate::audit::Audit;
 use crate::counts::UnionPages;
-use crate::credentials::{Directory, SealKey};
+use crate::credentials::{Directory, External, SealKey};
 use crate::error::ApiError;
 use crate::ingest::Room;
+use crate::keystone::Logins;
 use crate::limits::{Limit, Limits};
 use crate::metrics::Metrics;
 
@@ -32,6 +33,8 @@ pub(crate) struct App {
     pub(crate) queue: Queue,
     pub(crate) unions: UnionPages,
     pub(crate) credentials: Directory,
+    /// A Keystone elsewhere, where there is one.
+    pub(crate) external: Option<Arc<External>>,
     pub(crate) seal_key: SealKey,
     pub(crate) audit: Arc<Audit>,
     pub(crate) settings: Settings,
@@ -47,6 +50,9 @@ pub(crate) struct App {
     pub(crate) recounting: tokio::sync::Mutex<()>,
     /// Credentials are made and revoked one at a time: what is checked holds until it is done.
     pub(crate) changing_credentials: tokio::sync::Mutex<()>,
+    pub(crate) logins: Logins,
+    /// `http` or `https`: what it speaks itself, whatever a proxy before it does.
+    pub(crate) scheme: &'static str,
 }
 
 /// Who waits for work on the blocking pool.

@@ -78,6 +78,12 @@ impl Asked {
             source: request.extensions().get::<Peer>().map(|peer| peer.0),
         }
     }
+
+    /// Whether its errors have Keystone's form.
+    fn is_keystones(&self) -> bool {
+        let rest = self.target.path().strip_prefix("/v3");
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
 }
 
 /// Tells the audit log of a refused credential, whichever route refused it.
@@ -156,7 +162,11 @@ fn finish(edge: &Edge, mut response: Response, request_id: &str, asked: &Asked) 
             HeaderValue::from_static("application/json"),
         );
         parts.headers.remove(header::CONTENT_LENGTH);
-        response = Response::from_parts(parts, Body::from(error.body(request_id)));
+        let body = match asked.is_keystones() {
+            true => error.keystone_body(),
+            false => error.body(request_id),
+        };
+        response = Response::from_parts(parts, Body::from(body));
     }
     if let Some(allow) = response.headers().get(header::ALLOW).and_then(without_head) {
         response.headers_mut().insert(header::ALLOW, allow);

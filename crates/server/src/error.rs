@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use portolan_store::StoreError;
 use portolan_wire::error::{ErrorBody, ErrorCode};
 use portolan_wire::query::ParameterFault;
+use serde::Serialize;
 
 use crate::limits::Limit;
 
@@ -75,6 +76,14 @@ impl ApiError {
         .caused_by(error)
     }
 
+    /// The same, which may be tried again after so many seconds.
+    pub(crate) fn retry_after_s(self, seconds: u32) -> Self {
+        Self {
+            retry_after_s: Some(seconds),
+            ..self
+        }
+    }
+
     fn caused_by(self, cause: &dyn Display) -> Self {
         Self {
             cause: Some(cause.to_string()),
@@ -137,6 +146,36 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// The body as Keystone's clients read it.
+    pub(crate) fn keystone_body(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Fault<'a> {
+            code: u16,
+            message: String,
+            title: &'a str,
+        }
+        let status = self.status();
+        // What begins the errors of a gateway says nothing here.
+        let message = match (self.code, self.detail.as_str()) {
+            (code, "") => code.text().to_owned(),
+            (ErrorCode::Unauthenticated | ErrorCode::RequestError, detail) => detail.to_owned(),
+            (code, detail) => format!("{} {detail}", code.text()),
+        };
+        let fault = Fault {
+            code: status.as_u16(),
+            message,
+            title: status.canonical_reason().unwrap_or_default(),
+        };
+        // As above.
+        serde_json::to_vec(&serde_json::json!({ "error": fault })).unwrap_or_default()
+    }
+
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
 impl From<ParameterFault> for ApiError {
     fn from(fault: ParameterFault) -> Self {
         Self::new(ErrorCode::InvalidParameter, fault.to_string())
@@ -145,9 +184,7 @@ impl From<ParameterFault> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.code.http_status())
-            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = status.into_response();
+        let mut response = self.status().into_response();
         if let Some(seconds) = self.retry_after_s {
             response
                 .headers_mut()

@@ -1,7 +1,7 @@
 //! HTTP: reports in, the HSS API and the native API out.
 //!
 //! One folder a concern: [`credentials`], `ingest` (reports and heartbeats), `hss` (compatibility
-//! surface), `native`, `administration`, `audit`, `edge` (what every request passes), `accept` and
+//! surface), `native`, `keystone` (log-ins), `administration`, `audit`, `edge` (what every request passes), `accept` and
 //! `places` (connections), `limits`.
 //! Knows nothing of how open ports are found.
 #![forbid(unsafe_code)]
@@ -17,6 +17,7 @@ mod edge;
 mod error;
 mod hss;
 mod ingest;
+mod keystone;
 mod limits;
 mod metrics;
 mod native;

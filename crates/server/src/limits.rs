@@ -60,11 +60,23 @@ pub(crate) enum Limit {
     StoreScans,
     /// A client that takes nothing of its answer.
     AnswerStall,
+    /// Too many wrong passwords for one user from one address.
+    LoginFailures,
+    /// Too many log-ins wait for their password's check.
+    PasswordChecks,
+    /// A log-in ended because its user has many newer ones.
+    SessionsOfACredential,
+    /// A log-in ended because the server has many newer ones.
+    Sessions,
+    /// Too many requests wait for the Keystone elsewhere.
+    KeystoneWaiting,
+    /// An answer of that Keystone was let go before its time.
+    KeystoneTokens,
 }
 
 impl Limit {
     /// Every limit, in the order of its counters.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Connections,
         Self::ConnectionsOfAnAddress,
         Self::TlsHandshakeTime,
@@ -80,6 +92,12 @@ impl Limit {
         Self::StoreReads,
         Self::StoreScans,
         Self::AnswerStall,
+        Self::LoginFailures,
+        Self::PasswordChecks,
+        Self::SessionsOfACredential,
+        Self::Sessions,
+        Self::KeystoneWaiting,
+        Self::KeystoneTokens,
     ];
 
     /// The limit as `/metrics` names it.
@@ -100,6 +118,12 @@ impl Limit {
             Self::StoreReads => "store_reads",
             Self::StoreScans => "store_scans",
             Self::AnswerStall => "answer_stall",
+            Self::LoginFailures => "login_failures",
+            Self::PasswordChecks => "password_checks",
+            Self::SessionsOfACredential => "sessions_of_a_credential",
+            Self::Sessions => "sessions",
+            Self::KeystoneWaiting => "keystone_waiting",
+            Self::KeystoneTokens => "keystone_tokens",
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::response::Response;
+use axum::extract::{Request, State};
+use axum::http::HeaderValue;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, delete, get, post};
 use portolan_wire::error::ErrorCode;
 use serde::Serialize;
@@ -13,21 +16,51 @@ use crate::app::App;
 use crate::credentials::Kind;
 use crate::error::ApiError;
 use crate::hss::json;
-use crate::{administration, hss, ingest, metrics, native, openapi};
+use crate::{administration, hss, ingest, keystone, metrics, native, openapi};
 
 /// The routes of a server that serves.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let all = hss_routes()
+    let with_credentials = hss_routes()
         .into_iter()
         .chain(native_routes())
         .chain(credential_routes())
-        .chain(operations_routes());
-    all.fold(Router::new(), |router, (path, methods)| {
+        .chain(keystone_routes());
+    let routes = add(Router::new(), with_credentials);
+    // Only where there is something to learn from: a layer costs each request.
+    let routes = match app.external {
+        None => routes,
+        Some(_) => routes.route_layer(from_fn_with_state(Arc::clone(&app), learn)),
+    };
+    add(routes, operations_routes())
+        .method_not_allowed_fallback(no_such_api)
+        .fallback(no_such_api)
+        .with_state(app)
+}
+
+fn add(
+    router: Router<Arc<App>>,
+    routes: impl IntoIterator<Item = (&'static str, MethodRouter<Arc<App>>)>,
+) -> Router<Arc<App>> {
+    let routes = routes.into_iter();
+    routes.fold(router, |router, (path, methods)| {
         router.route(path, methods)
     })
-    .method_not_allowed_fallback(no_such_api)
-    .fallback(no_such_api)
-    .with_state(app)
+}
+
+/// Asks the Keystone elsewhere about a token that is unknown here, before a handler looks at it.
+async fn learn(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let mut tokens = request.headers().get_all("x-auth-token").iter();
+    let token = match (tokens.next().map(HeaderValue::to_str), tokens.next()) {
+        (Some(Ok(token)), None) => token,
+        // The handler says what is wrong.
+        _ => return next.run(request).await,
+    };
+    if let (Some(external), None) = (&app.external, app.credentials.token(token))
+        && let Err(error) = external.learn(token).await
+    {
+        return error.into_response();
+    }
+    next.run(request).await
 }
 
 type Routes = Vec<(&'static str, MethodRouter<Arc<App>>)>;
@@ -113,6 +146,22 @@ fn credential_routes() -> Routes {
     ]
 }
 
+/// What clients of Keystone ask for.
+fn keystone_routes() -> Routes {
+    vec![
+        ("/v3", get(keystone::version)),
+        (
+            "/v3/auth/tokens",
+            get(keystone::validate)
+                .post(keystone::log_in)
+                .delete(keystone::log_out),
+        ),
+        ("/v3/auth/projects", get(keystone::projects)),
+        ("/v3/auth/domains", get(keystone::domains)),
+        ("/v3/projects", get(keystone::projects)),
+    ]
+}
+
 fn operations_routes() -> Routes {
     vec![
         ("/healthz", get(healthz)),
@@ -152,9 +201,7 @@ async fn healthz() -> Result<Response, ApiError> {
 }
 
 /// The census has caught up, and the server is not about to end.
-async fn readyz(
-    axum::extract::State(app): axum::extract::State<Arc<App>>,
-) -> Result<Response, ApiError> {
+async fn readyz(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     app.serving()?;
     json(&Health { status: "ready" })
 }
@@ -171,6 +218,7 @@ mod tests {
             hss_routes(),
             native_routes(),
             credential_routes(),
+            keystone_routes(),
             operations_routes(),
         ];
         let routes: BTreeSet<&str> = all.iter().flatten().map(|(path, _)| *path).collect();

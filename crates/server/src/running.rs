@@ -13,10 +13,14 @@ use crate::accept::stopped;
 use crate::app::App;
 use crate::audit::{Act, AuditThread};
 use crate::credentials::Credentials;
+use crate::keystone;
 use crate::tls::{Tls, TlsError};
 
 /// How often it is kept who was heard when.
 const KEEP_SEEN: Duration = Duration::from_secs(60);
+
+/// How often log-ins that have ended are taken out of the store.
+const SWEEP: Duration = Duration::from_secs(60);
 
 /// A running server.
 pub struct Running {
@@ -65,6 +69,23 @@ pub(crate) async fn keep_seen(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             Err(error) => {
                 tracing::warn!(error = %error, "who was heard when cannot be kept; it is tried again each minute")
             }
+        }
+    }
+}
+
+/// Log-ins that have ended are let go, here and in the store. What fails is tried again.
+pub(crate) async fn sweep(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let mut minute = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            () = stopped(&mut stop) => return,
+            _ = minute.tick() => {}
+        }
+        if let Err(error) = keystone::sweep(&app).await {
+            tracing::warn!(
+                error.code = error.code().as_str(),
+                "log-ins that have ended cannot be removed from the store; it is tried again each minute"
+            );
         }
     }
 }

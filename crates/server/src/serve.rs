@@ -23,14 +23,18 @@ use crate::accept::{Front, Gate, accept};
 use crate::app::{App, Settings};
 use crate::audit::{Audit, AuditError, AuditThread};
 use crate::counts::UnionPages;
-use crate::credentials::{Credentials, Directory, SealKey, SecretKeyError, decode};
+use crate::credentials::{
+    Credentials, Directory, External, ExternalKeystone, SealKey, SecretKeyError, Session, decode,
+    decode_session,
+};
 use crate::edge::Edge;
 use crate::ingest::Room;
+use crate::keystone::Logins;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::request_id::RequestIds;
 use crate::routes::{router, starting};
-use crate::running::{Running, keep_seen, roll};
+use crate::running::{Running, keep_seen, roll, sweep};
 use crate::seldom::Seldom;
 use crate::tls::Tls;
 
@@ -53,6 +57,8 @@ pub struct Setup {
     pub tls: Option<Arc<Tls>>,
     /// What clients are allowed.
     pub limits: Limits,
+    /// A Keystone elsewhere that validates tokens which are unknown here.
+    pub keystone: Option<ExternalKeystone>,
 }
 
 impl Setup {
@@ -65,6 +71,7 @@ impl Setup {
             secret_key_file: None,
             tls: None,
             limits: Limits::default(),
+            keystone: None,
         }
     }
 }
@@ -190,8 +197,12 @@ impl Listening {
         })
     }
 
-    async fn serve(self, store: Arc<dyn Store>, setup: Setup) -> Result<Running, ServeError> {
+    async fn serve(self, store: Arc<dyn Store>, mut setup: Setup) -> Result<Running, ServeError> {
         let tls = setup.tls.clone();
+        let external = setup.keystone.take().map(|settings| {
+            let (clock, metrics) = (Arc::clone(&self.clock), Arc::clone(&self.front.metrics));
+            Arc::new(External::new(settings, clock, metrics))
+        });
         let settings = setup.settings;
         let ready = {
             let (store, clock) = (Arc::clone(&store), Arc::clone(&self.clock));
@@ -220,6 +231,7 @@ impl Listening {
             queue,
             unions: UnionPages::default(),
             credentials: ready.credentials,
+            external,
             seal_key: ready.seal_key,
             audit: Arc::clone(&audit),
             settings,
@@ -231,6 +243,8 @@ impl Listening {
             scans: Arc::new(Semaphore::new(caps::STORE_SCANS_MAX)),
             recounting: tokio::sync::Mutex::new(()),
             changing_credentials: tokio::sync::Mutex::new(()),
+            logins: Logins::default(),
+            scheme: if tls.is_some() { "https" } else { "http" },
         });
         // IMPORTANT: before the gate opens, so that no refused credential goes unnoticed.
         let _first = self.edge.audit.set(audit);
@@ -239,6 +253,7 @@ impl Listening {
             self.accepting,
             tokio::spawn(roll(Arc::clone(&app), self.stop.subscribe())),
             tokio::spawn(keep_seen(Arc::clone(&app), self.stop.subscribe())),
+            tokio::spawn(sweep(Arc::clone(&app), self.stop.subscribe())),
         ];
         Ok(Running {
             local_addr: self.local_addr,
@@ -278,6 +293,7 @@ fn catch_up(store: &dyn Store, clock: &dyn Clock, setup: Setup) -> Result<Ready,
     let credentials = Directory::new(made);
     let written = (setup.credentials)(credentials.has_made_administrator());
     credentials.replace_written(written.map_err(ServeError::Credentials)?);
+    credentials.insert_sessions(&sessions(&rebuilt.records)?);
     let (audit, audit_thread) = Audit::start(&setup.data_dir, clock.now())?;
     tracing::info!(
         hosts = rebuilt.loaded.hosts,
@@ -304,6 +320,17 @@ fn made(records: &[(RecordKey, Vec<u8>)]) -> Result<Credentials, ServeError> {
         }
     }
     Ok(made)
+}
+
+fn sessions(records: &[(RecordKey, Vec<u8>)]) -> Result<Vec<Arc<Session>>, ServeError> {
+    let decoded = records
+        .iter()
+        .map(|(key, value)| decode_session(key, value));
+    let sessions = decoded.filter_map(Result::transpose);
+    sessions
+        .map(|session| session.map(Arc::new))
+        .collect::<Result<_, _>>()
+        .map_err(|error| ServeError::Record(error.to_string()))
 }
 
 fn system(what: &'static str, error: &dyn std::fmt::Display) -> ServeError {

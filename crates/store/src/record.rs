@@ -21,11 +21,19 @@ pub enum RecordKind {
     User = 3,
     /// An open port that an operator chose to ignore. One a choice.
     Ignore = 4,
+    /// What a log-in made: a token that ends by itself. One a log-in.
+    Session = 5,
 }
 
 impl RecordKind {
     /// Every kind, by ascending number.
-    pub const ALL: [Self; 4] = [Self::Token, Self::AccessKey, Self::User, Self::Ignore];
+    pub const ALL: [Self; 5] = [
+        Self::Token,
+        Self::AccessKey,
+        Self::User,
+        Self::Ignore,
+        Self::Session,
+    ];
 
     /// Reads a number from disk; `None` for one that this program does not know.
     pub(crate) fn from_number(number: u8) -> Option<Self> {
@@ -39,6 +47,7 @@ impl RecordKind {
             Self::AccessKey => "access key",
             Self::User => "user",
             Self::Ignore => "ignored port",
+            Self::Session => "log-in",
         }
     }
 }
@@ -146,12 +155,12 @@ mod tests {
 
     #[test]
     fn the_numbers_of_the_kinds_are_the_ones_on_disk() {
-        assert_eq!(RecordKind::ALL.map(|kind| kind as u8), [1, 2, 3, 4]);
+        assert_eq!(RecordKind::ALL.map(|kind| kind as u8), [1, 2, 3, 4, 5]);
         for kind in RecordKind::ALL {
             assert_eq!(RecordKind::from_number(kind as u8), Some(kind));
         }
         assert_eq!(RecordKind::from_number(0), None);
-        assert_eq!(RecordKind::from_number(5), None);
+        assert_eq!(RecordKind::from_number(6), None);
     }
 
     #[test]

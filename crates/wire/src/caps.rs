@@ -146,6 +146,48 @@ pub const CREDENTIAL_ENTERPRISE_PROJECTS_MAX: usize = 1_000;
 pub const PASSWORD_CHARS_MIN: usize = 12;
 /// Longest password of a user, in characters.
 pub const PASSWORD_CHARS_MAX: usize = 1_024;
+/// Most tokens of log-ins that one user, or another credential that they come from, has at a time;
+/// beyond it the oldest ends.
+pub const SESSIONS_OF_A_CREDENTIAL_MAX: usize = 256;
+/// Most tokens of log-ins that a server keeps, beside [`CREDENTIALS_MAX`]; beyond it the oldest ends.
+pub const SESSIONS_MAX: usize = 16_384;
+/// Longest life of a log-in's token, in seconds.
+pub const SESSION_S_MAX: i64 = 86_400;
+/// Largest body of a request for a log-in, in bytes: it is read before anybody is known.
+pub const LOGIN_BODY_BYTES_MAX: usize = 64 << 10;
+/// Most passwords that are checked or hashed at once: each takes tens of milliseconds of a core and
+/// 19 MiB.
+pub const PASSWORD_CHECKS_MAX: usize = 2;
+/// Most log-ins that wait for their password's check; beyond it 429 with Retry-After.
+pub const PASSWORD_CHECKS_WAITING_MAX: usize = 256;
+/// Wrong passwords in a row for one user from one address; then that address waits
+/// [`LOGIN_LOCKED_S`] before the next one for that user is looked at.
+pub const LOGIN_FAILURES_MAX: u32 = 5;
+/// How long it waits, in seconds; also how long a wrong password is remembered.
+pub const LOGIN_LOCKED_S: u32 = 300;
+/// Most pairs of user and address whose wrong passwords are counted; beyond it the pair that has been
+/// quiet for longest is forgotten.
+pub const LOGIN_FAILURES_TRACKED_MAX: usize = 8_192;
+/// Most projects that one answer of the Keystone API lists; beyond it the answer says that it is cut.
+pub const PROJECTS_LISTED_MAX: usize = 1_000;
+/// Longest time that a Keystone elsewhere is believed about a token, in seconds: so late is a
+/// revocation there seen here.
+pub const KEYSTONE_KEPT_S: i64 = 300;
+/// How long it is believed that it does not know a token, in seconds.
+pub const KEYSTONE_REFUSED_KEPT_S: i64 = 5;
+/// Most tokens that it was good to, and most that it refused, whose answers are kept; beyond it the
+/// oldest goes.
+pub const KEYSTONE_TOKENS_MAX: usize = 10_000;
+/// Most requests to it at once.
+pub const KEYSTONE_REQUESTS_MAX: usize = 8;
+/// Most requests here that wait for it; beyond it 503.
+pub const KEYSTONE_WAITING_MAX: usize = 256;
+/// Longest time that a request here waits for it, in seconds; then 503.
+pub const KEYSTONE_ANSWER_S_MAX: u64 = 10;
+/// Longest time for one request to it, in seconds.
+pub const KEYSTONE_REQUEST_S_MAX: u64 = 5;
+/// Longest answer of it that is read, in bytes.
+pub const KEYSTONE_ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// Largest file of the audit log, in bytes; then the chain goes on in the next.
 pub const AUDIT_FILE_BYTES_MAX: u64 = 64 << 20;
 /// Most refused credentials of one minute that get a line of their own in the audit log; the rest is

@@ -24,6 +24,10 @@ pub enum ErrorCode {
     AccessDenied,
     /// The token has expired.
     TokenExpired,
+    /// Too many requests of that kind.
+    Throttled,
+    /// What validates the credential cannot be asked.
+    IamUnavailable,
     /// An error of our own.
     Internal,
     /// The body is not JSON.
@@ -70,7 +74,9 @@ impl ErrorCode {
             Self::RoleNotAllowed => "APIGW.0302",
             Self::AccessDenied => "APIGW.0306",
             Self::TokenExpired => "APIGW.0307",
+            Self::Throttled => "APIGW.0308",
             Self::Internal => "APIGW.0601",
+            Self::IamUnavailable => "APIGW.0613",
             Self::NotJson => "PORTOLAN.0001",
             Self::BatchSize => "PORTOLAN.0002",
             Self::UnsupportedEncoding => "PORTOLAN.0003",
@@ -109,9 +115,9 @@ impl ErrorCode {
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
             Self::UnsupportedEncoding => 415,
-            Self::QueueFull => 429,
+            Self::Throttled | Self::QueueFull => 429,
             Self::Internal => 500,
-            Self::NotServing | Self::StoreFailed => 503,
+            Self::IamUnavailable | Self::NotServing | Self::StoreFailed => 503,
         }
     }
 
@@ -129,6 +135,8 @@ impl ErrorCode {
             Self::RoleNotAllowed => "The IAM user is not authorized to access the API.",
             Self::AccessDenied => "API access denied.",
             Self::TokenExpired => "The token must be updated.",
+            Self::Throttled => "The throttling threshold has been reached.",
+            Self::IamUnavailable => "The IAM service is currently unavailable.",
             Self::Internal => "Internal server error.",
             Self::NotJson => "The body is not JSON.",
             Self::BatchSize => "The number of items is not allowed.",
@@ -151,7 +159,12 @@ impl ErrorCode {
     /// Whether the same request may succeed later.
     pub const fn is_retryable(self) -> bool {
         match self {
-            Self::QueueFull | Self::NotServing | Self::StoreFailed | Self::Internal => true,
+            Self::Throttled
+            | Self::QueueFull
+            | Self::NotServing
+            | Self::StoreFailed
+            | Self::IamUnavailable
+            | Self::Internal => true,
             Self::InvalidParameter
             | Self::InsufficientPermissions
             | Self::ApiNotFound

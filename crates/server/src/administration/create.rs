@@ -151,10 +151,8 @@ pub(crate) async fn create_user(
     };
     let (name, grant) = asked.grant(&app, &caller, project_id)?;
     let password = Secret::new(password);
-    let hashing = tokio::task::spawn_blocking(move || password_hash(&password)).await;
-    let password_argon2 = hashing
-        .map_err(ApiError::internal)?
-        .map_err(ApiError::internal)?;
+    let hashing = app.logins.in_turn(move || password_hash(&password));
+    let password_argon2 = hashing.await?.map_err(ApiError::internal)?;
     let proof = Proof::User {
         domain,
         password_argon2,

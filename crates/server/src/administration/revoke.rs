@@ -12,7 +12,7 @@ use portolan_wire::error::ErrorCode;
 use crate::administration::act::{Intent, act};
 use crate::administration::list::is_visible;
 use crate::app::App;
-use crate::credentials::{Caller, Kind, Need, Source};
+use crate::credentials::{Caller, Kind, Need, Parent, Source};
 use crate::edge::Peer;
 use crate::error::ApiError;
 use crate::ingest::submit;
@@ -62,6 +62,7 @@ async fn remove(
                 "It stands in the credentials file: take it out there and send the server SIGHUP",
             );
         }
+        Source::Keystone => return elsewhere("It is a token of Keystone's: revoke it there"),
         Source::FirstStart => {
             return elsewhere(
                 "It is the first start's: make another administrator's token for project *, remove admin-token from the data folder, and send the server SIGHUP",
@@ -72,8 +73,15 @@ async fn remove(
         kind: kind.record(),
         id,
     };
-    let change = RecordChange::remove(key.clone());
-    submit(app, |reply| Submission::records(vec![change], reply)).await?;
+    // With it, in one write, all tokens that it logged in for.
+    let sessions = app.credentials.sessions.of(&Parent::of(&entry));
+    let keys = sessions.iter().map(|session| session.key());
+    let changes = keys
+        .chain([key.clone()])
+        .map(RecordChange::remove)
+        .collect();
+    submit(app, |reply| Submission::records(changes, reply)).await?;
     app.credentials.remove_made(kind, &key.id);
+    app.credentials.sessions.remove(&sessions);
     Ok(())
 }

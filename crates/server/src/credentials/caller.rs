@@ -14,7 +14,7 @@ use portolan_wire::ids::EnterpriseProjectId;
 use portolan_wire::time::UnixMicros;
 
 use crate::app::App;
-use crate::credentials::{Entry, Grant, Role};
+use crate::credentials::{Entry, Grant, Known, Role, unavailable};
 use crate::error::ApiError;
 
 /// What a route needs.
@@ -112,10 +112,13 @@ pub(crate) fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<Entry>,
     };
     // Not `to_str`: a token of the credentials file may have characters beyond ASCII.
     let token = std::str::from_utf8(token.as_bytes()).map_err(|_| refused("decrypt token fail"))?;
-    let entry = app
-        .credentials
-        .token(token)
-        .ok_or_else(|| refused("decrypt token fail"))?;
+    let entry = app.credentials.token(token);
+    let entry = match (entry, app.external.as_ref().map(|known| known.known(token))) {
+        (Some(entry), _) | (None, Some(Known::Good(entry))) => entry,
+        (None, None | Some(Known::Bad)) => return Err(refused("decrypt token fail")),
+        // It was asked for before (`routes::learn`), and others have pushed the answer out since.
+        (None, Some(Known::Nothing)) => return Err(unavailable()),
+    };
     let now = app.now();
     if entry.is_expired(now) {
         return Err(ApiError::of(ErrorCode::TokenExpired).told_to(&entry.id));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use portolan_wire::caps;
 
-use crate::credentials::{Credentials, Entry, Kind, Proof, TokenHash};
+use crate::credentials::{Credentials, Entry, Kind, Parent, Proof, Session, Sessions, TokenHash};
 
 /// Why one more credential cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,8 @@ pub(crate) enum NotMade {
 pub(crate) struct Directory {
     written: ArcSwap<Credentials>,
     made: ArcSwap<Credentials>,
+    /// Tokens of log-ins.
+    pub(crate) sessions: Sessions,
 }
 
 impl Directory {
@@ -34,6 +36,7 @@ impl Directory {
         Self {
             written: ArcSwap::default(),
             made: ArcSwap::from_pointee(made),
+            sessions: Sessions::default(),
         }
     }
 
@@ -44,7 +47,46 @@ impl Directory {
         if let Some(entry) = written.token(&hash) {
             return Some(Arc::clone(entry));
         }
-        self.made.load().token(&hash).map(Arc::clone)
+        let made = self.made.load().token(&hash).map(Arc::clone);
+        made.or_else(|| Some(Arc::clone(&self.sessions.token(&hash)?.entry)))
+    }
+
+    /// The log-in that a credential is the token of.
+    pub(crate) fn session(&self, entry: &Entry) -> Option<Arc<Session>> {
+        match &entry.proof {
+            Proof::Token(hash) => self.sessions.token(hash),
+            Proof::AccessKey(_) | Proof::User { .. } => None,
+        }
+    }
+
+    /// The credential that something comes from, as it is now.
+    pub(crate) fn parent(&self, parent: &Parent) -> Option<Arc<Entry>> {
+        self.get(parent.kind, &parent.id)
+    }
+
+    /// Users of that name in a domain: one in each project at most, and one of the credentials file.
+    pub(crate) fn users_named(&self, domain: &str, name: &str) -> Vec<Arc<Entry>> {
+        self.list(Kind::User, |entry| {
+            let theirs = match &entry.proof {
+                Proof::User { domain, .. } => domain,
+                Proof::Token(_) | Proof::AccessKey(_) => return false,
+            };
+            entry.name == name && theirs == domain
+        })
+    }
+
+    /// Enters log-ins. One whose credential has changed meanwhile ends again at once.
+    pub(crate) fn insert_sessions(&self, sessions: &[Arc<Session>]) {
+        for session in sessions {
+            self.sessions.insert(session);
+        }
+        self.end_stale_sessions();
+    }
+
+    /// Ends log-ins whose credential is not what it was.
+    fn end_stale_sessions(&self) {
+        self.sessions
+            .retain(|session| session.holds(self.parent(&session.parent).as_deref()));
     }
 
     /// Takes other written credentials from now on.
@@ -56,6 +98,7 @@ impl Directory {
             }
         }
         self.written.store(Arc::new(written));
+        self.end_stale_sessions();
     }
 
     /// The credential of that id.

@@ -12,7 +12,7 @@ use crate::credentials::{Grant, Sealed, TokenHash};
 const LAST_USED_STEP_S: u32 = 60;
 
 /// The kinds of credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Kind {
     Token,
     AccessKey,
@@ -29,6 +29,12 @@ impl Kind {
         }
     }
 
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        [Self::Token, Self::AccessKey, Self::User]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+    }
+
     /// The kind of its record in the store.
     pub(crate) const fn record(self) -> RecordKind {
         match self {
@@ -43,7 +49,7 @@ impl Kind {
             RecordKind::Token => Some(Self::Token),
             RecordKind::AccessKey => Some(Self::AccessKey),
             RecordKind::User => Some(Self::User),
-            RecordKind::Ignore => None,
+            RecordKind::Ignore | RecordKind::Session => None,
         }
     }
 }
@@ -57,6 +63,8 @@ pub(crate) enum Source {
     Store,
     /// `DATA/admin-token`.
     FirstStart,
+    /// A Keystone elsewhere.
+    Keystone,
 }
 
 impl Source {
@@ -65,6 +73,7 @@ impl Source {
             Self::File => "file",
             Self::Store => "store",
             Self::FirstStart => "first_start",
+            Self::Keystone => "keystone",
         }
     }
 }

@@ -8,12 +8,14 @@
 mod caller;
 mod directory;
 mod entry;
+mod external;
 mod file;
 mod first_start;
 mod hex;
 mod record;
 mod seal;
 mod secret;
+mod session;
 mod signature;
 mod table;
 
@@ -25,6 +27,10 @@ use sha2::{Digest, Sha256};
 pub(crate) use caller::{Caller, Need, authenticate};
 pub(crate) use directory::Directory;
 pub(crate) use entry::{Entry, Kind, Proof, Source};
+pub(crate) use external::{External, Known, unavailable};
+pub use external::{
+    ExternalKeystone, ExternalRoles, KeystonePassword, ServiceUser, SettingsMistake,
+};
 pub(crate) use file::selection;
 pub use file::{FileError, check_file, read_file};
 pub use first_start::{FirstStartError, admin_token};
@@ -32,7 +38,10 @@ pub(crate) use record::{decode, encode};
 pub use seal::SecretKeyError;
 pub(crate) use seal::{SealKey, Sealed};
 pub use secret::random_token;
-pub(crate) use secret::{Secret, password_hash, random_ak, random_id, random_sk};
+pub(crate) use secret::{Secret, password_hash, password_holds, random_ak, random_id, random_sk};
+pub(crate) use session::{
+    Mark, Method, Parent, Scope, Session, Sessions, decode_session, encode_session, session_key,
+};
 pub use table::Credentials;
 
 /// What a credential's holder may do.
@@ -89,7 +98,10 @@ impl Grant {
 
     pub(crate) const EVERY_PROJECT: &str = "*";
 
-    fn is_for(&self, project_id: &str) -> bool {
+    /// The project of a log-in that is for none. No route has an empty project.
+    pub(crate) const NO_PROJECT: &str = "";
+
+    pub(crate) fn is_for(&self, project_id: &str) -> bool {
         self.project_id == Self::EVERY_PROJECT || self.project_id == project_id
     }
 
@@ -116,6 +128,16 @@ pub(crate) fn within(inner: &Selection, outer: &Selection) -> bool {
         (Selection::Whole, Selection::Of(_)) => false,
         (Selection::Of(inner), Selection::Of(_)) => inner.iter().all(|id| outer.holds(id)),
     }
+}
+
+/// The id of a user of the credentials file, where none stands: the same as long as the name is.
+fn user_id(domain: &str, name: &str) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"portolan-user-id\n");
+    hash.update((domain.len() as u64).to_be_bytes());
+    hash.update(domain);
+    hash.update(name);
+    hex::encode(&hash.finalize()).chars().take(32).collect()
 }
 
 /// The SHA-256 of a token.

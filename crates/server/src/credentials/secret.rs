@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::io;
+use std::sync::LazyLock;
 
 use argon2::Argon2;
-use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 
 use crate::credentials::hex;
 
@@ -83,6 +84,21 @@ pub(crate) fn password_hash(password: &Secret) -> io::Result<String> {
     hash.map(|hash| hash.to_string()).map_err(io::Error::other)
 }
 
+/// Whether a password is the one of a hash. Without a hash it takes as long, and is not: who asks
+/// must not learn from the time whether there is such a user.
+pub(crate) fn password_holds(password: &Secret, hash: Option<&str>) -> bool {
+    static NOBODYS: LazyLock<String> = LazyLock::new(|| {
+        let made = random_token().and_then(|password| password_hash(&Secret::new(password)));
+        made.unwrap_or_default()
+    });
+    // Made before anybody's is checked, so that the first unknown user takes no longer.
+    let nobodys = NOBODYS.as_str();
+    let checked = hash.unwrap_or(nobodys);
+    let bytes = password.expose().as_bytes();
+    let holds = Argon2::default().verify_password(bytes, checked).is_ok();
+    holds && hash.is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,5 +120,10 @@ mod tests {
         let hashes = [0, 1].map(|_| password_hash(&password).unwrap());
         assert_ne!(hashes[0], hashes[1]);
         assert!(hashes[0].starts_with("$argon2id$v=19$"), "{}", hashes[0]);
+        assert!(password_holds(&password, Some(&hashes[0])));
+        let wrong = Secret::new("correct horse battery ".into());
+        assert!(!password_holds(&wrong, Some(&hashes[0])));
+        assert!(!password_holds(&password, Some("$argon2id$")));
+        assert!(!password_holds(&password, None));
     }
 }

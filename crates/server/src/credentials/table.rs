@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::credentials::{Entry, Grant, Kind, Proof, Sealed, Source, TokenHash};
+use crate::credentials::{Entry, Grant, Kind, Proof, Sealed, Source, TokenHash, user_id};
 
 /// Credentials that belong together: an operator's, or the store's.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,23 @@ impl Credentials {
             Proof::Token(token),
         );
         self.insert(Arc::new(entry))
+    }
+
+    /// Adds a user of the credentials file; says `false`, and changes nothing, where the name is known
+    /// already in its domain.
+    pub(super) fn add_user(
+        &mut self,
+        name: String,
+        domain: String,
+        password_argon2: String,
+        grant: Grant,
+    ) -> bool {
+        let id = user_id(&domain, &name);
+        let proof = Proof::User {
+            domain,
+            password_argon2,
+        };
+        self.insert(Arc::new(Entry::new(id, name, grant, Source::File, proof)))
     }
 
     /// Adds all of `other`; a credential that both know stays as it is here.

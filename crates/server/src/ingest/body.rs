@@ -53,7 +53,8 @@ pub(crate) async fn read<T: Send + 'static>(
     done.map_err(ApiError::internal)?
 }
 
-fn content_type(headers: &HeaderMap) -> Result<(), ApiError> {
+/// Refuses what says that it is not JSON.
+pub(crate) fn content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let Some(given) = headers.get(header::CONTENT_TYPE) else {
         return Ok(());
     };

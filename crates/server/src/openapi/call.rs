@@ -1,5 +1,6 @@
 //! One call, as the description tells it.
 
+use portolan_wire::error::ErrorBody;
 use portolan_wire::query::Parameter;
 use utoipa::ToSchema;
 use utoipa::openapi::{HttpMethod, RefOr, Schema};
@@ -46,6 +47,8 @@ pub(super) struct Call {
     pub(super) body: Option<String>,
     pub(super) status: u16,
     pub(super) answer: Body,
+    /// The schema of its errors.
+    pub(super) error: String,
     /// Whether the answer says how complete and how fresh its counts are.
     pub(super) counted: bool,
     /// The schemas that the call needs.
@@ -59,7 +62,7 @@ impl Call {
         id: &'static str,
         summary: &'static str,
     ) -> Self {
-        Self {
+        let mut call = Self {
             method,
             path,
             id,
@@ -71,9 +74,18 @@ impl Call {
             body: None,
             status: 200,
             answer: Body::Empty,
+            error: String::new(),
             counted: false,
             schemas: Vec::new(),
-        }
+        };
+        call.error = call.schema::<ErrorBody>();
+        call
+    }
+
+    /// Its errors have another form than all others.
+    pub(super) fn fails_as<T: ToSchema>(mut self) -> Self {
+        self.error = self.schema::<T>();
+        self
     }
 
     pub(super) fn get(path: &'static str, id: &'static str, summary: &'static str) -> Self {

@@ -1,9 +1,7 @@
 //! The OpenAPI document, put together from the calls.
 
-use portolan_wire::error::ErrorBody;
 use portolan_wire::query::{Allowed, Parameter};
 use serde_json::{Map, Value, json};
-use utoipa::ToSchema as _;
 use utoipa::openapi::{HttpMethod, RefOr, Schema};
 
 use super::bounds;
@@ -18,10 +16,6 @@ pub(super) fn document() -> Value {
     let mut add = |(name, schema): &(String, RefOr<Schema>)| {
         schemas.insert(name.clone(), json!(schema));
     };
-    add(&(
-        ErrorBody::name().into_owned(),
-        <ErrorBody as utoipa::PartialSchema>::schema(),
-    ));
     for call in &calls {
         call.schemas.iter().for_each(&mut add);
         let path = paths.entry(call.path).or_insert_with(|| json!({}));
@@ -165,7 +159,7 @@ fn responses(call: &Call) -> Value {
     let well = json!({"description": "It went well.", "headers": headers, "content": content});
     let error = json!({
         "description": "An error, by `error_code`.",
-        "content": {"application/json": {"schema": reference(&ErrorBody::name())}},
+        "content": {"application/json": {"schema": reference(&call.error)}},
     });
     let mut responses = Map::new();
     responses.insert(call.status.to_string(), well);
@@ -178,7 +172,8 @@ fn responses(call: &Call) -> Value {
 /// The statuses of errors that a call may answer.
 fn errors(call: &Call) -> Vec<u16> {
     let mut statuses = vec![400, 404, 414, 500];
-    if call.access != Access::Open {
+    // Logging in is open, and is refused like a credential.
+    if call.access != Access::Open || call.body.is_some() {
         statuses.extend([401, 403, 429, 503]);
     }
     if call.body.is_some() {

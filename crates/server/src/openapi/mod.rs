@@ -7,6 +7,7 @@
 mod bounds;
 mod call;
 mod document;
+mod keystone;
 mod page;
 mod table;
 

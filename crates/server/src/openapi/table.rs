@@ -14,6 +14,7 @@ use portolan_wire::query::Parameter;
 use portolan_wire::report::{ReportsAnswer, ReportsRequest};
 
 use super::call::{Access, Call};
+use super::keystone;
 use crate::administration::{Asked, AskedUser, List, Made};
 use crate::native::paging::{CURSOR, LIMIT};
 use crate::native::{
@@ -28,6 +29,7 @@ pub(super) fn calls() -> Vec<Call> {
         ("Agents", agents()),
         ("Native", native()),
         ("Administration", administration()),
+        ("Keystone v3", keystone::calls()),
         ("Operations", operations()),
     ];
     let tagged = |(tag, calls): (&'static str, Vec<Call>)| {

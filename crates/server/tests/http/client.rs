@@ -71,6 +71,12 @@ impl Request {
         self.method == "POST"
     }
 
+    /// Whether its errors must have Keystone's form.
+    fn is_keystones(&self) -> bool {
+        let path = self.target.split(|byte| *byte == b'?').next().unwrap();
+        path == b"/v3" || path.starts_with(b"/v3/")
+    }
+
     fn head(&self) -> Vec<u8> {
         let mut head = self.method.clone().into_bytes();
         head.push(b' ');
@@ -221,7 +227,10 @@ impl Connection {
             .headers
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(REQUEST_ID));
-        answer.check(sent_id.map(|(_, value)| value.as_str()));
+        answer.check(
+            sent_id.map(|(_, value)| value.as_str()),
+            request.is_keystones(),
+        );
         answer
     }
 

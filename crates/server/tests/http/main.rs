@@ -36,6 +36,7 @@ mod hss_hosts;
 mod hss_overview;
 mod isolation;
 mod isolation_administration;
+mod keystone;
 mod large_bodies;
 mod listener_changes;
 mod listener_faults;

@@ -32,6 +32,8 @@ fn a_server_that_is_starting_answers_and_goes_on_to_serve_on_the_same_connection
         assert_eq!(answer.header("retry-after"), Some("1"), "{target}");
         assert!(answer.error().2.ends_with("it is starting"), "{target}");
     }
+    let version = connection.send(&Request::get("/v3"));
+    assert_eq!(version.keystones_error().0, 503);
     let report = Request::post("/portolan/v1/projects/p1/reports", "{}");
     assert_eq!(
         connection.send(&report).code(),

@@ -219,7 +219,7 @@ mod tests {
         #[test]
         fn a_record_key_reads_back_and_one_of_an_unknown_kind_does_not(
             id in "\\PC{0,64}",
-            kind in 0..4_usize,
+            kind in 0..RecordKind::ALL.len(),
         ) {
             let key = RecordKey { kind: RecordKind::ALL[kind], id };
             let mut bytes = record_key(&key).unwrap();

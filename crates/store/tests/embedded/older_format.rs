@@ -140,7 +140,9 @@ fn records() -> BTreeMap<RecordKey, Vec<u8>> {
         let id = format!("of kind {}", kind as u8);
         (RecordKey { kind, id }, vec![kind as u8; 40])
     };
-    RecordKind::ALL.into_iter().map(record).collect()
+    // The kinds that there were when the fixture was made.
+    let kinds = RecordKind::ALL.into_iter().take(4);
+    kinds.map(record).collect()
 }
 
 /// Six commits: two reports of one host, two bare ones, the records, a removal, one record again.

@@ -327,7 +327,7 @@ fn step() -> impl Strategy<Value = Step> {
         project: project.as_str().into(),
         host: host.as_str().into(),
     });
-    let record = (0..4_usize, "[a-cé]").prop_map(|(kind, id)| RecordKey {
+    let record = (0..RecordKind::ALL.len(), "[a-cé]").prop_map(|(kind, id)| RecordKey {
         kind: RecordKind::ALL[kind],
         id,
     });

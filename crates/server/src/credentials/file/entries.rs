@@ -128,20 +128,22 @@ impl AccessKeyEntry {
 }
 
 impl UserEntry {
-    pub(super) fn check(&self, mistakes: &mut Mistakes) {
+    /// Name, domain, hash of the password, and what it grants.
+    pub(super) fn read(self, mistakes: &mut Mistakes) -> Option<(String, String, String, Grant)> {
         mistakes.take(chars("name", &self.name, 1, caps::STRING_CHARS_MAX));
         mistakes.take(chars("domain", &self.domain, 1, caps::STRING_CHARS_MAX));
         let hash = PasswordHash::new(&self.password_argon2);
         if !hash.is_ok_and(|hash| hash.algorithm.as_str() == "argon2id") {
             mistakes.tell("password_argon2 must be an Argon2id hash in the PHC form, $argon2id$…");
         }
-        grant(
+        let grant = grant(
             mistakes,
             &self.project_id,
             &self.enterprise_projects,
             &self.role,
             &self.expires_at,
         );
+        Some((self.name, self.domain, self.password_argon2, grant?))
     }
 }
 

@@ -58,11 +58,10 @@ struct File {
 /// It cannot be read, is not TOML of the right form, or has entries that are wrong.
 pub fn read_file(path: &Path) -> Result<Credentials, FileError> {
     let file = File::read(path)?;
-    if !file.access_key.is_empty() || !file.user.is_empty() {
+    if !file.access_key.is_empty() {
         tracing::warn!(
             access_keys = file.access_key.len(),
-            users = file.user.len(),
-            "access keys and users of the credentials file are not used: this version takes tokens only"
+            "access keys of the credentials file are not used: this version checks no signatures"
         );
     }
     file.credentials(path)
@@ -112,11 +111,11 @@ impl File {
                 mistakes.tell("ak is given twice");
             }
         }
-        let mut known = HashSet::new();
-        for (place, entry) in (1..).zip(&self.user) {
+        for (place, entry) in (1..).zip(self.user) {
             mistakes.of("user", place);
-            entry.check(&mut mistakes);
-            if !known.insert((&entry.domain, &entry.name)) {
+            if let Some((name, domain, password, grant)) = entry.read(&mut mistakes)
+                && !credentials.add_user(name, domain, password, grant)
+            {
                 mistakes.tell("name is given twice in its domain");
             }
         }
@@ -246,7 +245,9 @@ mod tests {
              [[user]]\nname = \"alice\"\ndomain = \"a\"\npassword_argon2 = \"{hash}\"\n{rest}\
              [[user]]\nname = \"alice\"\npassword_argon2 = \"{hash}\"\n{rest}"
         );
-        assert!(read(&text).unwrap().is_empty());
+        let users: Vec<_> = read(&text).unwrap().entries().cloned().collect();
+        assert_eq!(users.len(), 2, "{users:?}");
+        assert_ne!(users[0].id, users[1].id);
     }
 
     #[test]

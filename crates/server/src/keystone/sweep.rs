@@ -1,0 +1,27 @@
+//! Log-ins that have ended are let go.
+
+use portolan_store::{RecordChange, Submission};
+
+use crate::app::App;
+use crate::credentials::session_key;
+use crate::error::ApiError;
+use crate::ingest::submit;
+
+/// Takes out what has expired, and removes from the store what has ended.
+pub(crate) async fn sweep(app: &App) -> Result<(), ApiError> {
+    let _one_at_a_time = app.changing_credentials.lock().await;
+    let now = app.now();
+    let sessions = &app.credentials.sessions;
+    sessions.retain(|session| !session.entry.is_expired(now));
+    let ended = sessions.take_to_forget();
+    if ended.is_empty() {
+        return Ok(());
+    }
+    let keys = ended.iter().cloned().map(session_key);
+    let changes = keys.map(RecordChange::remove).collect();
+    let removed = submit(app, |reply| Submission::records(changes, reply)).await;
+    if removed.is_err() {
+        sessions.forget(ended);
+    }
+    removed
+}

@@ -1,0 +1,301 @@
+//! `POST`, `GET` and `DELETE /v3/auth/tokens`.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use portolan_store::{RecordChange, Submission};
+use portolan_wire::caps;
+use portolan_wire::error::ErrorCode;
+use portolan_wire::time::UnixMicros;
+
+use crate::app::App;
+use crate::audit::Act;
+use crate::credentials::{
+    Entry, Grant, Mark, Method, Parent, Proof, Role, Scope, Secret, Session, Source, TokenHash,
+    authenticate, encode_session, random_id, random_token, within,
+};
+use crate::edge::Peer;
+use crate::error::ApiError;
+use crate::hss;
+use crate::ingest::submit;
+use crate::keystone::answer::{Holder, Told};
+use crate::keystone::body;
+use crate::keystone::links::Links;
+use crate::keystone::login::{check, refused};
+use crate::keystone::request::{Asked, Body as LogIn, By, Wanted};
+use crate::limits::Limit;
+
+const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
+
+/// Who has proved to be somebody.
+struct Proved {
+    holder: Arc<Entry>,
+    methods: Vec<Method>,
+    /// When that proof ends.
+    until: Option<UnixMicros>,
+}
+
+pub(crate) async fn log_in(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    RawQuery(raw_query): RawQuery,
+    headers: HeaderMap,
+    request_body: Body,
+) -> Result<Response, ApiError> {
+    app.serving()?;
+    let links = Links::of(&app, &headers)?;
+    let asked: LogIn = body::read(app.limits.body, &headers, request_body).await?;
+    let Asked { by, scope } = asked.read()?;
+    let proved = match by {
+        By::Password { user, password } => Proved {
+            holder: check(&app, peer.0, user, password, &scope).await?,
+            methods: vec![Method::Password],
+            until: None,
+        },
+        By::Token(token) => by_token(&app, &token)?,
+    };
+    let by_password = proved.methods == [Method::Password];
+    let (session, secret) = session(&app, &proved, &scope)?;
+    let session = Arc::new(session);
+    keep(&app, &proved.holder, &session).await?;
+    if by_password {
+        app.audit.note(act(&app, &session, peer));
+    }
+    let body = told(&session, &proved.holder).body(catalog(raw_query.as_deref(), &links)?);
+    let token = HeaderValue::try_from(secret).map_err(ApiError::internal)?;
+    let response = (
+        StatusCode::CREATED,
+        [(SUBJECT_TOKEN, token)],
+        hss::json(&body)?,
+    );
+    Ok(response.into_response())
+}
+
+fn act(app: &App, session: &Session, peer: Peer) -> Act {
+    Act {
+        at: app.now(),
+        actor: Some(session.parent.id.clone()),
+        source: Some(peer.0),
+        action: "user.log-in",
+        target: format!(
+            "{}/log-in/{}",
+            session.entry.grant.project_id, session.entry.id
+        ),
+        outcome: "done".to_owned(),
+        detail: format!("for {}", session.scope.as_str()),
+        count: 1,
+    }
+}
+
+/// The catalog's addresses, unless the query says that none is wanted.
+fn catalog<'a>(raw_query: Option<&str>, links: &'a Links) -> Result<Option<&'a Links>, ApiError> {
+    let query = hss::decoded(raw_query)?;
+    // Given twice it is given.
+    let unwanted = query
+        .single("nocatalog")
+        .map_or(true, |given| given.is_some());
+    Ok((!unwanted).then_some(links))
+}
+
+fn by_token(app: &App, token: &Secret) -> Result<Proved, ApiError> {
+    let entry = app.credentials.token(token.expose()).ok_or_else(refused)?;
+    let told = |error: ApiError| error.told_to(&entry.id);
+    if entry.is_expired(app.now()) {
+        return Err(told(refused()));
+    }
+    let until = entry.grant.expires_at;
+    let Some(session) = app.credentials.session(&entry) else {
+        return Ok(Proved {
+            holder: entry,
+            methods: vec![Method::Token],
+            until,
+        });
+    };
+    let parent = app.credentials.parent(&session.parent);
+    let mut methods = session.methods.clone();
+    if !methods.contains(&Method::Token) {
+        methods.push(Method::Token);
+    }
+    Ok(Proved {
+        holder: parent.ok_or_else(|| told(refused()))?,
+        methods,
+        until,
+    })
+}
+
+/// A new log-in, and its token.
+fn session(app: &App, proved: &Proved, scope: &Wanted) -> Result<(Session, String), ApiError> {
+    let holder = &proved.holder;
+    let (scope, project_id) = granted(holder, scope)?;
+    let now = app.now();
+    let longest = UnixMicros(now.0.saturating_add(caps::SESSION_S_MAX * 1_000_000));
+    let ends = [holder.grant.expires_at, proved.until, Some(longest)];
+    let grant = Grant {
+        project_id,
+        expires_at: ends.into_iter().flatten().min(),
+        ..holder.grant.clone()
+    };
+    let secret = random_token().map_err(ApiError::internal)?;
+    let proof = Proof::Token(TokenHash::of(&secret));
+    let id = random_id().map_err(ApiError::internal)?;
+    let entry = Entry::new(id, holder.name.clone(), grant, Source::Store, proof);
+    let session = Session {
+        entry: Arc::new(entry),
+        parent: Parent::of(holder),
+        mark: Mark::of(holder),
+        methods: proved.methods.clone(),
+        scope,
+        issued_at: now,
+    };
+    Ok((session, secret))
+}
+
+/// What a scope means for that holder. One that is not the holder's is refused like a wrong password.
+fn granted(holder: &Entry, scope: &Wanted) -> Result<(Scope, String), ApiError> {
+    let is_theirs = |domain: &str| Holder(holder).is_in(domain);
+    match scope {
+        Wanted::Nothing => Ok((Scope::None, Grant::NO_PROJECT.to_owned())),
+        Wanted::Domain(domain) if is_theirs(domain) => {
+            Ok((Scope::Domain, Grant::NO_PROJECT.to_owned()))
+        }
+        Wanted::Project { id, domain }
+            if holder.grant.is_for(id)
+                && (1..=caps::PROJECT_ID_CHARS_MAX).contains(&id.chars().count())
+                && domain.as_deref().is_none_or(is_theirs) =>
+        {
+            Ok((Scope::Project, id.clone()))
+        }
+        Wanted::Domain(_) | Wanted::Project { .. } => Err(refused().told_to(&holder.id)),
+    }
+}
+
+/// Makes a log-in durable and enters it. What it pushes out goes in the same write.
+async fn keep(app: &Arc<App>, holder: &Entry, session: &Arc<Session>) -> Result<(), ApiError> {
+    let (app, mark, session) = (Arc::clone(app), Mark::of(holder), Arc::clone(session));
+    let whole = async move {
+        let _one_at_a_time = app.changing_credentials.lock().await;
+        // Revoked or changed since its password was checked?
+        let parent = app.credentials.parent(&session.parent);
+        if parent.is_none_or(|parent| Mark::of(&parent) != mark) {
+            return Err(refused());
+        }
+        let sessions = &app.credentials.sessions;
+        let ended = sessions.in_the_way_of(&session.parent);
+        let value = encode_session(&session).map_err(ApiError::internal)?;
+        let put = RecordChange::put(session.key(), value).map_err(ApiError::internal)?;
+        let gone = ended.iter().map(|ended| RecordChange::remove(ended.key()));
+        let changes = gone.chain([put]).collect();
+        submit(&app, |reply| Submission::records(changes, reply)).await?;
+        for ended in &ended {
+            app.metrics.reached(match ended.parent == session.parent {
+                true => Limit::SessionsOfACredential,
+                false => Limit::Sessions,
+            });
+        }
+        sessions.remove(&ended);
+        app.credentials.insert_sessions(&[session]);
+        Ok(())
+    };
+    // It goes on when the client goes away: half of it would be neither made nor not.
+    let done = tokio::spawn(whole).await;
+    done.map_err(ApiError::internal)?
+}
+
+fn told<'a>(session: &'a Session, holder: &'a Entry) -> Told<'a> {
+    Told {
+        holder: Holder(holder),
+        entry: &session.entry,
+        methods: &session.methods,
+        scope: session.scope,
+        issued_at: session.issued_at,
+    }
+}
+
+pub(crate) async fn validate(
+    State(app): State<Arc<App>>,
+    RawQuery(raw_query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let subject = subject(&app, &headers)?;
+    let links = Links::of(&app, &headers)?;
+    let catalog = catalog(raw_query.as_deref(), &links)?;
+    let body = match app.credentials.session(&subject) {
+        Some(session) => {
+            let holder = app.credentials.parent(&session.parent);
+            let holder = holder.ok_or_else(unknown)?;
+            told(&session, &holder).body(catalog)
+        }
+        None => Told {
+            holder: Holder(&subject),
+            entry: &subject,
+            methods: &[Method::Token],
+            scope: Scope::Project,
+            issued_at: subject.created_at.unwrap_or(UnixMicros(0)),
+        }
+        .body(catalog),
+    };
+    // What was sent comes back, as Keystone does it.
+    let token = headers.get(SUBJECT_TOKEN).cloned().ok_or_else(unknown)?;
+    Ok(([(SUBJECT_TOKEN, token)], hss::json(&body)?).into_response())
+}
+
+pub(crate) async fn log_out(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+) -> Result<StatusCode, ApiError> {
+    app.serving()?;
+    let subject = subject(&app, &headers)?;
+    let whole = async move {
+        let _one_at_a_time = app.changing_credentials.lock().await;
+        let Some(session) = app.credentials.session(&subject) else {
+            let detail = "It was made by an administrator, who can revoke it: DELETE /portolan/v1/projects/{project_id}/tokens/{id}.";
+            return Err(ApiError::new(ErrorCode::CredentialNotRevocable, detail));
+        };
+        let change = RecordChange::remove(session.key());
+        submit(&app, |reply| Submission::records(vec![change], reply)).await?;
+        app.credentials.sessions.remove(&[session]);
+        Ok(StatusCode::NO_CONTENT)
+    };
+    let done = tokio::spawn(whole).await;
+    done.map_err(ApiError::internal)?
+}
+
+fn unknown() -> ApiError {
+    ApiError::new(ErrorCode::CredentialUnknown, "Or it is not yours to see.")
+}
+
+/// The token that a request is about, if its caller may see it: its own, one that comes from the same
+/// credential, and to an administrator one that it could have granted.
+fn subject(app: &App, headers: &HeaderMap) -> Result<Arc<Entry>, ApiError> {
+    let caller = authenticate(app, headers)?;
+    let mut given = headers.get_all(SUBJECT_TOKEN).iter();
+    let (Some(token), None) = (given.next(), given.next()) else {
+        let detail = "X-Subject-Token must be given once.";
+        return Err(ApiError::new(ErrorCode::RequestError, detail));
+    };
+    let token = std::str::from_utf8(token.as_bytes()).map_err(|_| unknown())?;
+    let subject = app.credentials.token(token).ok_or_else(unknown)?;
+    let origin = |entry: &Entry| {
+        let session = app.credentials.session(entry);
+        session.map_or_else(|| Parent::of(entry), |session| session.parent.clone())
+    };
+    let parent = app
+        .credentials
+        .parent(&origin(&subject))
+        .ok_or_else(unknown)?;
+    let administers = caller.grant.role == Role::Admin
+        && caller.grant.is_for(&parent.grant.project_id)
+        && within(
+            &parent.grant.enterprise_projects,
+            &caller.grant.enterprise_projects,
+        );
+    let may_see = origin(&caller) == origin(&subject) || administers;
+    if !may_see || subject.is_expired(app.now()) {
+        return Err(unknown());
+    }
+    Ok(subject)
+}
