@@ -38,7 +38,7 @@ pub fn parse(body: &[u8]) -> Result<Vec<Result<Heartbeat, Fault>>, RequestFault>
     let heartbeats = items.iter().enumerate().map(|(index, raw)| {
         Item {
             form: &HEARTBEAT,
-            index,
+            index: Some(index),
             text: raw.get(),
         }
         .read::<HeartbeatShape>()
