@@ -73,10 +73,7 @@ fn agrees(
 }
 
 fn same_set(host: &Host, key: &HostKey, value: &[u8]) -> Result<bool, StoreError> {
-    let snapshot =
-        Snapshot::decode(key.host.as_str(), value).map_err(|error| StoreError::Read {
-            what: error.to_string(),
-        })?;
+    let snapshot = Snapshot::decode(key.host.as_str(), value)?;
     let cells = Cells::of(snapshot.open_ports.iter().map(Counted::from));
     Ok(cells == host.facts.cells
         && snapshot.host.enterprise_project_id == host.facts.enterprise_project.as_str())
