@@ -51,6 +51,10 @@ pub fn recount(
 }
 
 /// Whether the census holds a host as the store does.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "bounds how long it waits for another thread's publication"
+)]
 fn agrees(
     store: &dyn Store,
     published: &ArcSwap<State>,
