@@ -108,6 +108,32 @@ pub struct HeartbeatResult {
     pub field: Option<String>,
 }
 
+impl HeartbeatResult {
+    /// A result of which nothing more is known.
+    pub fn new(index: usize, host_id: Option<String>, status: HeartbeatStatus) -> Self {
+        Self {
+            index,
+            host_id,
+            status,
+            reason: None,
+            next_heartbeat_s: None,
+            error_code: None,
+            error_msg: None,
+            field: None,
+        }
+    }
+
+    /// The result of a heartbeat with a fault.
+    pub fn rejected(index: usize, fault: Fault) -> Self {
+        Self {
+            error_code: Some(fault.code.as_str().into()),
+            error_msg: Some(fault.message),
+            field: Some(fault.field),
+            ..Self::new(index, fault.host_id, HeartbeatStatus::Rejected)
+        }
+    }
+}
+
 /// The three things that can become of a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
