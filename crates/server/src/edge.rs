@@ -1,5 +1,5 @@
-//! What every request passes, in this order: its id, the length of its target, its escapes, its
-//! shape; and every answer: the id, and the body of an error.
+//! What every request passes, in this order: its id, the length of its target and of its head, its
+//! escapes, its shape; and every answer: the id, and the body of an error.
 //!
 //! Around the router, not a layer of it: a layer could not change a method before it is matched, and
 //! costs boxes and clones a request. On the raw path and query, because the router decodes leniently: it would take `%ZZ`, and match
@@ -56,7 +56,7 @@ where
     if request.method() == Method::HEAD {
         *request.method_mut() = Method::TRACE;
     }
-    let response = match check(request.uri()) {
+    let response = match check(&request) {
         Ok(()) => answer(request).await.unwrap_or_else(|never| match never {}),
         Err(error) => error.into_response(),
     };
@@ -126,13 +126,17 @@ fn tell_cause(edge: &Edge, error: &ApiError, request_id: &str) {
     }
 }
 
-fn check(target: &Uri) -> Result<(), ApiError> {
-    let length = target
-        .path_and_query()
-        .map_or(0, |target| target.as_str().len());
+fn check(request: &Request) -> Result<(), ApiError> {
+    let target = request.uri();
+    let length = target_bytes(target);
     if length > caps::TARGET_BYTES_MAX {
         let detail = format!("at most {} bytes, got {length}", caps::TARGET_BYTES_MAX);
         return Err(ApiError::new(ErrorCode::TargetTooLong, detail).at(Limit::TargetBytes));
+    }
+    let length = head_bytes(request);
+    if length > caps::HEAD_BYTES_MAX {
+        let detail = format!("at most {} bytes, got {length}", caps::HEAD_BYTES_MAX);
+        return Err(ApiError::new(ErrorCode::HeadTooLong, detail).at(Limit::HeadBytes));
     }
     let malformed = |error: portolan_wire::query::BadEscape| {
         ApiError::new(ErrorCode::RequestError, error.to_string())
@@ -146,6 +150,24 @@ fn check(target: &Uri) -> Result<(), ApiError> {
     } else {
         Ok(())
     }
+}
+
+/// The target as it was received: `/path?query`, `http://host/path?query`, `host:port` or `*`.
+fn target_bytes(target: &Uri) -> usize {
+    let scheme = target.scheme_str().map_or(0, |it| it.len() + "://".len());
+    let authority = target.authority().map_or(0, |it| it.as_str().len());
+    let path_and_query = target.path_and_query().map_or(0, |it| it.as_str().len());
+    scheme + authority + path_and_query
+}
+
+/// The head as it was received, if it has one blank after each colon. The HTTP library bounds only what
+/// it buffers of one that is not whole: in one piece up to twice as much would come through.
+fn head_bytes(request: &Request) -> usize {
+    let method = request.method().as_str().len();
+    let line = method + target_bytes(request.uri()) + "  HTTP/1.1\r\n".len();
+    let headers = request.headers().iter();
+    let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    line + headers.sum::<usize>() + "\r\n".len()
 }
 
 fn finish(edge: &Edge, mut response: Response, request_id: &str, asked: &Asked) -> Response {

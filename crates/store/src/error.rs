@@ -46,6 +46,14 @@ pub enum StoreError {
         /// The format this program reads.
         supported: u32,
     },
+    /// A part of it was, whatever the format of the whole is.
+    #[error(
+        "the store was written by another version of portolan: {what}. Use the version that wrote it, or back it up with that version (`portolan backup FILE`) and restore it with this one (`portolan restore FILE`)"
+    )]
+    OtherVersion {
+        /// The part, its version and the one this program reads.
+        what: String,
+    },
     /// A restore into the folder did not come to its end.
     #[error(
         "a restore into {} was interrupted: run `portolan restore FILE --data-dir DIR` again, or empty the folder to begin with a new store",
@@ -96,6 +104,7 @@ impl StoreError {
             Self::Locked { .. }
             | Self::NotWritable { .. }
             | Self::Format { .. }
+            | Self::OtherVersion { .. }
             | Self::RestoreInterrupted { .. }
             | Self::NoSpace { .. }
             | Self::Read { .. }

@@ -62,9 +62,7 @@ pub fn snapshot_of(store: &dyn Store, key: &HostKey) -> Result<Option<Snapshot>,
     };
     Snapshot::decode(key.host.as_str(), &value)
         .map(Some)
-        .map_err(|error| StoreError::Read {
-            what: error.to_string(),
-        })
+        .map_err(Into::into)
 }
 
 fn seen_hash(project: &ProjectId, host: &HostId) -> u64 {

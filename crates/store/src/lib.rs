@@ -4,6 +4,7 @@
 //! Knows no HTTP, and nothing of how open ports are found.
 #![forbid(unsafe_code)]
 
+mod answers;
 pub mod backup;
 mod bytes;
 mod clock;
@@ -18,6 +19,7 @@ mod replay;
 mod snapshot;
 mod store;
 
+pub use answers::{Asked, confirm, decided};
 pub use clock::{Clock, SystemClock};
 pub use committer::{
     Committer, Decision, Handle, Prepared, Published, Queue, QueueFull, Retirement, Submission,

@@ -51,6 +51,10 @@ pub fn recount(
 }
 
 /// Whether the census holds a host as the store does.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "bounds how long it waits for another thread's publication"
+)]
 fn agrees(
     store: &dyn Store,
     published: &ArcSwap<State>,
@@ -73,10 +77,7 @@ fn agrees(
 }
 
 fn same_set(host: &Host, key: &HostKey, value: &[u8]) -> Result<bool, StoreError> {
-    let snapshot =
-        Snapshot::decode(key.host.as_str(), value).map_err(|error| StoreError::Read {
-            what: error.to_string(),
-        })?;
+    let snapshot = Snapshot::decode(key.host.as_str(), value)?;
     let cells = Cells::of(snapshot.open_ports.iter().map(Counted::from));
     Ok(cells == host.facts.cells
         && snapshot.host.enterprise_project_id == host.facts.enterprise_project.as_str())

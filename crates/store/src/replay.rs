@@ -131,9 +131,7 @@ fn decode(values: &Mutex<Receiver<Values>>, to_build: &SyncSender<Decoded>) {
 
 fn commit((key, value): (HostKey, Vec<u8>)) -> Result<HostCommit, StoreError> {
     let hash = record_hash(&key, &value);
-    let facts = snapshot::facts(key.host, &value, hash).map_err(|error| StoreError::Read {
-        what: error.to_string(),
-    })?;
+    let facts = snapshot::facts(key.host, &value, hash)?;
     Ok(HostCommit {
         project: key.project,
         facts,

@@ -17,6 +17,8 @@ use portolan_wire::time::UnixMicros;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::StoreError;
+
 /// The version that this program writes: the first byte of a value.
 const VERSION: u8 = 1;
 
@@ -24,11 +26,21 @@ const VERSION: u8 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// Its first byte names no version that this program reads.
-    #[error("a host's value has version {0:?}; this program reads version 1")]
-    Version(Option<u8>),
+    #[error("a host's value has version {0}, and this program reads version {VERSION}")]
+    Version(u8),
     /// It does not decode.
     #[error("a host's value does not decode: {0}")]
     Form(#[from] postcard::Error),
+}
+
+impl From<SnapshotError> for StoreError {
+    fn from(error: SnapshotError) -> Self {
+        let what = error.to_string();
+        match error {
+            SnapshotError::Version(_) => Self::OtherVersion { what },
+            SnapshotError::Form(_) => Self::Read { what },
+        }
+    }
 }
 
 /// What the commit says.
@@ -174,7 +186,8 @@ fn decode(value: &[u8]) -> Result<(Head<'_>, Body<'_>), SnapshotError> {
             let (head, rest) = postcard::take_from_bytes(rest)?;
             Ok((head, postcard::from_bytes(rest)?))
         }
-        other => Err(SnapshotError::Version(other.map(|(version, _)| *version))),
+        Some((&other, _)) => Err(SnapshotError::Version(other)),
+        None => Err(postcard::Error::DeserializeUnexpectedEnd.into()),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! What happens beyond a limit is told at the use: an error that names it, never a silent cut.
 
-/// Longest request target (path and query), in bytes; beyond it 414.
+/// Longest request target, in bytes as received: path and query, and of one in absolute form scheme
+/// and host as well; beyond it 414. A fragment, which no client sends, is dropped before it is counted.
 pub const TARGET_BYTES_MAX: usize = 8_192;
 /// Longest project id, in characters.
 pub const PROJECT_ID_CHARS_MAX: usize = 256;
@@ -215,7 +216,8 @@ pub const DESCRIPTORS_RESERVED: u64 = 256;
 pub const CONNECTION_UNSENT_BYTES_MAX: u32 = 64 << 10;
 /// Longest time that a client may take nothing of an answer, in seconds; then the connection ends.
 pub const WRITE_STALL_S_MAX: u64 = 60;
-/// Most bytes of one request's head.
+/// Most bytes of one request's head, one blank after the colon of each header counted; beyond it 431.
+/// A head that is not yet whole at so many bytes is refused without being read further.
 pub const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Longest time from one answer to the end of the next request's head, in seconds: how long a slow
 /// sender holds a connection, and how long an idle one is kept. Longer than the default heartbeat

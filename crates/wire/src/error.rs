@@ -16,6 +16,8 @@ pub enum ErrorCode {
     RequestError,
     /// The request's target is too long.
     TargetTooLong,
+    /// The request's head is too long.
+    HeadTooLong,
     /// The credential is missing, unknown or wrong.
     Unauthenticated,
     /// The credential's role does not allow the call.
@@ -69,7 +71,7 @@ impl ErrorCode {
             Self::InvalidParameter => "HSS.0001",
             Self::InsufficientPermissions => "HSS.0013",
             Self::ApiNotFound => "APIGW.0101",
-            Self::RequestError | Self::TargetTooLong => "APIGW.0201",
+            Self::RequestError | Self::TargetTooLong | Self::HeadTooLong => "APIGW.0201",
             Self::Unauthenticated => "APIGW.0301",
             Self::RoleNotAllowed => "APIGW.0302",
             Self::AccessDenied => "APIGW.0306",
@@ -116,6 +118,7 @@ impl ErrorCode {
             Self::TargetTooLong => 414,
             Self::UnsupportedEncoding => 415,
             Self::Throttled | Self::QueueFull => 429,
+            Self::HeadTooLong => 431,
             Self::Internal => 500,
             Self::IamUnavailable | Self::NotServing | Self::StoreFailed => 503,
         }
@@ -131,6 +134,7 @@ impl ErrorCode {
             }
             Self::RequestError => "API request error.",
             Self::TargetTooLong => "Request URI too large.",
+            Self::HeadTooLong => "Request header too large.",
             Self::Unauthenticated => "Incorrect IAM authentication information:",
             Self::RoleNotAllowed => "The IAM user is not authorized to access the API.",
             Self::AccessDenied => "API access denied.",
@@ -170,6 +174,7 @@ impl ErrorCode {
             | Self::ApiNotFound
             | Self::RequestError
             | Self::TargetTooLong
+            | Self::HeadTooLong
             | Self::Unauthenticated
             | Self::RoleNotAllowed
             | Self::AccessDenied

@@ -40,7 +40,7 @@ pub fn parse(body: &[u8]) -> Result<Vec<Result<Heartbeat, Fault>>, RequestFault>
     let heartbeats = items.iter().enumerate().map(|(index, raw)| {
         Item {
             form: &HEARTBEAT,
-            index,
+            index: Some(index),
             text: raw.get(),
         }
         .read::<HeartbeatShape>()
@@ -110,6 +110,32 @@ pub struct HeartbeatResult {
     /// The field at fault, such as `heartbeats[2].digest`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub field: Option<String>,
+}
+
+impl HeartbeatResult {
+    /// A result of which nothing more is known.
+    pub fn new(index: usize, host_id: Option<String>, status: HeartbeatStatus) -> Self {
+        Self {
+            index,
+            host_id,
+            status,
+            reason: None,
+            next_heartbeat_s: None,
+            error_code: None,
+            error_msg: None,
+            field: None,
+        }
+    }
+
+    /// The result of a heartbeat with a fault.
+    pub fn rejected(index: usize, fault: Fault) -> Self {
+        Self {
+            error_code: Some(fault.code.as_str().into()),
+            error_msg: Some(fault.message),
+            field: Some(fault.field),
+            ..Self::new(index, fault.host_id, HeartbeatStatus::Rejected)
+        }
+    }
 }
 
 /// The three things that can become of a heartbeat.

@@ -14,7 +14,7 @@ use serde::de::{
 };
 use serde_json::value::RawValue;
 
-pub(crate) use look::{count, entry, field, has_readable_names, repeated, shown};
+pub(crate) use look::{count, entry, field, has_readable_names, length, repeated, shown, unknown};
 
 use crate::caps;
 use crate::error::ErrorCode;
@@ -27,12 +27,7 @@ use crate::report::RequestFault;
 /// [`ErrorCode::BatchSize`] where it is JSON, but no object with a list of 1 to
 /// [`caps::BATCH_MAX`] items under that name.
 pub(crate) fn items<'a>(body: &'a [u8], name: &str) -> Result<Vec<&'a RawValue>, RequestFault> {
-    let text = std::str::from_utf8(body)
-        .map_err(|fault| not_json(body, fault.valid_up_to(), "invalid UTF-8"))?;
-    if let Some(at) = depth::beyond(body, caps::JSON_DEPTH_MAX) {
-        let what = format!("nested deeper than {} levels", caps::JSON_DEPTH_MAX);
-        return Err(not_json(body, at, &what));
-    }
+    let text = text(body)?;
     let mut json = serde_json::Deserializer::from_str(text);
     let outer = json.deserialize_map(Outer { name });
     let list = outer
@@ -45,6 +40,34 @@ pub(crate) fn items<'a>(body: &'a [u8], name: &str) -> Result<Vec<&'a RawValue>,
             "{name} must have 1 to {} entries, got {count}",
             caps::BATCH_MAX
         ))),
+    }
+}
+
+/// The one JSON value that `body` is, as text.
+///
+/// # Errors
+/// [`ErrorCode::NotJson`] as [`items`] has it.
+pub(crate) fn whole(body: &[u8]) -> Result<&str, RequestFault> {
+    let text = text(body)?;
+    match serde_json::from_str::<IgnoredAny>(text) {
+        Ok(_) => Ok(text.trim_ascii()),
+        Err(syntax) => Err(RequestFault {
+            code: ErrorCode::NotJson,
+            message: syntax.to_string(),
+        }),
+    }
+}
+
+/// A body as text that is not nested too deep.
+fn text(body: &[u8]) -> Result<&str, RequestFault> {
+    let text = std::str::from_utf8(body)
+        .map_err(|fault| not_json(body, fault.valid_up_to(), "invalid UTF-8"))?;
+    match depth::beyond(body, caps::JSON_DEPTH_MAX) {
+        None => Ok(text),
+        Some(at) => {
+            let what = format!("nested deeper than {} levels", caps::JSON_DEPTH_MAX);
+            Err(not_json(body, at, &what))
+        }
     }
 }
 

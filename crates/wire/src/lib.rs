@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod caps;
+pub mod credential;
 pub mod digest;
 pub mod error;
 pub mod heartbeat;

@@ -175,3 +175,29 @@ fn fleet_bench(command: &'static str, more: &[&str]) -> Step {
 fn overload() -> Step {
     fleet_bench("overload", &[])
 }
+
+#[cfg(test)]
+mod tests {
+    const WORKSPACE: &str = include_str!("../../../clippy.toml");
+    const PURE: &str = include_str!("../../clippy-pure.toml");
+
+    /// Clippy reads one file for a crate, the nearest: what the workspace forbids must stand there too.
+    #[test]
+    fn what_every_crate_must_not_call_the_pure_ones_must_not_either() {
+        let missing: Vec<_> = WORKSPACE
+            .lines()
+            .filter(|line| !line.starts_with('#') && !PURE.contains(line))
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "not in crates/clippy-pure.toml: {missing:?}"
+        );
+        for of_crate in [
+            include_str!("../../wire/clippy.toml"),
+            include_str!("../../census/clippy.toml"),
+            include_str!("../../store/clippy.toml"),
+        ] {
+            assert_eq!(of_crate, PURE);
+        }
+    }
+}

@@ -7,51 +7,25 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use portolan_census::Selection;
 use portolan_store::{RecordChange, Submission};
-use portolan_wire::caps;
+use portolan_wire::credential::{CredentialRequest, UserRequest};
 use portolan_wire::error::ErrorCode;
+use portolan_wire::report::RequestFault;
 use portolan_wire::time::UnixMicros;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::administration::act::{Intent, act};
 use crate::administration::list::Shown;
 use crate::app::App;
 use crate::credentials::{
-    Caller, Entry, Grant, Kind, Need, Proof, Role, Secret, Source, TokenHash, encode,
-    password_hash, random_ak, random_id, random_sk, random_token, selection, within,
+    Caller, Entry, Grant, Kind, Need, Proof, Secret, Source, TokenHash, encode, password_hash,
+    random_ak, random_id, random_sk, random_token, selection, within,
 };
 use crate::edge::Peer;
 use crate::error::ApiError;
 use crate::hss::json;
 use crate::ingest::{body, submit};
-
-/// What a token or an access key is to be. A field that is unknown is a mistake: one that was meant
-/// to limit the credential must not be passed over.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = CredentialRequest)]
-pub(crate) struct Asked {
-    name: Option<String>,
-    role: String,
-    enterprise_projects: Option<Vec<String>>,
-    expires_at: Option<String>,
-}
-
-/// What a user is to be.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = UserRequest)]
-pub(crate) struct AskedUser {
-    name: String,
-    domain: Option<String>,
-    password: String,
-    role: String,
-    enterprise_projects: Option<Vec<String>>,
-    expires_at: Option<String>,
-}
 
 /// What is answered: the credential, and this once its secret.
 #[derive(Serialize, ToSchema)]
@@ -75,8 +49,9 @@ pub(crate) async fn create_token(
     body: Body,
 ) -> Result<Response, ApiError> {
     let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
-    let asked: Asked = read(&app, &caller, &headers, body).await?;
-    let (name, grant) = asked.grant(&app, &caller, project_id)?;
+    let asked = read(&app, &caller, &headers, body, CredentialRequest::parse).await?;
+    let name = asked.name.clone();
+    let grant = grant(&app, &caller, project_id, asked)?;
     let secret = random_token().map_err(ApiError::internal)?;
     let id = random_id().map_err(ApiError::internal)?;
     let proof = Proof::Token(TokenHash::of(&secret));
@@ -98,8 +73,9 @@ pub(crate) async fn create_access_key(
     body: Body,
 ) -> Result<Response, ApiError> {
     let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
-    let asked: Asked = read(&app, &caller, &headers, body).await?;
-    let (name, grant) = asked.grant(&app, &caller, project_id)?;
+    let asked = read(&app, &caller, &headers, body, CredentialRequest::parse).await?;
+    let name = asked.name.clone();
+    let grant = grant(&app, &caller, project_id, asked)?;
     let ak = random_ak().map_err(ApiError::internal)?;
     let sk = random_sk().map_err(ApiError::internal)?;
     let sealed = app.seal_key.seal(&ak, &sk).map_err(ApiError::internal)?;
@@ -127,30 +103,15 @@ pub(crate) async fn create_user(
     body: Body,
 ) -> Result<Response, ApiError> {
     let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
-    let AskedUser {
-        name,
-        domain,
-        password,
-        role,
-        enterprise_projects,
-        expires_at,
-    } = read(&app, &caller, &headers, body).await?;
-    let domain = domain.unwrap_or_else(|| "default".to_owned());
-    length("name", &name, 1..=caps::STRING_CHARS_MAX)?;
-    length("domain", &domain, 1..=caps::STRING_CHARS_MAX)?;
-    length(
-        "password",
-        &password,
-        caps::PASSWORD_CHARS_MIN..=caps::PASSWORD_CHARS_MAX,
-    )?;
-    let asked = Asked {
-        name: Some(name),
-        role,
-        enterprise_projects,
-        expires_at,
+    let asked = read(&app, &caller, &headers, body, UserRequest::parse).await?;
+    let (name, domain, password) = (asked.name, asked.domain, Secret::new(asked.password));
+    let wishes = CredentialRequest {
+        name: name.clone(),
+        role: asked.role,
+        enterprise_projects: asked.enterprise_projects,
+        expires_at: asked.expires_at,
     };
-    let (name, grant) = asked.grant(&app, &caller, project_id)?;
-    let password = Secret::new(password);
+    let grant = grant(&app, &caller, project_id, wishes)?;
     let hashing = app.logins.in_turn(move || password_hash(&password));
     let password_argon2 = hashing.await?.map_err(ApiError::internal)?;
     let proof = Proof::User {
@@ -211,109 +172,69 @@ async fn keep(
     Ok(shown)
 }
 
-impl Asked {
-    fn grant(
-        self,
-        app: &App,
-        caller: &Caller,
-        project_id: String,
-    ) -> Result<(String, Grant), ApiError> {
-        let name = self.name.unwrap_or_default();
-        length("name", &name, 0..=caps::STRING_CHARS_MAX)?;
-        let role =
-            Role::read(&self.role).ok_or_else(|| invalid("role must be reader, agent or admin"))?;
-        let expires_at = match self.expires_at {
-            None => caller.expires_at(),
-            Some(text) => Some(end(&text, app.now(), caller.expires_at())?),
-        };
-        let enterprise_projects = match self.enterprise_projects {
-            None => caller.granted().clone(),
-            Some(ids) if ids.len() > caps::CREDENTIAL_ENTERPRISE_PROJECTS_MAX => {
-                return Err(invalid("enterprise_projects must name at most 1000"));
-            }
-            Some(ids) => selection(ids).map_err(|why| invalid(&why))?,
-        };
-        if !within(&enterprise_projects, caller.granted()) {
-            let detail = "enterprise_projects must be granted to the credential that asks";
-            return Err(ApiError::new(
-                ErrorCode::EnterpriseProjectNotGranted,
-                detail,
-            ));
-        }
-        if let Selection::Of(ids) = &enterprise_projects
-            && ids.iter().any(|id| id.as_str().contains('\0'))
-        {
-            return Err(invalid("enterprise_projects must hold no NUL"));
-        }
-        let grant = Grant {
-            project_id,
-            enterprise_projects,
-            role,
-            expires_at,
-        };
-        Ok((name, grant))
+/// What a credential is to grant, which is no more than the one that asks has.
+fn grant(
+    app: &App,
+    caller: &Caller,
+    project_id: String,
+    asked: CredentialRequest,
+) -> Result<Grant, ApiError> {
+    let expires_at = match asked.expires_at {
+        None => caller.expires_at(),
+        Some(end) => Some(ending(end, app.now(), caller.expires_at())?),
+    };
+    let enterprise_projects = match asked.enterprise_projects {
+        None => caller.granted().clone(),
+        Some(ids) => selection(ids).map_err(|why| invalid(&why))?,
+    };
+    if !within(&enterprise_projects, caller.granted()) {
+        let detail = "enterprise_projects must be granted to the credential that asks";
+        return Err(ApiError::new(
+            ErrorCode::EnterpriseProjectNotGranted,
+            detail,
+        ));
     }
+    Ok(Grant {
+        project_id,
+        enterprise_projects,
+        role: asked.role,
+        expires_at,
+    })
 }
 
 /// When a credential is to end: not after the one that makes it, which would else outlive itself.
-fn end(text: &str, now: UnixMicros, most: Option<UnixMicros>) -> Result<UnixMicros, ApiError> {
-    let end: UnixMicros = text
-        .parse()
-        .map_err(|error| invalid(&format!("expires_at is {error}")))?;
+fn ending(
+    end: UnixMicros,
+    now: UnixMicros,
+    most: Option<UnixMicros>,
+) -> Result<UnixMicros, ApiError> {
     if end <= now {
-        return Err(invalid("expires_at must be in the future"));
+        return Err(invalid(&format!(
+            "expires_at must be in the future, got {end}"
+        )));
     }
     match most.filter(|most| end > *most) {
         None => Ok(end),
         Some(most) => Err(invalid(&format!(
-            "expires_at must not be after {most}, when the credential that asks ends"
+            "expires_at must not be after {most}, when the credential that asks ends, got {end}"
         ))),
     }
-}
-
-fn length(
-    field: &str,
-    text: &str,
-    allowed: std::ops::RangeInclusive<usize>,
-) -> Result<(), ApiError> {
-    let chars = text.chars().count();
-    if allowed.contains(&chars) && !text.contains('\0') {
-        return Ok(());
-    }
-    let (least, most) = (allowed.start(), allowed.end());
-    Err(invalid(&format!(
-        "{field} must be {least} to {most} characters without NUL, got {chars}"
-    )))
 }
 
 fn invalid(detail: &str) -> ApiError {
     ApiError::new(ErrorCode::FieldInvalid, detail)
 }
 
-async fn read<T: DeserializeOwned + Send + 'static>(
+async fn read<T: Send + 'static>(
     app: &App,
     caller: &Caller,
     headers: &HeaderMap,
     body: Body,
+    parse: impl FnOnce(&[u8]) -> Result<T, RequestFault> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let parse = |bytes: &[u8]| serde_json::from_slice(bytes);
-    let parsed: Result<T, serde_json::Error> = body::read(
-        &app.room,
-        caller.id(),
-        app.limits.body,
-        headers,
-        body,
-        parse,
-    )
-    .await?;
-    parsed.map_err(|error| {
-        let code = if error.is_data() {
-            ErrorCode::FieldInvalid
-        } else {
-            ErrorCode::NotJson
-        };
-        ApiError::new(code, error.to_string())
-    })
+    let (room, time) = (&app.room, app.limits.body);
+    let parsed = body::read(room, caller.id(), time, headers, body, parse).await?;
+    parsed.map_err(|fault| ApiError::new(fault.code, fault.message))
 }
 
 fn created(made: &Made) -> Result<Response, ApiError> {

@@ -12,7 +12,7 @@ mod list;
 mod revoke;
 
 pub(crate) use act::Intent;
-pub(crate) use create::{Asked, AskedUser, Made, create_access_key, create_token, create_user};
+pub(crate) use create::{Made, create_access_key, create_token, create_user};
 pub(crate) use hosts::remove_host;
 pub(crate) use list::{List, list};
 pub(crate) use revoke::revoke;

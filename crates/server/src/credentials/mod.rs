@@ -20,6 +20,7 @@ mod signature;
 mod table;
 
 use portolan_census::Selection;
+pub use portolan_wire::credential::Role;
 use portolan_wire::ids::EnterpriseProjectId;
 use portolan_wire::time::UnixMicros;
 use sha2::{Digest, Sha256};
@@ -43,34 +44,6 @@ pub(crate) use session::{
     Mark, Method, Parent, Scope, Session, Sessions, decode_session, encode_session, session_key,
 };
 pub use table::Credentials;
-
-/// What a credential's holder may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Reads.
-    Reader,
-    /// Reports and heartbeats of its enterprise projects, nothing else.
-    Agent,
-    /// Everything of its project.
-    Admin,
-}
-
-impl Role {
-    /// The role as text.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Reader => "reader",
-            Self::Agent => "agent",
-            Self::Admin => "admin",
-        }
-    }
-
-    pub(crate) fn read(text: &str) -> Option<Self> {
-        [Self::Reader, Self::Agent, Self::Admin]
-            .into_iter()
-            .find(|role| role.as_str() == text)
-    }
-}
 
 /// What a credential grants.
 #[derive(Clone, Debug, PartialEq, Eq)]

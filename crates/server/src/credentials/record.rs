@@ -1,7 +1,7 @@
 //! A credential as the store keeps it: JSON with a version, so that a later program reads it and an
 //! earlier one says that it cannot.
 
-use portolan_store::RecordKey;
+use portolan_store::{RecordKey, StoreError};
 use portolan_wire::time::UnixMicros;
 use serde::{Deserialize, Serialize};
 
@@ -108,10 +108,11 @@ fn read(id: &str, value: &[u8]) -> Result<Entry, String> {
     let place = |error: serde_json::Error| format!("column {} is wrong", error.column());
     let head: Head = serde_json::from_slice(value).map_err(place)?;
     if head.version != VERSION {
-        return Err(format!(
+        let what = format!(
             "it has version {}, and this program reads version {VERSION}",
             head.version
-        ));
+        );
+        return Err(StoreError::OtherVersion { what }.to_string());
     }
     let record: Record = serde_json::from_slice(value).map_err(place)?;
     let proof = proof(record.proof).ok_or("its secret is not hexadecimal")?;
@@ -203,7 +204,9 @@ mod tests {
         let text = String::from_utf8(value.clone()).unwrap();
         let newer = text.replace("\"version\":1", "\"version\":2");
         let error = decode(&key, newer.as_bytes()).unwrap_err().to_string();
-        assert!(error.contains("version 2"), "{error}");
+        for part in ["version 2", "portolan backup FILE", "portolan restore FILE"] {
+            assert!(error.contains(part), "{error}");
+        }
         let broken = text.replace("\"sha256\":\"", "\"sha256\":5,\"");
         let error = decode(&key, broken.as_bytes()).unwrap_err().to_string();
         assert!(!error.contains("sha256"), "{error}");

@@ -7,13 +7,11 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_census::Selection;
-use portolan_store::{Decision, Prepared, QueueFull, StoreError, Submission, snapshot_of};
+use portolan_store::{Asked, Decision, Prepared, QueueFull, StoreError, Submission, decided};
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
-use portolan_wire::ids::{HostKey, ProjectId};
-use portolan_wire::report::{
-    self, Current, Fault, IDENTITY_CONFLICT, ReportResult, ReportsAnswer, Status,
-};
+use portolan_wire::ids::ProjectId;
+use portolan_wire::report::{self, Fault, ReportResult, ReportsAnswer};
 use portolan_wire::time::UnixMicros;
 
 use crate::app::App;
@@ -93,13 +91,6 @@ impl Item {
     }
 }
 
-/// What the answer needs to know of a report once the committer has it.
-struct Sent {
-    key: HostKey,
-    digest: portolan_wire::digest::Digest,
-    heartbeat_interval_s: u32,
-}
-
 async fn commit(
     app: &Arc<App>,
     granted: &Selection,
@@ -110,13 +101,9 @@ async fn commit(
     for item in items {
         waiting.push(match item {
             Item::Ready(prepared) => {
-                let sent = Sent {
-                    key: prepared.key().clone(),
-                    digest: prepared.digest(),
-                    heartbeat_interval_s: prepared.heartbeat_interval_s(),
-                };
+                let asked = Asked::from(&*prepared);
                 ready.push(*prepared);
-                Ok(sent)
+                Ok(asked)
             }
             Item::Rejected(fault) => Err(fault),
         });
@@ -140,7 +127,7 @@ async fn commit(
 fn results(
     app: &App,
     granted: &Selection,
-    waiting: Vec<Result<Sent, Fault>>,
+    waiting: Vec<Result<Asked, Fault>>,
     decisions: Vec<Decision>,
 ) -> Result<Vec<ReportResult>, ApiError> {
     let mut decisions = decisions.into_iter();
@@ -149,13 +136,14 @@ fn results(
         results.push(match item {
             Err(fault) => {
                 app.metrics.report_rejected();
-                rejected(index, fault)
+                ReportResult::rejected(index, fault)
             }
-            Ok(sent) => {
+            Ok(asked) => {
                 let decision = decisions.next().ok_or_else(|| {
                     ApiError::internal("the committer decided fewer reports than it was given")
                 })?;
-                result(app, granted, index, &sent, decision)?
+                decided(&*app.store, granted, index, &asked, decision)
+                    .map_err(|error| ApiError::read_failed(&error))?
             }
         });
     }
@@ -193,89 +181,3 @@ pub(crate) async fn submit<T: Send + 'static>(
 
 /// How the committer answers.
 type Reply<T> = Box<dyn FnOnce(Result<T, Arc<StoreError>>) + Send>;
-
-fn result(
-    app: &App,
-    granted: &Selection,
-    index: usize,
-    sent: &Sent,
-    decision: Decision,
-) -> Result<ReportResult, ApiError> {
-    let mut result = blank(index, Some(sent.key.host.to_string()), Status::Rejected);
-    match decision {
-        Decision::Accepted { .. } => {
-            result.status = Status::Accepted;
-            result.digest = Some(sent.digest);
-            result.next_heartbeat_s = Some(sent.heartbeat_interval_s);
-        }
-        Decision::Stale { beside } => {
-            result.status = Status::Stale;
-            // Else an agent that lost its state folder could not tell a clone from its own past.
-            result.reason = beside.then(|| IDENTITY_CONFLICT.into());
-            result.current = current(app, granted, &sent.key)?;
-        }
-        Decision::Conflict => {
-            result.current = current(app, granted, &sent.key)?;
-            result.reason = Some(IDENTITY_CONFLICT.into());
-            refuse(
-                &mut result,
-                ErrorCode::IdentityConflict,
-                format!("reports[{index}].host.host_id"),
-                "is spoken for by another agent: are two machines clones of one?",
-            );
-        }
-        Decision::NotGranted => {
-            let field = format!("reports[{index}].host.enterprise_project_id");
-            refuse(
-                &mut result,
-                ErrorCode::EnterpriseProjectNotGranted,
-                field,
-                "must be granted to this credential, and so must the one that the host is in",
-            );
-        }
-    }
-    Ok(result)
-}
-
-/// What is held of the host now: it may have moved since the decision, and where it went must be
-/// granted, too.
-fn current(app: &App, granted: &Selection, key: &HostKey) -> Result<Option<Current>, ApiError> {
-    let stored = snapshot_of(&*app.store, key).map_err(|error| ApiError::read_failed(&error))?;
-    let stored =
-        stored.filter(|stored| granted.holds(&stored.host.enterprise_project_id.as_str().into()));
-    Ok(stored.map(|snapshot| Current {
-        generation: snapshot.pair.generation,
-        sequence: snapshot.pair.sequence,
-        agent_id: snapshot.host.agent_id,
-        digest: snapshot.digest,
-    }))
-}
-
-fn refuse(result: &mut ReportResult, code: ErrorCode, field: String, why: &str) {
-    result.error_code = Some(code.as_str().into());
-    result.error_msg = Some(format!("{field} {why}"));
-    result.field = Some(field);
-}
-
-fn rejected(index: usize, fault: Fault) -> ReportResult {
-    let mut result = blank(index, fault.host_id, Status::Rejected);
-    result.error_code = Some(fault.code.as_str().into());
-    result.error_msg = Some(fault.message);
-    result.field = Some(fault.field);
-    result
-}
-
-fn blank(index: usize, host_id: Option<String>, status: Status) -> ReportResult {
-    ReportResult {
-        index,
-        host_id,
-        status,
-        digest: None,
-        next_heartbeat_s: None,
-        current: None,
-        error_code: None,
-        error_msg: None,
-        field: None,
-        reason: None,
-    }
-}

@@ -12,8 +12,6 @@ use portolan_census::{Freshness, Host, Selection};
 use portolan_store::{Snapshot, snapshot_of};
 use portolan_wire::digest::Digest;
 use portolan_wire::ids::HostKey;
-use portolan_wire::open_port::{Category, OpenPort};
-use portolan_wire::report::{Agent, Coverage};
 use portolan_wire::time::UnixMicros;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -23,6 +21,7 @@ use crate::credentials::{Caller, Need};
 use crate::error::ApiError;
 use crate::hss::{decoded, json};
 use crate::native::paging;
+use crate::native::shown::{ShownAgent, ShownCoverage, ShownPort};
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = NativeHosts)]
@@ -43,8 +42,8 @@ pub(crate) struct HostRow {
     freshness: &'static str,
     identity_conflict: bool,
     open_ports: u32,
-    coverage: Coverage,
-    agent: Option<Agent>,
+    coverage: ShownCoverage,
+    agent: Option<ShownAgent>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -62,15 +61,7 @@ pub(crate) struct HostPage {
     digest: Digest,
     observed_at: UnixMicros,
     committed_at: UnixMicros,
-    data_list: Vec<PortRow>,
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = NativeOpenPort)]
-pub(crate) struct PortRow {
-    category: Category,
-    #[serde(flatten)]
-    port: OpenPort,
+    data_list: Vec<ShownPort>,
 }
 
 pub(crate) async fn hosts(
@@ -170,14 +161,7 @@ fn host_page(
         digest: snapshot.digest,
         observed_at: snapshot.observed_at,
         committed_at: snapshot.at,
-        data_list: snapshot
-            .open_ports
-            .into_iter()
-            .map(|port| PortRow {
-                category: port.category(),
-                port,
-            })
-            .collect(),
+        data_list: snapshot.open_ports.into_iter().map(Into::into).collect(),
     })
 }
 
@@ -213,7 +197,7 @@ fn row(app: &App, host: &Host, snapshot: &Snapshot) -> HostRow {
         },
         identity_conflict: host.in_conflict(app.clock.now_s()),
         open_ports: host.facts.open_ports,
-        coverage: snapshot.coverage.clone(),
-        agent: snapshot.agent.clone(),
+        coverage: snapshot.coverage.clone().into(),
+        agent: snapshot.agent.clone().map(Into::into),
     }
 }

@@ -6,6 +6,7 @@ mod credential;
 mod hosts;
 pub(crate) mod paging;
 mod recount;
+mod shown;
 mod statistics;
 
 pub(crate) use assets::{AssetList, assets};

@@ -171,7 +171,7 @@ fn responses(call: &Call) -> Value {
 
 /// The statuses of errors that a call may answer.
 fn errors(call: &Call) -> Vec<u16> {
-    let mut statuses = vec![400, 404, 414, 500];
+    let mut statuses = vec![400, 404, 414, 431, 500];
     // Logging in is open, and is refused like a credential.
     if call.access != Access::Open || call.body.is_some() {
         statuses.extend([401, 403, 429, 503]);

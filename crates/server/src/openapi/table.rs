@@ -1,5 +1,6 @@
 //! Every call. A route that is missing here fails a test.
 
+use portolan_wire::credential::{CredentialRequest, UserRequest};
 use portolan_wire::heartbeat::{HeartbeatsAnswer, HeartbeatsRequest};
 use portolan_wire::hss::common_port_info::{CommonPort, CommonPortQuery};
 use portolan_wire::hss::host_ports::{HostPorts, HostPortsQuery};
@@ -15,7 +16,7 @@ use portolan_wire::report::{ReportsAnswer, ReportsRequest};
 
 use super::call::{Access, Call};
 use super::keystone;
-use crate::administration::{Asked, AskedUser, List, Made};
+use crate::administration::{List, Made};
 use crate::native::paging::{CURSOR, LIMIT};
 use crate::native::{
     AssetList, Credential, HostList, HostPage, Recounted, STATUS_FIELD, Statistics,
@@ -206,9 +207,9 @@ fn administration() -> Vec<Call> {
             .created()
             .answers::<Made>();
         let create = if create_id == "CreateUser" {
-            create.sends::<AskedUser>()
+            create.sends::<UserRequest>()
         } else {
-            create.sends::<Asked>()
+            create.sends::<CredentialRequest>()
         };
         [
             Call::get(list, list_id, list_text)

@@ -364,7 +364,7 @@ fn faulty_wishes_make_nothing_and_tell_what_is_allowed() {
     for (more, told) in [
         (
             json!({"role": "root"}),
-            "role must be reader, agent or admin",
+            "role must be reader, agent or admin, got \"root\"",
         ),
         (
             json!({"enterprise_projects": []}),
@@ -372,18 +372,24 @@ fn faulty_wishes_make_nothing_and_tell_what_is_allowed() {
         ),
         (
             json!({"expires_at": "2026-11-24T02:13:00Z"}),
-            "expires_at must be in the future",
+            "expires_at must be in the future, got 2026-11-24T02:13:00Z",
         ),
-        (json!({"expires_at": "tomorrow"}), "expires_at is"),
+        (
+            json!({"expires_at": "tomorrow"}),
+            "expires_at must be a moment in RFC 3339 that ends with Z, such as 2026-11-24T02:13:00Z, got \"tomorrow\"",
+        ),
         (
             json!({"expire_at": "2027-01-01T00:00:00Z"}),
-            "unknown field `expire_at`",
+            "expire_at is no known field; known are name, role, enterprise_projects, expires_at",
         ),
         (
             json!({"name": "n".repeat(257)}),
-            "name must be 0 to 256 characters",
+            "name must be a string of 0 to 256 characters without NUL, got",
         ),
-        (json!({"role": 7}), "invalid type"),
+        (
+            json!({"role": 7}),
+            "role must be reader, agent or admin, got 7",
+        ),
     ] {
         for kind in ["tokens", "access-keys"] {
             let (status, code, text) = create(&app, &admin(), "p1", kind, &more).error();
@@ -394,9 +400,12 @@ fn faulty_wishes_make_nothing_and_tell_what_is_allowed() {
     for (more, told) in [
         (
             json!({"password": "short"}),
-            "password must be 12 to 1024 characters",
+            "password must be a string of 12 to 1024 characters without NUL, got one of 5 characters",
         ),
-        (json!({"name": ""}), "name must be 1 to 256 characters"),
+        (
+            json!({"name": ""}),
+            "name must be a string of 1 to 256 characters without NUL, got \"\"",
+        ),
     ] {
         let (_, code, text) = create(&app, &admin(), "p1", "users", &more).error();
         assert!(code == "PORTOLAN.0010" && text.contains(told), "{text}");

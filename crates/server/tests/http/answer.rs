@@ -184,6 +184,7 @@ fn published(status: u16, code: &str) -> &'static str {
         }
         (400, "APIGW.0201") => "API request error.",
         (414, "APIGW.0201") => "Request URI too large.",
+        (431, "APIGW.0201") => "Request header too large.",
         (401, "APIGW.0301") => "Incorrect IAM authentication information:",
         (403, "APIGW.0302") => "The IAM user is not authorized to access the API.",
         (403, "APIGW.0306") => "API access denied.",

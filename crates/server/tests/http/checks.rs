@@ -170,6 +170,18 @@ fn a_target_of_8192_bytes_passes_and_one_byte_more_does_not() {
 }
 
 #[test]
+fn a_target_in_absolute_form_is_measured_with_its_scheme_and_host() {
+    let reader = Token::reader("p1", ALL);
+    let app = App::start(&[&reader]);
+    let target = "http://portolan.example:8080/v5/p1/asset/port/statistics?x=";
+    let of_length = |length: usize| format!("{target}{}", "x".repeat(length - target.len()));
+    assert_eq!(app.get(&reader, &of_length(8_192)).status, 200);
+    let (status, _, message) = app.get(&reader, &of_length(8_193)).error();
+    let told = "Request URI too large. at most 8192 bytes, got 8193";
+    assert_eq!((status, message.as_str()), (414, told));
+}
+
+#[test]
 fn a_project_id_is_measured_in_characters_once_it_is_decoded() {
     let longest = "中".repeat(256);
     let reader = Token::reader(&longest, ALL);

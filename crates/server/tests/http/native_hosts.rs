@@ -46,13 +46,20 @@ fn a_row_of_the_list_has_the_fields_that_scripts_rely_on() {
             {
                 "host_id": "bare", "host_name": "name-of-bare", "host_ip": "10.0.3.17", "enterprise_project_id": "0",
                 "last_seen": "2026-11-24T02:13:00Z", "freshness": "fresh", "identity_conflict": false,
-                "open_ports": 0, "coverage": {"privileged": true, "namespaces": 4}, "agent": null,
+                "open_ports": 0, "coverage": {
+                    "privileged": true, "namespaces": 4, "namespaces_skipped": null,
+                    "sockets_unattributed": null, "events_lost": null,
+                },
+                "agent": null,
             },
             {
                 "host_id": "h", "host_name": "name-of-h", "host_ip": "10.0.3.17", "enterprise_project_id": "x",
                 "last_seen": "2026-11-24T02:13:00Z", "freshness": "fresh", "identity_conflict": false,
                 // Invariant 6: what the agent could not see is said.
-                "open_ports": 2, "coverage": {"privileged": false, "namespaces_skipped": 3},
+                "open_ports": 2, "coverage": {
+                    "privileged": false, "namespaces": null, "namespaces_skipped": 3,
+                    "sockets_unattributed": null, "events_lost": null,
+                },
                 "agent": {"version": "0.1.0", "mode": "poll", "cpu_ms": 12, "rss_bytes": 6_291_456},
             },
         ],
@@ -83,13 +90,25 @@ fn the_page_of_a_host_shows_its_newest_report_in_canonical_form() {
     app.post(&agent, "reports", &[report]);
     app.clock.advance_s(5);
     let page = app.native(&reader, "/hosts/h").ok();
+    let row = |own: Value| {
+        let mut row = json!({
+            "netns": null, "v6only": null, "pid": null, "path": null, "user": null, "unit": null, "ifname": null,
+            "cmdline": null, "started_at": null, "deleted": null, "container_id": null, "container_name": null,
+            "container_image": null, "pod_name": null, "pod_namespace": null, "published": [],
+        });
+        let own = own.as_object().unwrap().clone();
+        row.as_object_mut().unwrap().extend(own);
+        row
+    };
     let list = json!([
-        {"category": "host", "type": "TCP", "laddr": "10.0.0.1", "port": 80, "pid": 1, "path": "/a"},
-        {"category": "host", "type": "UDP", "laddr": "::", "port": 53},
-        {
+        row(json!({
+            "category": "host", "type": "TCP", "laddr": "10.0.0.1", "port": 80, "pid": 1, "path": "/a",
+        })),
+        row(json!({"category": "host", "type": "UDP", "laddr": "::", "port": 53})),
+        row(json!({
             "category": "container", "type": "TCP", "laddr": "0.0.0.0", "port": 443, "netns": "n", "container_id": "c",
             "container_name": "web", "published": [{"addr": "0.0.0.0", "port": 8443}],
-        },
+        })),
     ]);
     assert_eq!(page["data_list"], list);
     for (field, value) in [
@@ -109,6 +128,80 @@ fn the_page_of_a_host_shows_its_newest_report_in_canonical_form() {
     }
     // A name of a container is in the digest; the helper knows ports without one.
     assert_ne!(page["digest"], digest(&ports));
+}
+
+/// One rule for all answers: who reads one need not know which fields a host could have had.
+#[test]
+fn a_host_of_which_least_is_known_has_every_field_that_one_has_of_which_all_is() {
+    let (reader, agent) = tokens();
+    let app = App::start(&[&reader, &agent]);
+    let names = |report: &Value| {
+        app.post(&agent, "reports", std::slice::from_ref(report));
+        let id = report["host"]["host_id"].as_str().unwrap();
+        let page = app.native(&reader, &format!("/hosts/{id}")).ok();
+        let of = |value: &Value| {
+            let fields = value.as_object().unwrap();
+            fields.keys().cloned().collect::<Vec<_>>()
+        };
+        [of(&page), of(&page["coverage"]), of(&page["data_list"][0])]
+    };
+    let report = |id: &str| Host::new(id, "0", vec![tcp("::", 22)]).report();
+    let mut least = report("least");
+    least["host"] = json!({"host_id": "least"});
+    least["coverage"] = json!({"privileged": false});
+    let mut all = report("all");
+    for name in ["os_type", "os_name", "kernel_version"] {
+        all["host"][name] = json!(name);
+    }
+    all["host"]["host_ips"] = json!(["10.0.3.17"]);
+    all["agent"] = json!({"version": "0.1.0"});
+    for name in [
+        "namespaces",
+        "namespaces_skipped",
+        "sockets_unattributed",
+        "events_lost",
+    ] {
+        all["coverage"][name] = json!(1);
+    }
+    let port = &mut all["open_ports"][0];
+    for name in [
+        "netns",
+        "path",
+        "user",
+        "unit",
+        "ifname",
+        "cmdline",
+        "container_id",
+        "container_name",
+        "container_image",
+        "pod_name",
+        "pod_namespace",
+    ] {
+        port[name] = json!("x");
+    }
+    for (name, value) in [
+        ("v6only", json!(true)),
+        ("deleted", json!(true)),
+        ("pid", json!(1)),
+        ("started_at", json!("2026-11-24T02:12:00Z")),
+        ("published", json!([{"addr": "0.0.0.0", "port": 1}])),
+    ] {
+        port[name] = value;
+    }
+    assert_eq!(names(&least), names(&all));
+    let page = app.native(&reader, "/hosts/least").ok();
+    for name in ["host_name", "host_ip", "os_type", "agent_id", "agent"] {
+        assert_eq!(page[name], Value::Null, "{name}");
+    }
+    assert_eq!(page["host_ips"], json!([]));
+    let told = &app.native(&reader, "/hosts/all").ok()["data_list"][0];
+    assert!(
+        told.as_object()
+            .unwrap()
+            .values()
+            .all(|value| !value.is_null()),
+        "{told}"
+    );
 }
 
 /// Invariant 8: a host of another enterprise project, of another project, and none at all are told

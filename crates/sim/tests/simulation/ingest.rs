@@ -1,21 +1,17 @@
 //! The way from the bytes of a request to the committer, and from a decision to the bytes of the
 //! answer: what `portolan-server` does in its ingest handlers, without HTTP.
 
-use std::cmp::Ordering;
 use std::time::Duration;
 
 use portolan_agent::{Outcome, Refusal};
-use portolan_census::{Host, Pair, Selection};
-use portolan_store::{Decision, Prepared, Published, Store, StoreError, snapshot_of};
-use portolan_wire::caps;
+use portolan_census::Selection;
+use portolan_store::{
+    Asked, Decision, Prepared, Published, Store, StoreError, confirm as confirm_one, decided,
+};
 use portolan_wire::error::ErrorCode;
-use portolan_wire::heartbeat::{
-    self, Heartbeat, HeartbeatResult, HeartbeatStatus, HeartbeatsAnswer, Reason,
-};
+use portolan_wire::heartbeat::{self, Heartbeat, HeartbeatStatus, HeartbeatsAnswer};
 use portolan_wire::ids::ProjectId;
-use portolan_wire::report::{
-    self, Current, Fault, IDENTITY_CONFLICT, ReportResult, ReportsAnswer, Status,
-};
+use portolan_wire::report::{self, ReportResult, ReportsAnswer};
 use portolan_wire::time::UnixMicros;
 use serde::Serialize;
 
@@ -120,7 +116,7 @@ pub(crate) fn prepare(
         Some(Ok(report)) => report,
         Some(Err(fault)) => {
             return Ok(Err(Answer::ok(&ReportsAnswer {
-                results: vec![rejected(fault)],
+                results: vec![ReportResult::rejected(0, fault)],
             })));
         }
         None => return Err(works("a request without reports was read".to_owned())),
@@ -128,6 +124,7 @@ pub(crate) fn prepare(
     let prepared = Prepared::new(request.project, &report, granted.clone())
         .map_err(|error| works(error.to_string()))?;
     let waiting = Waiting {
+        asked: Asked::from(&prepared),
         key: prepared.key().clone(),
         version: Version::of(&report),
         agent_id: report.host.agent_id.clone().unwrap_or_default(),
@@ -149,44 +146,9 @@ pub(crate) fn answer(
     decision: Decision,
     store: &dyn Store,
 ) -> Result<Answer, StoreError> {
-    let mut result = blank(Some(waiting.key.host.to_string()), Status::Rejected);
-    match decision {
-        Decision::Accepted { .. } => {
-            result.status = Status::Accepted;
-            result.digest = Some(waiting.version.digest);
-            result.next_heartbeat_s = Some(caps::HEARTBEAT_INTERVAL_S_DEFAULT);
-        }
-        Decision::Stale { beside } => {
-            result.status = Status::Stale;
-            result.reason = beside.then(|| IDENTITY_CONFLICT.to_owned());
-            result.current = current(waiting, store)?;
-        }
-        Decision::Conflict => {
-            result.current = current(waiting, store)?;
-            result.reason = Some(IDENTITY_CONFLICT.to_owned());
-            result.error_code = Some(ErrorCode::IdentityConflict.as_str().to_owned());
-        }
-        Decision::NotGranted => {
-            let code = ErrorCode::EnterpriseProjectNotGranted;
-            result.error_code = Some(code.as_str().to_owned());
-        }
-    }
+    let result = decided(store, &waiting.granted, 0, &waiting.asked, decision)?;
     Ok(Answer::ok(&ReportsAnswer {
         results: vec![result],
-    }))
-}
-
-fn current(waiting: &Waiting, store: &dyn Store) -> Result<Option<Current>, StoreError> {
-    let stored = snapshot_of(store, &waiting.key)?.filter(|stored| {
-        waiting
-            .granted
-            .holds(&stored.host.enterprise_project_id.as_str().into())
-    });
-    Ok(stored.map(|stored| Current {
-        generation: stored.pair.generation,
-        sequence: stored.pair.sequence,
-        agent_id: stored.host.agent_id,
-        digest: stored.digest,
     }))
 }
 
@@ -205,70 +167,18 @@ pub(crate) fn confirm(
         None => return Err(works("a request without heartbeats was read".to_owned())),
     };
     let state = published.state.load();
-    let held = state.project(request.project.as_str()).and_then(|project| {
-        let host = project.host(&heartbeat.host_id)?;
-        let is_granted = granted.holds(&host.facts.enterprise_project);
-        is_granted.then_some(host)
-    });
-    let verdict = compare(held.map(|host| &**host), &heartbeat);
-    if let (Ok(()), Some(host)) = (verdict, held) {
-        published.liveness.touched(host, now_s);
-    }
-    let result = HeartbeatResult {
-        index: 0,
-        host_id: Some(heartbeat.host_id.clone()),
-        status: if verdict.is_ok() {
-            HeartbeatStatus::Ok
-        } else {
-            HeartbeatStatus::ReportNeeded
-        },
-        reason: verdict.err(),
-        next_heartbeat_s: Some(caps::HEARTBEAT_INTERVAL_S_DEFAULT),
-        error_code: None,
-        error_msg: None,
-        field: None,
-    };
+    let project = state.project(request.project.as_str());
+    let result = confirm_one(
+        &published.liveness,
+        project.map(|project| &**project),
+        granted,
+        0,
+        heartbeat.clone(),
+        now_s,
+    );
+    let is_ok = result.status == HeartbeatStatus::Ok;
     let answer = Answer::ok(&HeartbeatsAnswer {
         results: vec![result],
     });
-    Ok((answer, verdict.is_ok().then_some(heartbeat)))
-}
-
-fn compare(held: Option<&Host>, heartbeat: &Heartbeat) -> Result<(), Reason> {
-    let Some(held) = held else {
-        return Err(Reason::UnknownHost);
-    };
-    let pair = Pair {
-        generation: heartbeat.generation,
-        sequence: heartbeat.sequence,
-    };
-    match pair.cmp(&held.facts.pair) {
-        Ordering::Greater => Err(Reason::NewerPair),
-        Ordering::Less => Err(Reason::OlderPair),
-        Ordering::Equal if heartbeat.digest == held.facts.digest => Ok(()),
-        Ordering::Equal => Err(Reason::Digest),
-    }
-}
-
-fn rejected(fault: Fault) -> ReportResult {
-    let mut result = blank(fault.host_id, Status::Rejected);
-    result.error_code = Some(fault.code.as_str().to_owned());
-    result.error_msg = Some(fault.message);
-    result.field = Some(fault.field);
-    result
-}
-
-fn blank(host_id: Option<String>, status: Status) -> ReportResult {
-    ReportResult {
-        index: 0,
-        host_id,
-        status,
-        digest: None,
-        next_heartbeat_s: None,
-        current: None,
-        error_code: None,
-        error_msg: None,
-        field: None,
-        reason: None,
-    }
+    Ok((answer, is_ok.then_some(heartbeat)))
 }

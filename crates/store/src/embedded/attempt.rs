@@ -58,7 +58,7 @@ impl Attempt {
     pub(crate) fn refuse_trouble(&mut self, trouble: Trouble) -> StoreError {
         match trouble {
             Trouble::Damaged(what) => self.refuse(&what),
-            Trouble::Failed(what) => StoreError::Read { what },
+            other => other.not_read(&self.dir),
         }
     }
 

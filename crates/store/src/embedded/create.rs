@@ -59,7 +59,10 @@ pub(crate) fn check_no_restore(dir: &DataDir) -> Result<(), StoreError> {
 pub(crate) fn check_nothing_is_lost(dir: &DataDir) -> Result<(), StoreError> {
     let interrupted = dir.creating().exists();
     // Nobody commits before the creation is complete.
-    let in_use = Mark::read(dir).is_ok_and(|mark| mark.commit > 0);
+    let in_use = match Mark::read(dir) {
+        Ok(mark) => mark.commit > 0,
+        Err(error) => matches!(error, StoreError::OtherVersion { .. }),
+    };
     let remains = [
         dir.mark(),
         dir.engine(),

@@ -159,6 +159,10 @@ impl Engine {
 
     /// Moves what is only in journals into tables, so that the next start has nothing to replay,
     /// and syncs. What is not moved in time stays in the journal, as safe and slower to open.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "bounds how long a close waits for the database's own thread; what is kept is the same"
+    )]
     pub(crate) fn settle(&self) -> Result<(), Trouble> {
         guarded("closing the database", || {
             self.records.rotate_memtable()?;

@@ -3,7 +3,7 @@
 
 use super::engine::{Change, Engine, Order, View};
 use super::kinds::{
-    Kind, host_key, parse_host_key, parse_record_key, parse_value, record_key, value_of,
+    Kind, Unread, host_key, parse_host_key, parse_record_key, parse_value, record_key, value_of,
 };
 use super::totals::Totals;
 use super::trouble::Trouble;
@@ -14,20 +14,19 @@ pub(crate) const KINDS: [Kind; 2] = [Kind::Host, Kind::Record];
 
 /// Reads one entry.
 pub(crate) fn parse<'a>(key: &[u8], value: &'a [u8]) -> Result<Entry<'a>, Trouble> {
-    let damaged = |what: &str| Trouble::Damaged(format!("{what} is altered"));
     if key.first() == Some(&(Kind::Host as u8)) {
-        let key = parse_host_key(key).ok_or_else(|| damaged("the key of a host"))?;
-        let value = parse_value(value).ok_or_else(|| {
-            damaged(&format!(
+        let key = parse_host_key(key).ok_or_else(|| Unread::Altered.of("the key of a host"))?;
+        let value = parse_value(value).map_err(|unread| {
+            unread.of(&format!(
                 "the value of host {} of project {}",
                 key.host, key.project
             ))
         })?;
         return Ok(Entry::Host(key, value));
     }
-    let key = parse_record_key(key).ok_or_else(|| damaged("the key of a record"))?;
+    let key = parse_record_key(key).map_err(|unread| unread.of("the key of a record"))?;
     let value = parse_value(value)
-        .ok_or_else(|| damaged(&format!("the {} record {}", key.kind.as_str(), key.id)))?;
+        .map_err(|unread| unread.of(&format!("the {} record {}", key.kind.as_str(), key.id)))?;
     Ok(Entry::Record(key, value))
 }
 

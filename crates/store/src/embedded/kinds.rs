@@ -13,6 +13,7 @@ use portolan_wire::time::UnixMicros;
 
 use super::identity::StoreId;
 use super::totals::Totals;
+use super::trouble::Trouble;
 use crate::bytes::Fields;
 use crate::{Loaded, RecordKey, RecordKind, SeenAt};
 
@@ -44,7 +45,43 @@ pub(crate) enum Kind {
     Record = 4,
 }
 
-const VERSION: u8 = 1;
+/// The version that this program writes and reads, of the mark as well.
+pub(crate) const VERSION: u8 = 1;
+
+/// Why bytes of the store cannot be read, though no sum of them is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// They begin with a version that this program does not read.
+    Version(u8),
+    /// They are a record of a kind that it does not know.
+    RecordKind(u8),
+    /// They have no form that it ever had.
+    Altered,
+}
+
+impl Unread {
+    /// The same, told of what the bytes are.
+    pub(crate) fn of(self, what: &str) -> Trouble {
+        match self {
+            Self::Version(found) => Trouble::OtherVersion(format!(
+                "{what} has version {found}, and this program reads version {VERSION}"
+            )),
+            Self::RecordKind(found) => Trouble::OtherVersion(format!(
+                "{what} has kind {found}, which this program does not know"
+            )),
+            Self::Altered => Trouble::Damaged(format!("{what} is altered")),
+        }
+    }
+
+    /// What follows the version that is the first of `bytes`, if it is this program's.
+    pub(crate) fn unless_version(bytes: &[u8]) -> Result<&[u8], Self> {
+        match bytes.split_first() {
+            Some((&VERSION, rest)) => Ok(rest),
+            Some((&other, _)) => Err(Self::Version(other)),
+            None => Err(Self::Altered),
+        }
+    }
+}
 
 /// Hosts in one [`Kind::Seen`] record: 786 kB, so that a million hosts take 16.
 pub(crate) const SEEN_PER_CHUNK: usize = 65_536;
@@ -86,13 +123,17 @@ pub(crate) fn record_key(key: &RecordKey) -> Option<Vec<u8>> {
 }
 
 /// Reads a key of [`record_key`].
-pub(crate) fn parse_record_key(bytes: &[u8]) -> Option<RecordKey> {
-    let mut fields = Fields(bytes);
-    let kind = fields.u8()?;
-    let of = RecordKind::from_number(fields.u8()?)?;
-    let id = std::str::from_utf8(fields.0).ok()?;
-    (kind == Kind::Record as u8).then(|| RecordKey {
-        kind: of,
+pub(crate) fn parse_record_key(bytes: &[u8]) -> Result<RecordKey, Unread> {
+    let Some(([kind, of], id)) = bytes.split_first_chunk() else {
+        return Err(Unread::Altered);
+    };
+    if *kind != Kind::Record as u8 {
+        return Err(Unread::Altered);
+    }
+    let kind = RecordKind::from_number(*of).ok_or(Unread::RecordKind(*of))?;
+    let id = std::str::from_utf8(id).map_err(|_| Unread::Altered)?;
+    Ok(RecordKey {
+        kind,
         id: id.to_owned(),
     })
 }
@@ -106,11 +147,8 @@ pub(crate) fn value_of(value: &[u8]) -> Vec<u8> {
 }
 
 /// Reads a value of [`value_of`].
-pub(crate) fn parse_value(bytes: &[u8]) -> Option<&[u8]> {
-    bytes
-        .split_first()
-        .filter(|(version, _)| **version == VERSION)
-        .map(|(_, value)| value)
+pub(crate) fn parse_value(bytes: &[u8]) -> Result<&[u8], Unread> {
+    Unread::unless_version(bytes)
 }
 
 /// Where the log stands: what each batch leaves beside its hosts.
@@ -150,9 +188,12 @@ impl CommitRecord {
         bytes
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Unread> {
+        Self::fields(Unread::unless_version(bytes)?).ok_or(Unread::Altered)
+    }
+
+    fn fields(bytes: &[u8]) -> Option<Self> {
         let mut fields = Fields(bytes);
-        let version = fields.u8()?;
         let record = Self {
             store: StoreId(fields.u128()?),
             number: fields.u64()?,
@@ -163,7 +204,7 @@ impl CommitRecord {
                 sum: fields.u128()?,
             },
         };
-        (version == VERSION && fields.0.is_empty()).then_some(record)
+        fields.0.is_empty().then_some(record)
     }
 }
 
@@ -184,19 +225,16 @@ pub(crate) fn seen_value(seen: &[SeenAt]) -> Vec<u8> {
     bytes
 }
 
-/// Reads a value of [`seen_value`], adding to `seen`; `None` if it is none.
-pub(crate) fn parse_seen_value(bytes: &[u8], seen: &mut Vec<SeenAt>) -> Option<()> {
-    let mut fields = Fields(bytes);
-    if fields.u8()? != VERSION {
-        return None;
-    }
+/// Reads a value of [`seen_value`], adding to `seen`.
+pub(crate) fn parse_seen_value(bytes: &[u8], seen: &mut Vec<SeenAt>) -> Result<(), Unread> {
+    let mut fields = Fields(Unread::unless_version(bytes)?);
     while !fields.0.is_empty() {
-        seen.push(SeenAt {
-            host: fields.u64()?,
-            second: fields.u32()?,
-        });
+        let (Some(host), Some(second)) = (fields.u64(), fields.u32()) else {
+            return Err(Unread::Altered);
+        };
+        seen.push(SeenAt { host, second });
     }
-    Some(())
+    Ok(())
 }
 
 #[cfg(test)]
@@ -223,9 +261,11 @@ mod tests {
         ) {
             let key = RecordKey { kind: RecordKind::ALL[kind], id };
             let mut bytes = record_key(&key).unwrap();
-            prop_assert_eq!(parse_record_key(&bytes), Some(key));
+            prop_assert_eq!(parse_record_key(&bytes), Ok(key));
             bytes[1] = 0;
-            prop_assert_eq!(parse_record_key(&bytes), None);
+            prop_assert_eq!(parse_record_key(&bytes), Err(Unread::RecordKind(0)));
+            bytes[0] = 0;
+            prop_assert_eq!(parse_record_key(&bytes), Err(Unread::Altered));
         }
 
         #[test]
@@ -242,9 +282,10 @@ mod tests {
         #[test]
         fn a_value_reads_back_and_another_version_does_not(value: Vec<u8>) {
             let mut bytes = value_of(&value);
-            prop_assert_eq!(parse_value(&bytes), Some(value.as_slice()));
+            prop_assert_eq!(parse_value(&bytes), Ok(value.as_slice()));
             bytes[0] = 2;
-            prop_assert_eq!(parse_value(&bytes), None);
+            prop_assert_eq!(parse_value(&bytes), Err(Unread::Version(2)));
+            prop_assert_eq!(parse_value(&[]), Err(Unread::Altered));
         }
 
         #[test]
@@ -255,10 +296,13 @@ mod tests {
             let record =
                 CommitRecord { store: StoreId(store), number, at: UnixMicros(at), totals };
             let mut bytes = record.encode();
-            prop_assert_eq!(CommitRecord::decode(&bytes), Some(record));
-            prop_assert_eq!(CommitRecord::decode(&bytes[..bytes.len() - 1]), None);
+            let altered = Err(Unread::Altered);
+            prop_assert_eq!(CommitRecord::decode(&bytes), Ok(record));
+            prop_assert_eq!(CommitRecord::decode(&bytes[..bytes.len() - 1]), altered);
             bytes.push(0);
-            prop_assert_eq!(CommitRecord::decode(&bytes), None);
+            prop_assert_eq!(CommitRecord::decode(&bytes), altered);
+            bytes[0] = 2;
+            prop_assert_eq!(CommitRecord::decode(&bytes), Err(Unread::Version(2)));
         }
 
         #[test]
@@ -269,10 +313,11 @@ mod tests {
                 pairs.iter().map(|&(host, second)| SeenAt { host, second }).collect();
             let bytes = seen_value(&seen);
             let mut back = Vec::new();
-            prop_assert_eq!(parse_seen_value(&bytes, &mut back), Some(()));
+            prop_assert_eq!(parse_seen_value(&bytes, &mut back), Ok(()));
             prop_assert_eq!(&back, &seen);
             if !seen.is_empty() {
-                prop_assert_eq!(parse_seen_value(&bytes[..bytes.len() - 1], &mut back), None);
+                let cut = parse_seen_value(&bytes[..bytes.len() - 1], &mut back);
+                prop_assert_eq!(cut, Err(Unread::Altered));
             }
         }
     }

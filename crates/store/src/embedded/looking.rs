@@ -117,7 +117,8 @@ fn read_head(attempt: &mut Attempt) -> Result<CommitRecord, StoreError> {
     let Some(bytes) = bytes else {
         return Err(attempt.refuse("the commit record is missing"));
     };
-    CommitRecord::decode(&bytes).ok_or_else(|| attempt.refuse("the commit record is altered"))
+    CommitRecord::decode(&bytes)
+        .map_err(|unread| attempt.refuse_trouble(unread.of("the commit record")))
 }
 
 /// What the commit record says against the mark, if it does.

@@ -21,6 +21,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::identity::StoreId;
+use super::kinds::{Unread, VERSION};
 use super::layout::{DataDir, cannot_read, cannot_write, private_file, write_whole};
 use crate::StoreError;
 use crate::bytes::Fields;
@@ -28,7 +29,6 @@ use crate::bytes::Fields;
 /// How old a mark may be before it is on disk.
 const SYNC_WITHIN: Duration = Duration::from_secs(1);
 
-const VERSION: u8 = 1;
 const CLEAN: u8 = 1;
 const BODY_BYTES: usize = 1 + 1 + 16 + 8 + 8 + 8;
 const MARK_BYTES: usize = BODY_BYTES + 4;
@@ -59,17 +59,24 @@ impl Mark {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let (body, sum) = bytes.split_at_checked(BODY_BYTES)?;
-        let mut fields = Fields(body);
-        let version = fields.u8()?;
+    fn decode(bytes: &[u8]) -> Result<Self, Unread> {
+        // The sum is last in every version, so that a damaged one is not taken for another's.
+        match bytes.split_last_chunk() {
+            Some((body, sum)) if *sum == crc32fast::hash(body).to_be_bytes() => {
+                Self::fields(Unread::unless_version(body)?).ok_or(Unread::Altered)
+            }
+            _ => Err(Unread::Altered),
+        }
+    }
+
+    fn fields(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields(bytes);
         let flags = fields.u8()?;
         let store = StoreId(fields.u128()?);
         let commit = fields.u64()?;
         let journals = (fields.u64()?, fields.u64()?);
-        let whole = sum == crc32fast::hash(body).to_be_bytes() && version == VERSION;
         let closed_with = (flags & CLEAN != 0).then_some(journals);
-        whole.then_some(Self {
+        fields.0.is_empty().then_some(Self {
             store,
             commit,
             closed_with,
@@ -86,8 +93,11 @@ impl Mark {
             }
             Err(cause) => return Err(cannot_read(&path)(cause)),
         };
-        Self::decode(&bytes).ok_or_else(|| {
-            dir.damaged("commit.mark is altered: its checksum does not fit its content")
+        Self::decode(&bytes).map_err(|unread| match unread {
+            Unread::Altered => {
+                dir.damaged("commit.mark is altered: its checksum does not fit its content")
+            }
+            other => other.of("commit.mark").not_read(dir),
         })
     }
 
@@ -225,7 +235,7 @@ mod tests {
             closed_with: Option<(u64, u64)>,
         ) {
             let mark = Mark { store: StoreId(store), commit, closed_with };
-            prop_assert_eq!(Mark::decode(&mark.encode()), Some(mark));
+            prop_assert_eq!(Mark::decode(&mark.encode()), Ok(mark));
         }
 
         #[test]
@@ -235,9 +245,9 @@ mod tests {
         ) {
             let mark = Mark { store: StoreId(7), commit, closed_with: Some((0, 3)) };
             let mut bytes = mark.encode();
-            prop_assert_eq!(Mark::decode(&bytes[..bit / 8]), None);
+            prop_assert_eq!(Mark::decode(&bytes[..bit / 8]), Err(Unread::Altered));
             bytes[bit / 8] ^= 1 << (bit % 8);
-            prop_assert_eq!(Mark::decode(&bytes), None);
+            prop_assert_eq!(Mark::decode(&bytes), Err(Unread::Altered));
         }
     }
 

@@ -142,10 +142,7 @@ impl EmbeddedStore {
         let Some(engine) = engine else {
             return Err(not_read("the store is closed"));
         };
-        read(engine).map_err(|trouble| match trouble {
-            Trouble::Damaged(what) => self.dir.damaged(what),
-            Trouble::Failed(what) => StoreError::Read { what },
-        })
+        read(engine).map_err(|trouble| trouble.not_read(&self.dir))
     }
 
     /// The value under a key; one that cannot be made was never stored.

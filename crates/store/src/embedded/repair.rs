@@ -44,7 +44,7 @@ pub struct RepairReport {
 /// Makes a store of what can still be read of a damaged one; see the module for how.
 ///
 /// # Errors
-/// [`StoreError::Locked`], [`StoreError::Format`], [`StoreError::RestoreInterrupted`];
+/// [`StoreError::Locked`], [`StoreError::Format`], [`StoreError::OtherVersion`], [`StoreError::RestoreInterrupted`];
 /// [`StoreError::Read`] where there is no store or the disk fails; [`StoreError::Write`].
 pub fn repair(data_dir: &Path) -> Result<RepairReport, StoreError> {
     let dir = DataDir::new(data_dir);
@@ -92,13 +92,17 @@ fn replace(
     identity: Option<Identity>,
     damage: String,
 ) -> Result<RepairReport, StoreError> {
-    let mark = Mark::read(dir).ok();
+    let mark = match Mark::read(dir) {
+        Ok(mark) => Some(mark),
+        Err(error @ StoreError::OtherVersion { .. }) => return Err(error),
+        Err(_) => None,
+    };
     let marked = mark.map_or(0, |mark| mark.commit);
     let salvage = match Salvage::open(dir, marked) {
         Err(StoreError::Damaged { .. }) => None,
         other => Some(other?),
     };
-    let before = salvage.as_ref().and_then(Salvage::head);
+    let before = salvage.as_ref().map(Salvage::head).transpose()?.flatten();
     let store = match (identity, mark) {
         (Some(identity), _) => identity.store,
         (None, Some(mark)) => mark.store,
@@ -151,7 +155,7 @@ fn fill(
     let mut seen = Vec::new();
     if let Some(salvage) = salvage {
         salvage.entries(&mut |entry| filling.add(&entry))?;
-        seen = salvage.seen();
+        seen = salvage.seen()?;
     }
     filling.finish(&seen, head)?;
     let parts = parts::of_store(engine.records_folder());

@@ -52,16 +52,31 @@ impl Salvage {
     }
 
     /// The commit record, if it can be read.
-    pub(crate) fn head(&self) -> Option<CommitRecord> {
-        let bytes = self.engine()?.get(&CommitRecord::KEY).ok()??;
-        CommitRecord::decode(&bytes)
+    pub(crate) fn head(&self) -> Result<Option<CommitRecord>, StoreError> {
+        let read = |engine: &Engine| match engine.get(&CommitRecord::KEY)? {
+            Some(bytes) => CommitRecord::decode(&bytes)
+                .map(Some)
+                .map_err(|unread| unread.of("the commit record")),
+            None => Ok(None),
+        };
+        self.unless_damaged(read)
     }
 
     /// When hosts were last heard, as far as it can be read.
-    pub(crate) fn seen(&self) -> Vec<SeenAt> {
-        self.engine()
-            .and_then(|engine| seen::load(engine).ok())
-            .unwrap_or_default()
+    pub(crate) fn seen(&self) -> Result<Vec<SeenAt>, StoreError> {
+        self.unless_damaged(seen::load)
+    }
+
+    /// What can be read, or nothing; another version's is no damage, and must not be left out.
+    fn unless_damaged<T: Default>(
+        &self,
+        read: impl FnOnce(&Engine) -> Result<T, Trouble>,
+    ) -> Result<T, StoreError> {
+        match self.engine().map(read) {
+            Some(Ok(found)) => Ok(found),
+            Some(Err(Trouble::OtherVersion(what))) => Err(StoreError::OtherVersion { what }),
+            Some(Err(Trouble::Damaged(_) | Trouble::Failed(_))) | None => Ok(T::default()),
+        }
     }
 
     /// Hands out each host and record that can be read, once.
@@ -110,6 +125,7 @@ impl From<Trouble> for End {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Damaged(_) => Self::Damage,
+            Trouble::OtherVersion(what) => Self::Failed(StoreError::OtherVersion { what }),
             Trouble::Failed(what) => Self::Failed(StoreError::Read { what }),
         }
     }
@@ -123,10 +139,11 @@ fn ended_at_damage(result: Result<(), End>) -> Result<bool, StoreError> {
     }
 }
 
-/// Hands out one entry; what is none is left out.
+/// Hands out one entry; what is none is left out, but not what another version wrote.
 fn hand_out(key: &[u8], value: &[u8], each: EachEntry<'_>) -> Result<(), End> {
     match entry::parse(key, value) {
         Ok(entry) => each(entry).map_err(End::Failed),
-        Err(_) => Ok(()),
+        Err(Trouble::OtherVersion(what)) => Err(End::Failed(StoreError::OtherVersion { what })),
+        Err(Trouble::Damaged(_) | Trouble::Failed(_)) => Ok(()),
     }
 }

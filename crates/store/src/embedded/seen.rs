@@ -30,7 +30,7 @@ pub(crate) fn load(engine: &Engine) -> Result<Vec<SeenAt>, Trouble> {
     let mut seen = Vec::new();
     engine.scan(&[Kind::Seen as u8], Order::Ascending, |_, value| {
         parse_seen_value(value, &mut seen)
-            .ok_or_else(|| Trouble::Damaged("a record of when hosts were heard is altered".into()))
+            .map_err(|unread| unread.of("a record of when hosts were heard"))
     })?;
     Ok(seen)
 }

@@ -18,7 +18,6 @@ use super::layout::DataDir;
 use super::mark::{Mark, MarkKeeper};
 use super::seen;
 use super::space;
-use super::trouble::Trouble;
 use crate::{Batch, CopyOut, SeenAt, StoreError};
 
 /// An open store that takes commits.
@@ -46,13 +45,8 @@ impl Serving {
         journals::make_durable(dir)?;
         // Before the workers run: they rotate journals, which a clean mark would contradict.
         let mark = MarkKeeper::start(dir, &mark_of(head.store, head.number))?;
-        let engine =
-            Engine::open(&dir.engine(), options, Mode::Serving).map_err(
-                |trouble| match trouble {
-                    Trouble::Damaged(what) => dir.damaged(what),
-                    Trouble::Failed(what) => StoreError::Read { what },
-                },
-            )?;
+        let engine = Engine::open(&dir.engine(), options, Mode::Serving)
+            .map_err(|trouble| trouble.not_read(dir))?;
         Ok(Self {
             dir: dir.clone(),
             options: *options,
@@ -118,11 +112,12 @@ impl Serving {
     /// Hands out everything of one moment, and compares it with that moment's commit record.
     pub(crate) fn copy_out(&self, to: &mut dyn CopyOut) -> Result<(), StoreError> {
         let view = self.engine.view();
-        let head = view
+        let bytes = view
             .get(&CommitRecord::KEY)
-            .map_err(|trouble| self.not_read(trouble))?
-            .and_then(|bytes| CommitRecord::decode(&bytes))
-            .ok_or_else(|| self.dir.damaged("the commit record is missing or altered"))?;
+            .map_err(|trouble| trouble.not_read(&self.dir))?
+            .ok_or_else(|| self.dir.damaged("the commit record is missing"))?;
+        let head = CommitRecord::decode(&bytes)
+            .map_err(|unread| unread.of("the commit record").not_read(&self.dir))?;
         to.begin(head.store.0, &head.loaded())?;
         match entry::all_of(&view, &mut |entry| to.entry(entry)) {
             Ok(found) if found == head.totals => Ok(()),
@@ -130,15 +125,8 @@ impl Serving {
                 let what = entry::unequal(head.number, &head.totals, &found);
                 Err(self.dir.damaged(what))
             }
-            Err(Stop::Trouble(trouble)) => Err(self.not_read(trouble)),
+            Err(Stop::Trouble(trouble)) => Err(trouble.not_read(&self.dir)),
             Err(Stop::Refused(error)) => Err(error),
-        }
-    }
-
-    fn not_read(&self, trouble: Trouble) -> StoreError {
-        match trouble {
-            Trouble::Damaged(what) => self.dir.damaged(what),
-            Trouble::Failed(what) => StoreError::Read { what },
         }
     }
 

@@ -9,11 +9,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use fjall::LsmError;
 use rustix::io::Errno;
 
+use super::layout::DataDir;
+use crate::StoreError;
+
 /// Why a call of the engine failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     /// What is on disk is not what was written.
     Damaged(String),
+    /// It was written by another version of the program.
+    OtherVersion(String),
     /// The machine failed: I/O, memory, an earlier failed write.
     Failed(String),
 }
@@ -22,7 +27,16 @@ impl Trouble {
     /// What happened, whichever kind it is.
     pub(crate) fn into_text(self) -> String {
         match self {
-            Self::Damaged(text) | Self::Failed(text) => text,
+            Self::Damaged(text) | Self::OtherVersion(text) | Self::Failed(text) => text,
+        }
+    }
+
+    /// The error of a store that cannot be read for it.
+    pub(crate) fn not_read(self, dir: &DataDir) -> StoreError {
+        match self {
+            Self::Damaged(what) => dir.damaged(what),
+            Self::OtherVersion(what) => StoreError::OtherVersion { what },
+            Self::Failed(what) => StoreError::Read { what },
         }
     }
 }

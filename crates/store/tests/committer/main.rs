@@ -2,7 +2,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a test that panics has failed"
+    clippy::disallowed_methods,
+    reason = "a test that panics has failed, and it waits with a bound"
 )]
 
 mod bench;

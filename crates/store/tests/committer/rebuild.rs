@@ -88,6 +88,20 @@ fn a_value_that_does_not_decode_ends_the_rebuild_with_its_cause() {
 }
 
 #[test]
+fn a_value_of_another_version_ends_the_rebuild_with_the_way_to_bring_it_over() {
+    let store = MemoryStore::default();
+    store.put_raw("h", &[2, 0, 0]);
+    let told = rebuild(&store, |_| {}).unwrap_err().to_string();
+    for part in [
+        "a host's value has version 2, and this program reads version 1",
+        "`portolan backup FILE`",
+        "`portolan restore FILE`",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+}
+
+#[test]
 fn a_value_of_another_version_or_cut_short_is_an_error() {
     for value in [&[][..], &[0], &[2, 1, 2, 3], &[1], &[1, 1]] {
         assert!(Snapshot::decode("h", value).is_err(), "{value:?}");

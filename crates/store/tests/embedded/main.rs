@@ -1,5 +1,9 @@
 //! The embedded store from outside: what it keeps, what it refuses, what a kill leaves.
 #![cfg(test)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test is told by its environment, and waits with a bound"
+)]
 
 mod backup;
 mod behind_the_back;

@@ -33,6 +33,25 @@ pub(crate) fn repeated(text: &str, known: impl Fn(&str) -> bool) -> Option<Strin
     twice
 }
 
+/// The first name of the object `text` that `known` does not accept.
+pub(crate) fn unknown(text: &str, known: impl Fn(&str) -> bool) -> Option<String> {
+    let mut found = None;
+    each_field(text, |key, _| {
+        if found.is_none() && !known(&key) {
+            found = Some(key);
+        }
+    });
+    found
+}
+
+/// How long a string is, for a message that must not show it.
+pub(crate) fn length(text: &str) -> String {
+    match serde_json::from_str::<String>(text) {
+        Ok(text) => format!("one of {} characters", text.chars().count()),
+        Err(_) => "no string".to_owned(),
+    }
+}
+
 /// Whether all names of the object that `text` is can be read; half a surrogate pair can not.
 pub(crate) fn has_readable_names(text: &str) -> bool {
     serde_json::Deserializer::from_str(text)

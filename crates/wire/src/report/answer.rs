@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Fault;
 use crate::digest::Digest;
 
 /// The reason of a result: another agent speaks for the host at the same time.
@@ -47,6 +48,34 @@ pub struct ReportResult {
     /// A word for programs: [`IDENTITY_CONFLICT`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
+}
+
+impl ReportResult {
+    /// A result of which nothing more is known.
+    pub fn new(index: usize, host_id: Option<String>, status: Status) -> Self {
+        Self {
+            index,
+            host_id,
+            status,
+            digest: None,
+            next_heartbeat_s: None,
+            current: None,
+            error_code: None,
+            error_msg: None,
+            field: None,
+            reason: None,
+        }
+    }
+
+    /// The result of a report with a fault.
+    pub fn rejected(index: usize, fault: Fault) -> Self {
+        Self {
+            error_code: Some(fault.code.as_str().into()),
+            error_msg: Some(fault.message),
+            field: Some(fault.field),
+            ..Self::new(index, fault.host_id, Status::Rejected)
+        }
+    }
 }
 
 /// The three things that can become of a report.

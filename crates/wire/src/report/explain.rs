@@ -16,13 +16,13 @@ use super::text::{FromText as _, HostIdText};
 use crate::error::ErrorCode;
 use crate::json;
 
-/// One item of a request.
+/// One item of a request, or a body that is one.
 #[derive(Clone, Copy)]
 pub(crate) struct Item<'a> {
     /// What is known of its kind.
     pub(crate) form: &'static Form,
-    /// Its place in the request, from 0.
-    pub(crate) index: usize,
+    /// Its place in the request's list, from 0; of a body that is the item itself none.
+    pub(crate) index: Option<usize>,
     /// Its text.
     pub(crate) text: &'a str,
 }
@@ -32,6 +32,19 @@ impl<'a> Item<'a> {
     pub(crate) fn read<S: Shape>(self) -> Result<S::Value, Fault> {
         let mut json = serde_json::Deserializer::from_str(self.text);
         Object::<S>::read(&mut json).map_err(|_| self.explain::<S>())
+    }
+
+    /// The item, read by its shape, where it has no field but those that are known.
+    pub(crate) fn read_closed<S: Shape>(self) -> Result<S::Value, Fault> {
+        let fields = || self.form.fields("").map(|(name, _)| name);
+        match json::unknown(self.text, |found| fields().any(|name| name == found)) {
+            Some(name) => {
+                let known = fields().collect::<Vec<_>>().join(", ");
+                let name = json::shown(&name);
+                Err(self.field_invalid(name, format_args!("is no known field; known are {known}")))
+            }
+            None => self.read::<S>(),
+        }
     }
 
     /// A fault of a field of the item itself; `must` is what it must do.
@@ -62,7 +75,10 @@ impl<'a> Item<'a> {
                 self.field_invalid(place.shown, what)
             }
             rule => {
-                let given = json::shown(place.text);
+                let given = match rule {
+                    Rule::Secret { .. } => json::length(place.text),
+                    _ => json::shown(place.text),
+                };
                 self.field_invalid(place.shown, format_args!("must {rule}, got {given}"))
             }
         }
@@ -107,7 +123,10 @@ impl<'a> Item<'a> {
         }
     }
 
-    fn field_invalid(self, field: String, what: fmt::Arguments<'_>) -> Fault {
+    fn field_invalid(self, mut field: String, what: fmt::Arguments<'_>) -> Fault {
+        if field.is_empty() {
+            field.push_str("the body");
+        }
         let message = format!("{field} {what}");
         Fault {
             code: ErrorCode::FieldInvalid,
@@ -128,7 +147,10 @@ impl<'a> Item<'a> {
     }
 
     fn place(self) -> Place<'a> {
-        let shown = format!("{}[{}]", self.form.list, self.index);
+        let shown = match self.index {
+            Some(index) => format!("{}[{index}]", self.form.list),
+            None => String::new(),
+        };
         Place {
             shown,
             pattern: String::new(),
@@ -173,7 +195,9 @@ impl Place<'_> {
     }
 
     fn enter_field(&mut self, name: &str) {
-        self.shown.push('.');
+        if !self.shown.is_empty() {
+            self.shown.push('.');
+        }
         self.shown.push_str(name);
         if !self.pattern.is_empty() {
             self.pattern.push('.');

@@ -17,12 +17,22 @@ pub struct Fault {
     pub host_id: Option<String>,
 }
 
-/// A fault of a whole request, none of whose items was looked at.
+/// A fault of a whole request, of which nothing is done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct RequestFault {
-    /// [`ErrorCode::NotJson`] or [`ErrorCode::BatchSize`].
+    /// [`ErrorCode::NotJson`] or [`ErrorCode::BatchSize`]; [`ErrorCode::FieldInvalid`] of a body that
+    /// is one item.
     pub code: ErrorCode,
     /// What is wrong; of a body that is not JSON with line and column.
     pub message: String,
+}
+
+impl From<Fault> for RequestFault {
+    fn from(fault: Fault) -> Self {
+        Self {
+            code: fault.code,
+            message: fault.message,
+        }
+    }
 }

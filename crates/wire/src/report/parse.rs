@@ -19,7 +19,7 @@ pub fn parse(body: &[u8], now: UnixMicros) -> Result<Vec<Result<Report, Fault>>,
         report(
             Item {
                 form: &REPORT,
-                index,
+                index: Some(index),
                 text: raw.get(),
             },
             now,

@@ -12,6 +12,10 @@ pub(crate) enum Rule {
     Integer { min: u64, max: u64 },
     /// A string of so many characters without NUL.
     Text { min: usize, max: usize },
+    /// A string of so many characters without NUL that no message shows.
+    Secret { min: usize, max: usize },
+    /// What a credential's holder may do.
+    Role,
     /// A host id.
     HostId,
     /// An enterprise project that a host can be in.
@@ -36,7 +40,7 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Integer { min, max } => write!(f, "be {min} to {max}"),
-            Self::Text { min, max } => {
+            Self::Text { min, max } | Self::Secret { min, max } => {
                 write!(f, "be a string of {min} to {max} characters without NUL")
             }
             Self::HostId => {
@@ -51,6 +55,7 @@ impl fmt::Display for Rule {
                 "be a string of 1 to {} characters without NUL, and not all_granted_eps",
                 caps::ENTERPRISE_PROJECT_ID_CHARS_MAX
             ),
+            Self::Role => f.write_str("be reader, agent or admin"),
             Self::Transport => f.write_str("be TCP or UDP"),
             Self::Address => f.write_str("be an IP address without zone"),
             Self::Moment => f.write_str(
@@ -98,7 +103,7 @@ impl Row {
 /// The items of one kind of request: what they are called and every field that is known of them.
 #[derive(Debug)]
 pub(crate) struct Form {
-    /// The list that holds them: `reports`.
+    /// The list that holds them: `reports`. Of a body that is the one item, what it is.
     pub(crate) list: &'static str,
     /// The names that lead to an item's host id.
     pub(crate) host_id: &'static [&'static str],

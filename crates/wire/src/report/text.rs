@@ -11,6 +11,7 @@ use serde::de::{Deserializer, Unexpected, Visitor};
 use super::read::Read;
 use super::rule::Rule;
 use crate::caps;
+use crate::credential::Role;
 use crate::digest::Digest;
 use crate::ids::EnterpriseProjectId;
 use crate::open_port::Transport;
@@ -39,6 +40,31 @@ impl<const MIN: usize, const MAX: usize> FromText for Text<MIN, MAX> {
         // No `MIN` is over 1, and a string has no character only when it has no byte.
         let long = text.len() >= MIN;
         (short && long && !text.as_bytes().contains(&0)).then(|| text.to_owned())
+    }
+}
+
+/// The same for a text that no message shows.
+pub(crate) struct SecretText<const MIN: usize, const MAX: usize>;
+
+impl<const MIN: usize, const MAX: usize> FromText for SecretText<MIN, MAX> {
+    type Value = String;
+    const RULE: Rule = Rule::Secret { min: MIN, max: MAX };
+
+    fn from_text(text: &str) -> Option<String> {
+        let fits = (MIN..=MAX).contains(&text.chars().count());
+        (fits && !text.as_bytes().contains(&0)).then(|| text.to_owned())
+    }
+}
+
+/// What a credential's holder may do.
+pub(crate) struct RoleText;
+
+impl FromText for RoleText {
+    type Value = Role;
+    const RULE: Rule = Rule::Role;
+
+    fn from_text(text: &str) -> Option<Role> {
+        Role::read(text)
     }
 }
 

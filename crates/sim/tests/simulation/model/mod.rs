@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_census::{Pair, Selection, State};
-use portolan_store::{Decision, RecordKey, Retirement, Snapshot};
+use portolan_store::{Asked, Decision, RecordKey, Retirement, Snapshot};
 use portolan_wire::digest::Digest;
 use portolan_wire::ids::{EnterpriseProjectId, HostKey};
 use portolan_wire::report::Report;
@@ -80,6 +80,8 @@ pub(crate) struct Model {
 
 /// A report as it waits for the committer.
 pub(crate) struct Waiting {
+    /// What its answer is made of.
+    pub(crate) asked: Asked,
     pub(crate) key: HostKey,
     pub(crate) version: Version,
     pub(crate) agent_id: String,
