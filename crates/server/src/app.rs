@@ -1,5 +1,6 @@
 //! What handlers share.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::audit::Audit;
 use crate::counts::UnionPages;
-use crate::credentials::{Directory, SealKey};
+use crate::credentials::{Directory, SealKey, Signatures};
 use crate::error::ApiError;
 use crate::ingest::Room;
 use crate::limits::Limits;
@@ -22,6 +23,9 @@ use crate::metrics::Metrics;
 pub struct Settings {
     /// `hss.status_field`: whether rows of the HSS statistics carry `status` unasked.
     pub status_field: bool,
+    /// `throttle.calls_a_second`: how often one credential may make one call in a second, reports
+    /// and heartbeats apart; without it, as often as it likes.
+    pub calls_a_second: Option<NonZeroU32>,
 }
 
 /// The application.
@@ -32,6 +36,7 @@ pub(crate) struct App {
     pub(crate) queue: Queue,
     pub(crate) unions: UnionPages,
     pub(crate) credentials: Directory,
+    pub(crate) signatures: Signatures,
     pub(crate) seal_key: SealKey,
     pub(crate) audit: Arc<Audit>,
     pub(crate) settings: Settings,

@@ -54,11 +54,17 @@ pub(crate) enum Limit {
     CommitQueue,
     /// A client that takes nothing of its answer.
     AnswerStall,
+    /// An access key that is refused from an address after too many failures.
+    SignatureFailures,
+    /// A failure that is not counted, since too many others are.
+    SignatureFailuresKept,
+    /// A credential that calls too often.
+    CallsOfACredential,
 }
 
 impl Limit {
     /// Every limit, in the order of its counters.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Connections,
         Self::ConnectionsOfAnAddress,
         Self::TlsHandshakeTime,
@@ -71,6 +77,9 @@ impl Limit {
         Self::LargeBodies,
         Self::CommitQueue,
         Self::AnswerStall,
+        Self::SignatureFailures,
+        Self::SignatureFailuresKept,
+        Self::CallsOfACredential,
     ];
 
     /// The limit as `/metrics` names it.
@@ -88,6 +97,9 @@ impl Limit {
             Self::LargeBodies => "large_bodies",
             Self::CommitQueue => "commit_queue",
             Self::AnswerStall => "answer_stall",
+            Self::SignatureFailures => "signature_failures",
+            Self::SignatureFailuresKept => "signature_failures_kept",
+            Self::CallsOfACredential => "calls_of_a_credential",
         }
     }
 }

@@ -141,7 +141,7 @@ impl Drop for Place {
 }
 
 /// What counts as one address: of IPv6 the first 64 bits, which one machine has to itself.
-fn address_of(peer: IpAddr) -> IpAddr {
+pub(crate) fn address_of(peer: IpAddr) -> IpAddr {
     match peer {
         IpAddr::V4(_) => peer,
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

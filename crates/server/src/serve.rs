@@ -23,7 +23,7 @@ use crate::accept::{Front, Gate, accept};
 use crate::app::{App, Settings};
 use crate::audit::{Audit, AuditError, AuditThread};
 use crate::counts::UnionPages;
-use crate::credentials::{Credentials, Directory, SealKey, SecretKeyError, decode};
+use crate::credentials::{Credentials, Directory, SealKey, SecretKeyError, Signatures, decode};
 use crate::edge::Edge;
 use crate::ingest::Room;
 use crate::limits::Limits;
@@ -220,6 +220,7 @@ impl Listening {
             queue,
             unions: UnionPages::default(),
             credentials: ready.credentials,
+            signatures: Signatures::new().map_err(|e| system("the check of signatures", &e))?,
             seal_key: ready.seal_key,
             audit: Arc::clone(&audit),
             settings,
@@ -274,6 +275,7 @@ fn catch_up(store: &dyn Store, clock: &dyn Clock, setup: Setup) -> Result<Ready,
         .secret_key_file
         .unwrap_or_else(|| setup.data_dir.join("secret-key"));
     let seal_key = SealKey::open(&key_file, &made.sealed())?;
+    made.unseal(&seal_key)?;
     let credentials = Directory::new(made);
     let written = (setup.credentials)(credentials.has_made_administrator());
     credentials.replace_written(written.map_err(ServeError::Credentials)?);

@@ -24,6 +24,8 @@ pub enum ErrorCode {
     AccessDenied,
     /// The token has expired.
     TokenExpired,
+    /// The credential calls too often.
+    Throttled,
     /// An error of our own.
     Internal,
     /// The body is not JSON.
@@ -70,6 +72,7 @@ impl ErrorCode {
             Self::RoleNotAllowed => "APIGW.0302",
             Self::AccessDenied => "APIGW.0306",
             Self::TokenExpired => "APIGW.0307",
+            Self::Throttled => "APIGW.0308",
             Self::Internal => "APIGW.0601",
             Self::NotJson => "PORTOLAN.0001",
             Self::BatchSize => "PORTOLAN.0002",
@@ -109,7 +112,7 @@ impl ErrorCode {
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
             Self::UnsupportedEncoding => 415,
-            Self::QueueFull => 429,
+            Self::QueueFull | Self::Throttled => 429,
             Self::Internal => 500,
             Self::NotServing | Self::StoreFailed => 503,
         }
@@ -129,6 +132,7 @@ impl ErrorCode {
             Self::RoleNotAllowed => "The IAM user is not authorized to access the API.",
             Self::AccessDenied => "API access denied.",
             Self::TokenExpired => "The token must be updated.",
+            Self::Throttled => "The throttling threshold has been reached:",
             Self::Internal => "Internal server error.",
             Self::NotJson => "The body is not JSON.",
             Self::BatchSize => "The number of items is not allowed.",
@@ -151,7 +155,11 @@ impl ErrorCode {
     /// Whether the same request may succeed later.
     pub const fn is_retryable(self) -> bool {
         match self {
-            Self::QueueFull | Self::NotServing | Self::StoreFailed | Self::Internal => true,
+            Self::QueueFull
+            | Self::Throttled
+            | Self::NotServing
+            | Self::StoreFailed
+            | Self::Internal => true,
             Self::InvalidParameter
             | Self::InsufficientPermissions
             | Self::ApiNotFound

@@ -1,11 +1,10 @@
-//! `POST …/tokens`, `…/access-keys`, `…/users`.
+//! `POST …/tokens`, `…/users`, and what every credential that is made has in common.
 
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use portolan_census::Selection;
 use portolan_store::{RecordChange, Submission};
@@ -19,23 +18,23 @@ use crate::administration::act::{Intent, act};
 use crate::administration::list::Shown;
 use crate::app::App;
 use crate::credentials::{
-    Caller, Entry, Grant, Kind, Need, Proof, Role, Secret, Source, TokenHash, encode,
-    password_hash, random_ak, random_id, random_sk, random_token, selection, within,
+    Api, Call, Caller, Entry, Grant, Kind, Proof, Role, Secret, Source, TokenHash, encode,
+    password_hash, random_id, random_token, selection, within,
 };
 use crate::edge::Peer;
 use crate::error::ApiError;
 use crate::hss::json;
 use crate::ingest::{body, submit};
 
-/// What a token or an access key is to be. A field that is unknown is a mistake: one that was meant
+/// What a token is to be. A field that is unknown is a mistake: one that was meant
 /// to limit the credential must not be passed over.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Asked {
-    name: Option<String>,
-    role: String,
-    enterprise_projects: Option<Vec<String>>,
-    expires_at: Option<String>,
+pub(super) struct Asked {
+    pub(super) name: Option<String>,
+    pub(super) role: String,
+    pub(super) enterprise_projects: Option<Vec<String>>,
+    pub(super) expires_at: Option<String>,
 }
 
 /// What a user is to be.
@@ -57,21 +56,16 @@ struct Made {
     shown: Shown,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ak: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sk: Option<String>,
 }
 
 pub(crate) async fn create_token(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
     Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    body: Body,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
-    let asked: Asked = read(&app, &headers, body).await?;
+    let caller = Caller::authorise(&call, &project_id, Api::CreateCredential)?;
+    let asked: Asked = read(&app, call).await?;
     let (name, grant) = asked.grant(&app, &caller, project_id)?;
     let secret = random_token().map_err(ApiError::internal)?;
     let id = random_id().map_err(ApiError::internal)?;
@@ -81,37 +75,6 @@ pub(crate) async fn create_token(
     created(&Made {
         shown,
         secret: Some(secret),
-        ak: None,
-        sk: None,
-    })
-}
-
-pub(crate) async fn create_access_key(
-    State(app): State<Arc<App>>,
-    Path(project_id): Path<String>,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
-    let asked: Asked = read(&app, &headers, body).await?;
-    let (name, grant) = asked.grant(&app, &caller, project_id)?;
-    let ak = random_ak().map_err(ApiError::internal)?;
-    let sk = random_sk().map_err(ApiError::internal)?;
-    let sealed = app.seal_key.seal(&ak, &sk).map_err(ApiError::internal)?;
-    let entry = Entry::new(
-        ak.clone(),
-        name,
-        grant,
-        Source::Store,
-        Proof::AccessKey(sealed),
-    );
-    let shown = keep(&app, &caller, peer, entry).await?;
-    created(&Made {
-        shown,
-        secret: None,
-        ak: Some(ak),
-        sk: Some(sk.expose().to_owned()),
     })
 }
 
@@ -119,10 +82,9 @@ pub(crate) async fn create_user(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
     Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    body: Body,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
+    let caller = Caller::authorise(&call, &project_id, Api::CreateCredential)?;
     let AskedUser {
         name,
         domain,
@@ -130,7 +92,7 @@ pub(crate) async fn create_user(
         role,
         enterprise_projects,
         expires_at,
-    } = read(&app, &headers, body).await?;
+    } = read(&app, call).await?;
     let domain = domain.unwrap_or_else(|| "default".to_owned());
     length("name", &name, 1..=caps::STRING_CHARS_MAX)?;
     length("domain", &domain, 1..=caps::STRING_CHARS_MAX)?;
@@ -161,13 +123,11 @@ pub(crate) async fn create_user(
     created(&Made {
         shown,
         secret: None,
-        ak: None,
-        sk: None,
     })
 }
 
 /// Makes a credential durable, enters it, and tells the audit log.
-async fn keep(
+pub(super) async fn keep(
     app: &Arc<App>,
     caller: &Caller,
     peer: Peer,
@@ -210,7 +170,7 @@ async fn keep(
 }
 
 impl Asked {
-    fn grant(
+    pub(super) fn grant(
         self,
         app: &App,
         caller: &Caller,
@@ -284,18 +244,17 @@ fn length(
     )))
 }
 
-fn invalid(detail: &str) -> ApiError {
+pub(super) fn invalid(detail: &str) -> ApiError {
     ApiError::new(ErrorCode::FieldInvalid, detail)
 }
 
-async fn read<T: DeserializeOwned + Send + 'static>(
+pub(super) async fn read<T: DeserializeOwned + Send + 'static>(
     app: &App,
-    headers: &HeaderMap,
-    body: Body,
+    call: Call,
 ) -> Result<T, ApiError> {
     let parse = |bytes: &[u8]| serde_json::from_slice(bytes);
     let parsed: Result<T, serde_json::Error> =
-        body::read(&app.room, app.limits.body, headers, body, parse).await?;
+        body::read(&app.room, app.limits.body, &call.headers, call.body, parse).await?;
     parsed.map_err(|error| {
         let code = if error.is_data() {
             ErrorCode::FieldInvalid
@@ -306,6 +265,6 @@ async fn read<T: DeserializeOwned + Send + 'static>(
     })
 }
 
-fn created(made: &Made) -> Result<Response, ApiError> {
+pub(super) fn created(made: &impl Serialize) -> Result<Response, ApiError> {
     Ok((StatusCode::CREATED, json(made)?).into_response())
 }

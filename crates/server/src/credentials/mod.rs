@@ -1,20 +1,26 @@
 //! Who may call, and for what.
 //!
 //! A table from the SHA-256 of a token to what it grants: the look-up is by the hash, so no secret
-//! is kept and no comparison leaks one. Two layers: what the operator wrote down (the credentials
+//! is kept and no comparison leaks one. Beside it access keys, whose holders sign their requests
+//! (`signature`, `signed`). Two layers: what the operator wrote down (the credentials
 //! file, the first start's token) and what was made over HTTP, which the store keeps.
 //! Holds: reads never lock, a change swaps a table; nothing secret has a readable `Debug`.
 
+mod api;
+mod call;
 mod caller;
 mod directory;
 mod entry;
+mod failures;
 mod file;
 mod first_start;
 mod hex;
+mod pace;
 mod record;
 mod seal;
 mod secret;
 mod signature;
+mod signed;
 mod table;
 
 use portolan_census::Selection;
@@ -22,9 +28,11 @@ use portolan_wire::ids::EnterpriseProjectId;
 use portolan_wire::time::UnixMicros;
 use sha2::{Digest, Sha256};
 
-pub(crate) use caller::{Caller, Need, authenticate};
+pub(crate) use api::{Api, Need};
+pub(crate) use call::Call;
+pub(crate) use caller::Caller;
 pub(crate) use directory::Directory;
-pub(crate) use entry::{Entry, Kind, Proof, Source};
+pub(crate) use entry::{AccessKey, Entry, Kind, Proof, Source};
 pub(crate) use file::selection;
 pub use file::{FileError, check_file, read_file};
 pub use first_start::{FirstStartError, admin_token};
@@ -33,6 +41,8 @@ pub use seal::SecretKeyError;
 pub(crate) use seal::{SealKey, Sealed};
 pub use secret::random_token;
 pub(crate) use secret::{Secret, password_hash, random_ak, random_id, random_sk};
+pub(crate) use signature::SigningKey;
+pub(crate) use signed::Signatures;
 pub use table::Credentials;
 
 /// What a credential's holder may do.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use portolan_census::{Filter, Page, PageRequest, PageRow, Selection, Start};
 use portolan_wire::error::ErrorCode;
@@ -15,7 +15,7 @@ use portolan_wire::query::Query;
 
 use crate::app::App;
 use crate::counts::Counts;
-use crate::credentials::{Caller, Need};
+use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 
 const AS_OF: HeaderName = HeaderName::from_static("x-portolan-as-of");
@@ -28,9 +28,9 @@ pub(crate) async fn port_statistics(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
     RawQuery(raw_query): RawQuery,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let caller = Caller::authorise(&call, &project_id, Api::PortStatistics)?;
     let query = decoded(raw_query.as_deref())?;
     let selection = selected(&query, &caller)?;
     let asked = PortStatisticsQuery::read(&query)?;

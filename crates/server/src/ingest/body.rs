@@ -6,11 +6,13 @@ use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use hyper::body::Body as _;
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
+use sha2::{Digest as _, Sha256};
 
 use crate::error::ApiError;
-use crate::ingest::room::{Room, Taken};
+use crate::ingest::room::{Room, Sender, Taken};
 use crate::ingest::unpack::{Encoding, too_large_unpacked, unpack};
 use crate::limits::Limit;
 
@@ -20,12 +22,24 @@ pub(crate) async fn read<T: Send + 'static>(
     room: &Room,
     time: Duration,
     headers: &HeaderMap,
-    body: Body,
+    body: Incoming,
     parse: impl FnOnce(&[u8]) -> T + Send + 'static,
 ) -> Result<T, ApiError> {
     content_type(headers)?;
     let encoding = Encoding::of(headers)?;
-    let Received { sent, taken } = receive(room, time, announced(headers)?, body).await?;
+    let Received { sent, taken } = match body {
+        Incoming::Received(received) => received,
+        Incoming::Coming(body) => {
+            let announced = announced(headers, caps::BODY_SENT_BYTES_MAX)?;
+            let receiving = Receiving {
+                room,
+                sender: Sender::Proven,
+                most: caps::BODY_SENT_BYTES_MAX,
+                hash: None,
+            };
+            receiving.in_time(time, announced, body).await?
+        }
+    };
     if sent.len() <= caps::SMALL_BODY_SENT_BYTES_MAX {
         // A few packed bytes may be a large body all the same; then it starts anew.
         if let Some(unpacked) = unpack(encoding, &sent, caps::SMALL_BODY_UNPACKED_BYTES_MAX)? {
@@ -69,71 +83,121 @@ fn content_type(headers: &HeaderMap) -> Result<(), ApiError> {
 }
 
 /// The length that a body will have, where that is told.
-fn announced(headers: &HeaderMap) -> Result<Option<usize>, ApiError> {
+fn announced(headers: &HeaderMap, most: usize) -> Result<Option<usize>, ApiError> {
     let length = headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|v| v.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length: usize| length > caps::BODY_SENT_BYTES_MAX) {
-        return Err(too_large());
+    if length.is_some_and(|length: usize| length > most) {
+        return Err(too_large(most));
     }
     Ok(length)
 }
 
+/// The body of a request whose credential was checked.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// It is still to come.
+    Coming(Body),
+    /// It was needed for the check, and is here.
+    Received(Received),
+}
+
+/// Receives a body of up to `most` bytes that must come after `time`, and hashes it: without that
+/// the signature of its request cannot be checked.
+pub(crate) async fn receive_signed(
+    room: &Room,
+    time: Duration,
+    headers: &HeaderMap,
+    body: Body,
+    most: usize,
+) -> Result<(Received, [u8; 32]), ApiError> {
+    let mut hash = Sha256::new();
+    if body.is_end_stream() {
+        return Ok((Received::default(), hash.finalize().into()));
+    }
+    let announced = announced(headers, most)?;
+    let receiving = Receiving {
+        room,
+        sender: Sender::Unproven,
+        most,
+        hash: Some(&mut hash),
+    };
+    let received = receiving.in_time(time, announced, body).await?;
+    Ok((received, hash.finalize().into()))
+}
+
 /// A body as it was sent, and the room that it takes if it is no small one.
-struct Received {
+#[derive(Debug, Default)]
+pub(crate) struct Received {
     sent: Bytes,
     taken: Option<Taken>,
 }
 
-async fn receive(
-    room: &Room,
-    time: Duration,
-    announced: Option<usize>,
-    body: Body,
-) -> Result<Received, ApiError> {
-    let read = tokio::time::timeout(time, frames(room, announced, body));
-    read.await.unwrap_or_else(|_| {
-        let detail = format!("the body did not arrive within {time:?}");
-        Err(ApiError::new(ErrorCode::RequestError, detail).at(Limit::BodyTime))
-    })
+/// How a body is received.
+struct Receiving<'a> {
+    room: &'a Room,
+    sender: Sender,
+    /// Most bytes.
+    most: usize,
+    hash: Option<&'a mut Sha256>,
 }
 
-async fn frames(
-    room: &Room,
-    announced: Option<usize>,
-    mut body: Body,
-) -> Result<Received, ApiError> {
-    let small = |length: usize| length <= caps::SMALL_BODY_SENT_BYTES_MAX;
-    let announced = announced.unwrap_or(0);
-    let mut taken = match small(announced) {
-        true => None,
-        false => Some(room.to_receive(announced)?),
-    };
-    let mut sent = BytesMut::with_capacity(announced);
-    while let Some(frame) = body.frame().await {
-        let frame =
-            frame.map_err(|error| ApiError::new(ErrorCode::RequestError, error.to_string()))?;
-        let Ok(data) = frame.into_data() else {
-            continue;
+impl Receiving<'_> {
+    async fn in_time(
+        self,
+        time: Duration,
+        announced: Option<usize>,
+        body: Body,
+    ) -> Result<Received, ApiError> {
+        let read = tokio::time::timeout(time, self.frames(announced, body));
+        read.await.unwrap_or_else(|_| {
+            let detail = format!("the body did not arrive within {time:?}");
+            Err(ApiError::new(ErrorCode::RequestError, detail).at(Limit::BodyTime))
+        })
+    }
+
+    async fn frames(self, announced: Option<usize>, mut body: Body) -> Result<Received, ApiError> {
+        let Self {
+            room,
+            sender,
+            most,
+            mut hash,
+        } = self;
+        let small = |length: usize| length <= caps::SMALL_BODY_SENT_BYTES_MAX;
+        let announced = announced.unwrap_or(0);
+        let mut taken = match small(announced) {
+            true => None,
+            false => Some(room.to_receive(announced, sender)?),
         };
-        let length = sent.len() + data.len();
-        if length > caps::BODY_SENT_BYTES_MAX {
-            return Err(too_large());
+        let mut sent = BytesMut::with_capacity(announced);
+        while let Some(frame) = body.frame().await {
+            let frame =
+                frame.map_err(|error| ApiError::new(ErrorCode::RequestError, error.to_string()))?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            let length = sent.len() + data.len();
+            if length > most {
+                return Err(too_large(most));
+            }
+            if taken.is_none() && !small(length) {
+                // Nobody told how long it gets.
+                taken = Some(room.to_receive(most, sender)?);
+            }
+            if let Some(hash) = &mut hash {
+                hash.update(&data);
+            }
+            sent.extend_from_slice(&data);
         }
-        if taken.is_none() && !small(length) {
-            // Nobody told how long it gets.
-            taken = Some(room.to_receive(caps::BODY_SENT_BYTES_MAX)?);
+        let sent = sent.freeze();
+        if let Some(taken) = &mut taken {
+            taken.shrink(sent.len());
         }
-        sent.extend_from_slice(&data);
+        Ok(Received { sent, taken })
     }
-    let sent = sent.freeze();
-    if let Some(taken) = &mut taken {
-        taken.shrink(sent.len());
-    }
-    Ok(Received { sent, taken })
 }
 
-fn too_large() -> ApiError {
-    let detail = format!("at most {} bytes as sent", caps::BODY_SENT_BYTES_MAX);
+fn too_large(most: usize) -> ApiError {
+    let detail = format!("at most {most} bytes as sent");
     ApiError::new(ErrorCode::BodyTooLarge, detail).at(Limit::BodySentBytes)
 }
 
@@ -153,14 +217,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_small_body_needs_no_room_and_a_large_one_gives_it_back() {
-        let room = Room::new(1 << 20, 1 << 20, Duration::ZERO);
-        let small = Body::from(vec![b' '; caps::SMALL_BODY_SENT_BYTES_MAX]);
-        let no_room = Room::new(0, 0, Duration::ZERO);
+        let room = Room::new(1 << 20, 0, 1 << 20, Duration::ZERO);
+        let small = Incoming::Coming(Body::from(vec![b' '; caps::SMALL_BODY_SENT_BYTES_MAX]));
+        let no_room = Room::new(0, 0, 0, Duration::ZERO);
         let mut headers = HeaderMap::new();
         let read_small = in_time(read(&no_room, MINUTE, &headers, small, <[u8]>::len)).await;
         assert_eq!(read_small.unwrap(), caps::SMALL_BODY_SENT_BYTES_MAX);
         headers.insert(header::CONTENT_LENGTH, (100_000).into());
-        let large = || Body::from(vec![b' '; 100_000]);
+        let large = || Incoming::Coming(Body::from(vec![b' '; 100_000]));
         let refused = in_time(read(&no_room, MINUTE, &headers, large(), <[u8]>::len)).await;
         assert_eq!(refused.unwrap_err().code(), ErrorCode::QueueFull);
         assert_eq!(
@@ -181,7 +245,7 @@ mod tests {
         let request = tokio::spawn({
             let room = Arc::clone(&room);
             async move {
-                let body = Body::from(vec![b' '; 100_000]);
+                let body = Incoming::Coming(Body::from(vec![b' '; 100_000]));
                 let parse = move |_: &[u8]| {
                     started.send(()).unwrap();
                     // Until the test has looked; then the other end is gone.

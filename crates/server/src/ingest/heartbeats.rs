@@ -3,9 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_census::{Host, Pair, Project, Selection};
 use portolan_wire::caps;
@@ -15,7 +13,7 @@ use portolan_wire::heartbeat::{
 use portolan_wire::report::Fault;
 
 use crate::app::App;
-use crate::credentials::{Caller, Need};
+use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::json;
 use crate::ingest::body;
@@ -23,12 +21,18 @@ use crate::ingest::body;
 pub(crate) async fn heartbeats(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Report)?;
+    let caller = Caller::authorise(&call, &project_id, Api::Heartbeats)?;
     app.serving()?;
-    let items = body::read(&app.room, app.limits.body, &headers, body, heartbeat::parse).await?;
+    let items = body::read(
+        &app.room,
+        app.limits.body,
+        &call.headers,
+        call.body,
+        heartbeat::parse,
+    )
+    .await?;
     let items = items.map_err(|fault| ApiError::new(fault.code, fault.message))?;
     let state = app.state();
     let project = state.project(&project_id).map(|project| &**project);

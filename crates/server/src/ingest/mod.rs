@@ -9,6 +9,7 @@ mod reports;
 mod room;
 mod unpack;
 
+pub(crate) use body::{Incoming, receive_signed};
 pub(crate) use heartbeats::heartbeats;
 pub(crate) use reports::{reports, submit};
 pub(crate) use room::Room;

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_census::Selection;
 use portolan_store::{Decision, Prepared, QueueFull, StoreError, Submission, snapshot_of};
@@ -17,7 +15,7 @@ use portolan_wire::report::{
 use portolan_wire::time::UnixMicros;
 
 use crate::app::App;
-use crate::credentials::{Caller, Need};
+use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::json;
 use crate::ingest::body;
@@ -26,10 +24,9 @@ use crate::limits::Limit;
 pub(crate) async fn reports(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Report)?;
+    let caller = Caller::authorise(&call, &project_id, Api::Reports)?;
     app.serving()?;
     let now = app.now();
     let granted = caller.granted().clone();
@@ -45,8 +42,14 @@ pub(crate) async fn reports(
             .map(|(index, item)| Item::prepare(index, item, &project, &granted))
             .collect())
     };
-    let items: Result<Vec<Item>, report::RequestFault> =
-        body::read(&app.room, app.limits.body, &headers, body, prepare).await?;
+    let items: Result<Vec<Item>, report::RequestFault> = body::read(
+        &app.room,
+        app.limits.body,
+        &call.headers,
+        call.body,
+        prepare,
+    )
+    .await?;
     let items = items.map_err(|fault| ApiError::new(fault.code, fault.message))?;
     let results = commit(&app, caller.granted(), items).await?;
     json(&ReportsAnswer { results })

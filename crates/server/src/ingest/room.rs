@@ -6,7 +6,7 @@
 //! to come again, as others may take a minute to send theirs; and unpacked, where it waits for its
 //! turn, as each turn is a second at most.
 //! Holds: the room of a body is taken before its memory, and given back after it.
-//! Limits: `caps::LARGE_BODIES_SENT_BYTES_MAX`, `caps::LARGE_BODIES_UNPACKED_BYTES_MAX`.
+//! Limits: `caps::LARGE_BODIES_SENT_BYTES_MAX`, `caps::UNPROVEN_BODIES_SENT_BYTES_MAX`, `caps::LARGE_BODIES_UNPACKED_BYTES_MAX`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +22,18 @@ use crate::limits::Limit;
 #[derive(Debug)]
 pub(crate) struct Room {
     sent: Budget,
+    unproven: Budget,
     unpacked: Budget,
     wait: Duration,
+}
+
+/// Whose body it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// Its credential was checked.
+    Proven,
+    /// Its signature cannot be checked before the body is here.
+    Unproven,
 }
 
 /// Bytes of which some are taken.
@@ -41,6 +51,7 @@ impl Default for Room {
     fn default() -> Self {
         Self::new(
             caps::LARGE_BODIES_SENT_BYTES_MAX,
+            caps::UNPROVEN_BODIES_SENT_BYTES_MAX,
             caps::LARGE_BODIES_UNPACKED_BYTES_MAX,
             Duration::from_secs(caps::LARGE_BODY_WAIT_S_MAX),
         )
@@ -48,18 +59,27 @@ impl Default for Room {
 }
 
 impl Room {
-    pub(super) fn new(sent_bytes: usize, unpacked_bytes: usize, wait: Duration) -> Self {
-        let (sent, unpacked) = (Budget::new(sent_bytes), Budget::new(unpacked_bytes));
+    pub(super) fn new(
+        sent_bytes: usize,
+        unproven_bytes: usize,
+        unpacked_bytes: usize,
+        wait: Duration,
+    ) -> Self {
         Self {
-            sent,
-            unpacked,
+            sent: Budget::new(sent_bytes),
+            unproven: Budget::new(unproven_bytes),
+            unpacked: Budget::new(unpacked_bytes),
             wait,
         }
     }
 
     /// Takes room for a body as sent, or refuses.
-    pub(super) fn to_receive(&self, bytes: usize) -> Result<Taken, ApiError> {
-        let free = Arc::clone(&self.sent.free);
+    pub(super) fn to_receive(&self, bytes: usize, sender: Sender) -> Result<Taken, ApiError> {
+        let budget = match sender {
+            Sender::Proven => &self.sent,
+            Sender::Unproven => &self.unproven,
+        };
+        let free = Arc::clone(&budget.free);
         let taken = free.try_acquire_many_owned(permits(bytes));
         taken.map(Taken).map_err(|_| none_left())
     }
@@ -77,7 +97,8 @@ impl Room {
 
     /// Bytes that are taken now: as sent, and unpacked.
     pub(crate) fn taken(&self) -> (usize, usize) {
-        (self.sent.taken(), self.unpacked.taken())
+        let sent = self.sent.taken() + self.unproven.taken();
+        (sent, self.unpacked.taken())
     }
 }
 
@@ -122,20 +143,27 @@ mod tests {
 
     #[test]
     fn what_is_sent_has_room_up_to_the_last_byte_and_is_refused_beyond() {
-        let room = Room::new(100, 0, Duration::ZERO);
-        let (first, second) = (room.to_receive(60).unwrap(), room.to_receive(40).unwrap());
+        let room = Room::new(100, 10, 0, Duration::ZERO);
+        let to_receive = |bytes| room.to_receive(bytes, Sender::Proven);
+        let (first, second) = (to_receive(60).unwrap(), to_receive(40).unwrap());
         assert_eq!(room.taken(), (100, 0));
-        assert_eq!(code(room.to_receive(1)), ErrorCode::QueueFull);
-        drop(first);
-        assert_eq!(code(room.to_receive(61)), ErrorCode::QueueFull);
-        let third = room.to_receive(60).unwrap();
+        assert_eq!(code(to_receive(1)), ErrorCode::QueueFull);
+        let unproven = room.to_receive(10, Sender::Unproven).unwrap();
+        assert_eq!(room.taken(), (110, 0));
+        assert_eq!(
+            code(room.to_receive(1, Sender::Unproven)),
+            ErrorCode::QueueFull
+        );
+        drop((first, unproven));
+        assert_eq!(code(to_receive(61)), ErrorCode::QueueFull);
+        let third = to_receive(60).unwrap();
         drop((second, third));
         assert_eq!(room.taken(), (0, 0));
     }
 
     #[tokio::test]
     async fn what_is_unpacked_waits_for_its_turn_until_others_have_shrunk() {
-        let room = Arc::new(Room::new(0, 100, Duration::from_secs(3_600)));
+        let room = Arc::new(Room::new(0, 0, 100, Duration::from_secs(3_600)));
         let mut first = room.to_unpack(64).await.unwrap();
         let waiting = tokio::spawn({
             let room = Arc::clone(&room);
@@ -156,7 +184,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_turn_that_does_not_come_in_time_is_refused() {
-        let room = Room::new(0, 100, Duration::ZERO);
+        let room = Room::new(0, 0, 100, Duration::ZERO);
         let held = room.to_unpack(64).await.unwrap();
         assert_eq!(code(room.to_unpack(64).await), ErrorCode::QueueFull);
         drop(held);
