@@ -1,5 +1,6 @@
 //! What handlers share.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -11,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::audit::Audit;
 use crate::counts::UnionPages;
-use crate::credentials::{Directory, External, SealKey};
+use crate::credentials::{Directory, External, SealKey, Signatures};
 use crate::error::ApiError;
 use crate::ingest::Room;
 use crate::keystone::Logins;
@@ -23,6 +24,9 @@ use crate::metrics::Metrics;
 pub struct Settings {
     /// `hss.status_field`: whether rows of the HSS statistics carry `status` unasked.
     pub status_field: bool,
+    /// `throttle.calls_a_second`: how often one credential may make one call in a second, reports
+    /// and heartbeats apart; without it, as often as it likes.
+    pub calls_a_second: Option<NonZeroU32>,
 }
 
 /// The application.
@@ -35,6 +39,7 @@ pub(crate) struct App {
     pub(crate) credentials: Directory,
     /// A Keystone elsewhere, where there is one.
     pub(crate) external: Option<Arc<External>>,
+    pub(crate) signatures: Signatures,
     pub(crate) seal_key: SealKey,
     pub(crate) audit: Arc<Audit>,
     pub(crate) settings: Settings,

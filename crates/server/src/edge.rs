@@ -29,6 +29,10 @@ use crate::seldom::Seldom;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
+/// The target of a signed request as it came: nested routes see a shorter one.
+#[derive(Clone, Debug)]
+pub(crate) struct Target(pub(crate) Uri);
+
 /// What the edge needs, which is there before anything else of the server.
 pub(crate) struct Edge {
     pub(crate) clock: Arc<dyn Clock>,
@@ -51,6 +55,10 @@ where
 {
     let request_id = edge.request_ids.next();
     let asked = Asked::of(&request);
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        let target = Target(request.uri().clone());
+        request.extensions_mut().insert(target);
+    }
     // The router would answer HEAD by GET. The contract knows no HEAD, so it becomes a method that
     // no route has, and is refused with the Allow header like any other.
     if request.method() == Method::HEAD {
@@ -107,7 +115,7 @@ fn audit(edge: &Edge, error: &ApiError, asked: &Asked) {
         action: "credential.refused",
         target: format!("{} {path}", asked.method),
         outcome: error.code().as_str().to_owned(),
-        detail: error.detail().to_owned(),
+        detail: error.reason().to_owned(),
         count: 1,
     });
 }

@@ -23,6 +23,8 @@ pub(crate) struct ApiError {
     retry_after_s: Option<u32>,
     /// The id of the credential that was refused, where it was known.
     actor: Option<String>,
+    /// What the audit log is told, where the detail is another for each request.
+    reason: Option<&'static str>,
     /// The limit that was reached, where it is one.
     limit: Option<Limit>,
     /// What the log is told and the client is not.
@@ -38,6 +40,7 @@ impl ApiError {
             detail: detail.into(),
             retry_after_s,
             actor: None,
+            reason: None,
             limit: None,
             cause: None,
         }
@@ -103,6 +106,14 @@ impl ApiError {
         }
     }
 
+    /// The same, of which the audit log is told this: it counts by reason.
+    pub(crate) fn because(self, reason: &'static str) -> Self {
+        Self {
+            reason: Some(reason),
+            ..self
+        }
+    }
+
     /// The same, because a limit was reached.
     pub(crate) fn at(self, limit: Limit) -> Self {
         Self {
@@ -121,8 +132,9 @@ impl ApiError {
         self.actor.as_deref()
     }
 
-    pub(crate) fn detail(&self) -> &str {
-        &self.detail
+    /// What was wrong, as the audit log is told.
+    pub(crate) fn reason(&self) -> &str {
+        self.reason.unwrap_or(&self.detail)
     }
 
     pub(crate) fn code(&self) -> ErrorCode {

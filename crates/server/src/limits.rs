@@ -72,11 +72,17 @@ pub(crate) enum Limit {
     KeystoneWaiting,
     /// An answer of that Keystone was let go before its time.
     KeystoneTokens,
+    /// An access key that is refused from an address after too many failures.
+    SignatureFailures,
+    /// A failure that is not counted, since too many others are.
+    SignatureFailuresKept,
+    /// A credential that calls too often.
+    CallsOfACredential,
 }
 
 impl Limit {
     /// Every limit, in the order of its counters.
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Connections,
         Self::ConnectionsOfAnAddress,
         Self::TlsHandshakeTime,
@@ -98,6 +104,9 @@ impl Limit {
         Self::Sessions,
         Self::KeystoneWaiting,
         Self::KeystoneTokens,
+        Self::SignatureFailures,
+        Self::SignatureFailuresKept,
+        Self::CallsOfACredential,
     ];
 
     /// The limit as `/metrics` names it.
@@ -124,6 +133,9 @@ impl Limit {
             Self::Sessions => "sessions",
             Self::KeystoneWaiting => "keystone_waiting",
             Self::KeystoneTokens => "keystone_tokens",
+            Self::SignatureFailures => "signature_failures",
+            Self::SignatureFailuresKept => "signature_failures_kept",
+            Self::CallsOfACredential => "calls_of_a_credential",
         }
     }
 }

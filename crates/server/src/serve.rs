@@ -24,8 +24,8 @@ use crate::app::{App, Settings};
 use crate::audit::{Audit, AuditError, AuditThread};
 use crate::counts::UnionPages;
 use crate::credentials::{
-    Credentials, Directory, External, ExternalKeystone, SealKey, SecretKeyError, Session, decode,
-    decode_session,
+    Credentials, Directory, External, ExternalKeystone, SealKey, SecretKeyError, Session,
+    Signatures, decode, decode_session,
 };
 use crate::edge::Edge;
 use crate::ingest::Room;
@@ -232,6 +232,7 @@ impl Listening {
             unions: UnionPages::default(),
             credentials: ready.credentials,
             external,
+            signatures: Signatures::new().map_err(|e| system("the check of signatures", &e))?,
             seal_key: ready.seal_key,
             audit: Arc::clone(&audit),
             settings,
@@ -290,6 +291,7 @@ fn catch_up(store: &dyn Store, clock: &dyn Clock, setup: Setup) -> Result<Ready,
         .secret_key_file
         .unwrap_or_else(|| setup.data_dir.join("secret-key"));
     let seal_key = SealKey::open(&key_file, &made.sealed())?;
+    made.unseal(&seal_key)?;
     let credentials = Directory::new(made);
     let written = (setup.credentials)(credentials.has_made_administrator());
     credentials.replace_written(written.map_err(ServeError::Credentials)?);

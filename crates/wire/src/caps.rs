@@ -15,6 +15,19 @@ pub const TOKEN_CHARS_MIN: usize = 32;
 pub const TOKEN_CHARS_MAX: usize = 4_096;
 /// How long ago a request may have been signed, and how far ahead of the server's clock, in seconds.
 pub const SIGNATURE_SKEW_S_MAX: u64 = 900;
+/// Most signatures in a row that do not hold, of one access key from one address; one more, and it is
+/// refused from there for [`SIGNATURE_LOCK_S`].
+pub const SIGNATURE_FAILURES_MAX: u32 = 5;
+/// How long an access key is refused from an address after too many such signatures, and after how
+/// long without one they are forgotten, in seconds.
+pub const SIGNATURE_LOCK_S: u32 = 300;
+/// Most pairs of access key and address whose failures are kept; while it is full, others' are not
+/// counted.
+pub const SIGNATURE_FAILURES_KEPT_MAX: usize = 4_096;
+/// Calls of one credential to one route in a second, where nothing else is configured.
+pub const CALLS_A_SECOND_DEFAULT: u32 = 200;
+/// Most calls a second that can be configured: what a microsecond's clock tells apart.
+pub const CALLS_A_SECOND_MAX: u32 = 1_000_000;
 
 /// Fewest rows of a page of the HSS API.
 pub const PAGE_LIMIT_MIN: u32 = 10;
@@ -54,6 +67,10 @@ pub const LARGE_BODIES_SENT_BYTES_MAX: usize = 256 << 20;
 /// One credential may hold one part in this many of [`LARGE_BODIES_SENT_BYTES_MAX`]; beyond it 429
 /// with Retry-After.
 pub const LARGE_BODIES_SENT_OF_A_CREDENTIAL_PART: usize = 4;
+/// Most bytes as sent of such bodies of requests whose signature is not checked yet, which needs the
+/// whole body, beside those of [`LARGE_BODIES_SENT_BYTES_MAX`]: who signs wrongly takes no room from
+/// others. Beyond it 429 with Retry-After.
+pub const UNPROVEN_BODIES_SENT_BYTES_MAX: usize = 64 << 20;
 /// Most bytes after decompression of all bodies together that are not small; beyond it a body waits
 /// for its turn. The reports read from them take up to some twelve times as much.
 pub const LARGE_BODIES_UNPACKED_BYTES_MAX: usize = 128 << 20;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use crate::caps;
 use crate::json;
 use crate::report::{
-    Form, Item, List, Maybe, Moment, Object, OrDefault, Read, RequestFault, RoleText, Row,
+    Flag, Form, Item, List, Maybe, Moment, Object, OrDefault, Read, RequestFault, RoleText, Row,
     SecretText, Text, shapes,
 };
 use crate::time::UnixMicros;
@@ -48,7 +48,7 @@ impl Role {
     }
 }
 
-/// The body of `POST …/tokens` and `POST …/access-keys`.
+/// The body of `POST …/tokens`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CredentialRequest {
@@ -61,6 +61,24 @@ pub struct CredentialRequest {
     pub enterprise_projects: Option<Vec<String>>,
     /// When it ends; without, when the asking credential does.
     pub expires_at: Option<UnixMicros>,
+}
+
+/// The body of `POST …/access-keys`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AccessKeyRequest {
+    /// A name for people; may be empty.
+    #[cfg_attr(feature = "openapi", schema(required = false))]
+    pub name: String,
+    /// What its holder may do.
+    pub role: Role,
+    /// Its enterprise projects; without, all that the asking credential has.
+    pub enterprise_projects: Option<Vec<String>>,
+    /// When it ends; without, when the asking credential does.
+    pub expires_at: Option<UnixMicros>,
+    /// Whether it signs only beside a security token, and ends.
+    #[cfg_attr(feature = "openapi", schema(required = false))]
+    pub temporary: bool,
 }
 
 /// The body of `POST …/users`. It has no `Debug`: the password is in it.
@@ -90,6 +108,17 @@ impl CredentialRequest {
     pub fn parse(body: &[u8]) -> Result<Self, RequestFault> {
         let text = json::whole(body)?;
         Ok(item(&CREDENTIAL, text).read_closed::<CredentialShape>()?)
+    }
+}
+
+impl AccessKeyRequest {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// As those of [`CredentialRequest::parse`].
+    pub fn parse(body: &[u8]) -> Result<Self, RequestFault> {
+        let text = json::whole(body)?;
+        Ok(item(&ACCESS_KEY, text).read_closed::<AccessKeyShape>()?)
     }
 }
 
@@ -131,6 +160,20 @@ const CREDENTIAL: Form = Form {
     ],
 };
 
+const ACCESS_KEY: Form = Form {
+    list: "access key",
+    host_id: &[],
+    rows: &[
+        Row::required::<Object<AccessKeyShape>>(""),
+        Row::optional::<Name>("name"),
+        Row::required::<RoleText>("role"),
+        Row::optional::<EnterpriseProjects>("enterprise_projects"),
+        Row::optional::<EnterpriseProject>("enterprise_projects[]"),
+        Row::optional::<Moment>("expires_at"),
+        Row::optional::<Flag>("temporary"),
+    ],
+};
+
 const USER: Form = Form {
     list: "user",
     host_id: &[],
@@ -160,6 +203,21 @@ struct CredentialShape {
 }
 
 #[derive(Deserialize)]
+#[serde(remote = "AccessKeyRequest")]
+struct AccessKeyShape {
+    #[serde(default, deserialize_with = "OrDefault::<Name>::read")]
+    name: String,
+    #[serde(deserialize_with = "RoleText::read")]
+    role: Role,
+    #[serde(default, deserialize_with = "Maybe::<EnterpriseProjects>::read")]
+    enterprise_projects: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "Maybe::<Moment>::read")]
+    expires_at: Option<UnixMicros>,
+    #[serde(default, deserialize_with = "OrDefault::<Flag>::read")]
+    temporary: bool,
+}
+
+#[derive(Deserialize)]
 #[serde(remote = "UserRequest")]
 struct UserShape {
     #[serde(deserialize_with = "UserName::read")]
@@ -185,7 +243,7 @@ fn domain<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
     Ok(given.unwrap_or_else(domain_default))
 }
 
-shapes! { CredentialShape => CredentialRequest, UserShape => UserRequest }
+shapes! { CredentialShape => CredentialRequest, AccessKeyShape => AccessKeyRequest, UserShape => UserRequest }
 
 #[cfg(test)]
 mod tests {

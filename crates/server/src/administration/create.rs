@@ -1,11 +1,10 @@
-//! `POST …/tokens`, `…/access-keys`, `…/users`.
+//! `POST …/tokens`, `…/users`, and what every credential that is made has in common.
 
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use portolan_store::{RecordChange, Submission};
 use portolan_wire::credential::{CredentialRequest, UserRequest};
@@ -19,8 +18,8 @@ use crate::administration::act::{Intent, act};
 use crate::administration::list::Shown;
 use crate::app::App;
 use crate::credentials::{
-    Caller, Entry, Grant, Kind, Need, Proof, Secret, Source, TokenHash, encode, password_hash,
-    random_ak, random_id, random_sk, random_token, selection, within,
+    Api, Call, Caller, Entry, Grant, Kind, Proof, Secret, Source, TokenHash, encode, password_hash,
+    random_id, random_token, selection, within,
 };
 use crate::edge::Peer;
 use crate::error::ApiError;
@@ -35,21 +34,16 @@ pub(crate) struct Made {
     shown: Shown,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ak: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sk: Option<String>,
 }
 
 pub(crate) async fn create_token(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
     Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    body: Body,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
-    let asked = read(&app, &caller, &headers, body, CredentialRequest::parse).await?;
+    let caller = Caller::authorise(&call, &project_id, Api::CreateCredential)?;
+    let asked = read(&app, &caller, call, CredentialRequest::parse).await?;
     let name = asked.name.clone();
     let grant = grant(&app, &caller, project_id, asked)?;
     let secret = random_token().map_err(ApiError::internal)?;
@@ -60,38 +54,6 @@ pub(crate) async fn create_token(
     created(&Made {
         shown,
         secret: Some(secret),
-        ak: None,
-        sk: None,
-    })
-}
-
-pub(crate) async fn create_access_key(
-    State(app): State<Arc<App>>,
-    Path(project_id): Path<String>,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
-    let asked = read(&app, &caller, &headers, body, CredentialRequest::parse).await?;
-    let name = asked.name.clone();
-    let grant = grant(&app, &caller, project_id, asked)?;
-    let ak = random_ak().map_err(ApiError::internal)?;
-    let sk = random_sk().map_err(ApiError::internal)?;
-    let sealed = app.seal_key.seal(&ak, &sk).map_err(ApiError::internal)?;
-    let entry = Entry::new(
-        ak.clone(),
-        name,
-        grant,
-        Source::Store,
-        Proof::AccessKey(sealed),
-    );
-    let shown = keep(&app, &caller, peer, entry).await?;
-    created(&Made {
-        shown,
-        secret: None,
-        ak: Some(ak),
-        sk: Some(sk.expose().to_owned()),
     })
 }
 
@@ -99,11 +61,10 @@ pub(crate) async fn create_user(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
     Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    body: Body,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
-    let asked = read(&app, &caller, &headers, body, UserRequest::parse).await?;
+    let caller = Caller::authorise(&call, &project_id, Api::CreateCredential)?;
+    let asked = read(&app, &caller, call, UserRequest::parse).await?;
     let (name, domain, password) = (asked.name, asked.domain, Secret::new(asked.password));
     let wishes = CredentialRequest {
         name: name.clone(),
@@ -124,13 +85,11 @@ pub(crate) async fn create_user(
     created(&Made {
         shown,
         secret: None,
-        ak: None,
-        sk: None,
     })
 }
 
 /// Makes a credential durable, enters it, and tells the audit log.
-async fn keep(
+pub(super) async fn keep(
     app: &Arc<App>,
     caller: &Caller,
     peer: Peer,
@@ -173,7 +132,7 @@ async fn keep(
 }
 
 /// What a credential is to grant, which is no more than the one that asks has.
-fn grant(
+pub(super) fn grant(
     app: &App,
     caller: &Caller,
     project_id: String,
@@ -221,22 +180,21 @@ fn ending(
     }
 }
 
-fn invalid(detail: &str) -> ApiError {
+pub(super) fn invalid(detail: &str) -> ApiError {
     ApiError::new(ErrorCode::FieldInvalid, detail)
 }
 
-async fn read<T: Send + 'static>(
+pub(super) async fn read<T: Send + 'static>(
     app: &App,
     caller: &Caller,
-    headers: &HeaderMap,
-    body: Body,
+    call: Call,
     parse: impl FnOnce(&[u8]) -> Result<T, RequestFault> + Send + 'static,
 ) -> Result<T, ApiError> {
     let (room, time) = (&app.room, app.limits.body);
-    let parsed = body::read(room, caller.id(), time, headers, body, parse).await?;
+    let parsed = body::read(room, caller.id(), time, &call.headers, call.body, parse).await?;
     parsed.map_err(|fault| ApiError::new(fault.code, fault.message))
 }
 
-fn created(made: &Made) -> Result<Response, ApiError> {
+pub(super) fn created(made: &impl Serialize) -> Result<Response, ApiError> {
     Ok((StatusCode::CREATED, json(made)?).into_response())
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use portolan_store::{Retirement, Submission};
 use portolan_wire::caps;
 use portolan_wire::ids::HostKey;
 
 use crate::administration::act::{Intent, act};
 use crate::app::App;
-use crate::credentials::{Caller, Need};
+use crate::credentials::{Api, Call, Caller};
 use crate::edge::Peer;
 use crate::error::ApiError;
 use crate::ingest::submit;
@@ -21,9 +21,9 @@ pub(crate) async fn remove_host(
     State(app): State<Arc<App>>,
     Path((project_id, host_id)): Path<(String, String)>,
     Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<StatusCode, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Administer)?;
+    let caller = Caller::authorise(&call, &project_id, Api::RemoveHost)?;
     let named: String = host_id.chars().take(caps::AUDIT_TARGET_CHARS_MAX).collect();
     let target = format!("{project_id}/host/{named}");
     let intent = Intent::new(caller.id(), peer, "host.remove", target);

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_wire::time::UnixMicros;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::credentials::{Caller, Entry, Kind, Need, Proof, within};
+use crate::credentials::{Api, Call, Caller, Entry, Kind, Proof, within};
 use crate::error::ApiError;
 use crate::hss::{decoded, json};
 use crate::native::paging;
@@ -23,6 +22,8 @@ pub(crate) struct Shown {
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     domain: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    temporary: bool,
     project_id: String,
     role: &'static str,
     enterprise_projects: Vec<String>,
@@ -41,6 +42,10 @@ impl Shown {
             domain: match &entry.proof {
                 Proof::User { domain, .. } => Some(domain.clone()),
                 Proof::Token(_) | Proof::AccessKey(_) => None,
+            },
+            temporary: match &entry.proof {
+                Proof::AccessKey(key) => key.security_token.is_some(),
+                Proof::Token(_) | Proof::User { .. } => false,
             },
             project_id: entry.grant.project_id.clone(),
             role: entry.grant.role.as_str(),
@@ -72,9 +77,9 @@ pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
     RawQuery(raw_query): RawQuery,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
+    let caller = Caller::authorise(&call, &project_id, Api::ListCredentials)?;
     let query = decoded(raw_query.as_deref())?;
     let limit = paging::limit(&query)?;
     let after = paging::cursor(&query, |text| Some(text.to_owned()))?;

@@ -5,14 +5,16 @@
 //! nowhere else; an administrator grants no more than its own project and enterprise projects, and
 //! sees and revokes only what it could have granted.
 
+mod access_keys;
 mod act;
 mod create;
 mod hosts;
 mod list;
 mod revoke;
 
+pub(crate) use access_keys::{MadeAccessKey, create_access_key};
 pub(crate) use act::Intent;
-pub(crate) use create::{Made, create_access_key, create_token, create_user};
+pub(crate) use create::{Made, create_token, create_user};
 pub(crate) use hosts::remove_host;
 pub(crate) use list::{List, list};
 pub(crate) use revoke::revoke;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use portolan_store::{RecordChange, RecordKey, Submission};
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
@@ -12,7 +12,7 @@ use portolan_wire::error::ErrorCode;
 use crate::administration::act::{Intent, act};
 use crate::administration::list::is_visible;
 use crate::app::App;
-use crate::credentials::{Caller, Kind, Need, Parent, Source};
+use crate::credentials::{Api, Call, Caller, Kind, Parent, Source};
 use crate::edge::Peer;
 use crate::error::ApiError;
 use crate::ingest::submit;
@@ -22,9 +22,9 @@ pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
     Path((project_id, id)): Path<(String, String)>,
     Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<StatusCode, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::AdministerCredentials)?;
+    let caller = Caller::authorise(&call, &project_id, Api::RevokeCredential)?;
     let action = match kind {
         Kind::Token => "token.revoke",
         Kind::AccessKey => "access-key.revoke",

@@ -89,6 +89,15 @@ impl Directory {
             .retain(|session| session.holds(self.parent(&session.parent).as_deref()));
     }
 
+    /// The access key of that name.
+    pub(crate) fn access_key(&self, ak: &str) -> Option<Arc<Entry>> {
+        let written = self.written.load();
+        if let Some(entry) = written.access_key(ak) {
+            return Some(Arc::clone(entry));
+        }
+        self.made.load().access_key(ak).map(Arc::clone)
+    }
+
     /// Takes other written credentials from now on.
     pub(crate) fn replace_written(&self, written: Credentials) {
         let before = self.written.load();

@@ -1,11 +1,13 @@
 //! One credential: what it grants, how its holder proves it, and where it comes from.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use portolan_store::RecordKind;
 use portolan_wire::time::UnixMicros;
 
-use crate::credentials::{Grant, Sealed, TokenHash};
+use crate::credentials::pace::Pace;
+use crate::credentials::{Grant, SealKey, Sealed, SecretKeyError, SigningKey, TokenHash};
 
 /// How coarse it is kept when a credential was last used, in seconds: a busy one is written to once
 /// in that time, so that cores do not wait for each other.
@@ -83,13 +85,22 @@ impl Source {
 pub(crate) enum Proof {
     /// By a token of that hash.
     Token(TokenHash),
-    /// By signing with the secret key that is sealed here.
-    AccessKey(Sealed),
+    /// By signing with a secret key.
+    AccessKey(AccessKey),
     /// By a password, at `POST /v3/auth/tokens`.
     User {
         domain: String,
         password_argon2: String,
     },
+}
+
+/// How the holder of an access key proves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AccessKey {
+    /// The secret key, where the store keeps it.
+    pub(crate) sealed: Option<Sealed>,
+    /// Of a temporary one: what must come with every request.
+    pub(crate) security_token: Option<TokenHash>,
 }
 
 impl Proof {
@@ -115,6 +126,10 @@ pub(crate) struct Entry {
     pub(crate) created_at: Option<UnixMicros>,
     /// The id of the credential that made it.
     pub(crate) created_by: Option<String>,
+    /// What it has called lately.
+    pub(crate) pace: Pace,
+    /// Of an access key, once its secret key is known.
+    signing_key: OnceLock<SigningKey>,
     /// Seconds since 1970; 0 for never since the start of the server.
     last_used_s: AtomicU32,
 }
@@ -135,6 +150,8 @@ impl Entry {
             proof,
             created_at: None,
             created_by: None,
+            pace: Pace::default(),
+            signing_key: OnceLock::new(),
             last_used_s: AtomicU32::new(0),
         }
     }
@@ -145,6 +162,46 @@ impl Entry {
             created_at: Some(at),
             created_by: Some(by),
             ..self
+        }
+    }
+
+    /// The same, an access key whose holder signs with this.
+    pub(crate) fn signing_with(self, key: SigningKey) -> Self {
+        Self {
+            signing_key: OnceLock::from(key),
+            ..self
+        }
+    }
+
+    /// Opens the sealed secret key of an access key.
+    ///
+    /// # Errors
+    /// It is sealed under another key, or was altered.
+    pub(crate) fn unseal(&self, seal_key: &SealKey) -> Result<(), SecretKeyError> {
+        if let Proof::AccessKey(AccessKey {
+            sealed: Some(sealed),
+            ..
+        }) = &self.proof
+        {
+            let key = SigningKey::new(seal_key.unseal(&self.id, sealed)?.expose());
+            // A second time it would be the same.
+            let _first = self.signing_key.set(key);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn signing_key(&self) -> Option<&SigningKey> {
+        self.signing_key.get()
+    }
+
+    /// Whether a request signed with it may come with that security token, or without one. One that
+    /// needs none minds none: clients send what they were once given.
+    pub(crate) fn takes(&self, security_token: Option<TokenHash>) -> bool {
+        match &self.proof {
+            Proof::AccessKey(key) => {
+                key.security_token.is_none() || key.security_token == security_token
+            }
+            Proof::Token(_) | Proof::User { .. } => false,
         }
     }
 

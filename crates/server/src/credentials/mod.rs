@@ -1,22 +1,28 @@
 //! Who may call, and for what.
 //!
 //! A table from the SHA-256 of a token to what it grants: the look-up is by the hash, so no secret
-//! is kept and no comparison leaks one. Two layers: what the operator wrote down (the credentials
+//! is kept and no comparison leaks one. Beside it access keys, whose holders sign their requests
+//! (`signature`, `signed`). Two layers: what the operator wrote down (the credentials
 //! file, the first start's token) and what was made over HTTP, which the store keeps.
 //! Holds: reads never lock, a change swaps a table; nothing secret has a readable `Debug`.
 
+mod api;
+mod call;
 mod caller;
 mod directory;
 mod entry;
 mod external;
+mod failures;
 mod file;
 mod first_start;
 mod hex;
+mod pace;
 mod record;
 mod seal;
 mod secret;
 mod session;
 mod signature;
+mod signed;
 mod table;
 
 use portolan_census::Selection;
@@ -25,9 +31,11 @@ use portolan_wire::ids::EnterpriseProjectId;
 use portolan_wire::time::UnixMicros;
 use sha2::{Digest, Sha256};
 
-pub(crate) use caller::{Caller, Need, authenticate};
+pub(crate) use api::{Api, Need};
+pub(crate) use call::Call;
+pub(crate) use caller::Caller;
 pub(crate) use directory::Directory;
-pub(crate) use entry::{Entry, Kind, Proof, Source};
+pub(crate) use entry::{AccessKey, Entry, Kind, Proof, Source};
 pub(crate) use external::{External, Known, unavailable};
 pub use external::{
     ExternalKeystone, ExternalRoles, KeystonePassword, ServiceUser, SettingsMistake,
@@ -43,6 +51,8 @@ pub(crate) use secret::{Secret, password_hash, password_holds, random_ak, random
 pub(crate) use session::{
     Mark, Method, Parent, Scope, Session, Sessions, decode_session, encode_session, session_key,
 };
+pub(crate) use signature::SigningKey;
+pub(crate) use signed::Signatures;
 pub use table::Credentials;
 
 /// What a credential grants.

@@ -6,7 +6,7 @@ use portolan_wire::time::UnixMicros;
 use serde::{Deserialize, Serialize};
 
 use crate::credentials::{
-    Entry, Grant, Kind, Proof, Role, Sealed, Source, TokenHash, hex, selection,
+    AccessKey, Entry, Grant, Kind, Proof, Role, Sealed, Source, TokenHash, hex, selection,
 };
 
 const VERSION: u32 = 1;
@@ -42,6 +42,13 @@ enum RecordProof {
         nonce: String,
         bytes: String,
     },
+    /// A variant of its own: who does not know of security tokens must not pass over one.
+    Temporary {
+        key_id: String,
+        nonce: String,
+        bytes: String,
+        security_token_sha256: String,
+    },
     Password {
         domain: String,
         argon2: String,
@@ -65,11 +72,7 @@ pub(crate) fn encode(entry: &Entry) -> Result<(RecordKey, Vec<u8>), serde_json::
         expires_at: entry.grant.expires_at,
         proof: match &entry.proof {
             Proof::Token(hash) => RecordProof::Sha256(hex::encode(&hash.0)),
-            Proof::AccessKey(sealed) => RecordProof::Sealed {
-                key_id: sealed.key_id.clone(),
-                nonce: hex::encode(&sealed.nonce),
-                bytes: hex::encode(&sealed.bytes),
-            },
+            Proof::AccessKey(key) => access_key(key)?,
             Proof::User {
                 domain,
                 password_argon2,
@@ -80,6 +83,28 @@ pub(crate) fn encode(entry: &Entry) -> Result<(RecordKey, Vec<u8>), serde_json::
         },
     };
     Ok((key, serde_json::to_vec(&record)?))
+}
+
+fn access_key(key: &AccessKey) -> Result<RecordProof, serde_json::Error> {
+    use serde::ser::Error as _;
+
+    let sealed = key.sealed.as_ref();
+    let sealed = sealed.ok_or_else(|| serde_json::Error::custom("its secret key is not sealed"))?;
+    let (nonce, bytes) = (hex::encode(&sealed.nonce), hex::encode(&sealed.bytes));
+    let key_id = sealed.key_id.clone();
+    Ok(match &key.security_token {
+        None => RecordProof::Sealed {
+            key_id,
+            nonce,
+            bytes,
+        },
+        Some(hash) => RecordProof::Temporary {
+            key_id,
+            nonce,
+            bytes,
+            security_token_sha256: hex::encode(&hash.0),
+        },
+    })
 }
 
 /// The credential of a record; `None` where the record is about something else.
@@ -129,16 +154,31 @@ fn read(id: &str, value: &[u8]) -> Result<Entry, String> {
 }
 
 fn proof(proof: RecordProof) -> Option<Proof> {
+    let sealed = |key_id, nonce: &str, bytes: &str| {
+        Some(Sealed {
+            key_id,
+            nonce: hex::decode(nonce)?,
+            bytes: hex::decode_all(bytes)?,
+        })
+    };
     Some(match proof {
         RecordProof::Sha256(hash) => Proof::Token(TokenHash(hex::decode(&hash)?)),
         RecordProof::Sealed {
             key_id,
             nonce,
             bytes,
-        } => Proof::AccessKey(Sealed {
+        } => Proof::AccessKey(AccessKey {
+            sealed: Some(sealed(key_id, &nonce, &bytes)?),
+            security_token: None,
+        }),
+        RecordProof::Temporary {
             key_id,
-            nonce: hex::decode(&nonce)?,
-            bytes: hex::decode_all(&bytes)?,
+            nonce,
+            bytes,
+            security_token_sha256,
+        } => Proof::AccessKey(AccessKey {
+            sealed: Some(sealed(key_id, &nonce, &bytes)?),
+            security_token: Some(TokenHash(hex::decode(&security_token_sha256)?)),
         }),
         RecordProof::Password { domain, argon2 } => Proof::User {
             domain,
@@ -163,9 +203,16 @@ mod tests {
             domain: "d".into(),
             password_argon2: "$argon2id$".into(),
         };
+        let access_key = |security_token| {
+            Proof::AccessKey(AccessKey {
+                sealed: Some(sealed.clone()),
+                security_token,
+            })
+        };
         let proofs = [
             Proof::Token(TokenHash::of("t")),
-            Proof::AccessKey(sealed),
+            access_key(None),
+            access_key(Some(TokenHash::of("s"))),
             user,
         ];
         let grant = Grant {

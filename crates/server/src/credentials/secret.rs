@@ -7,16 +7,17 @@ use std::sync::LazyLock;
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use zeroize::Zeroizing;
 
 use crate::credentials::hex;
 
 /// Text that must not be shown.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
+pub(crate) struct Secret(Zeroizing<String>);
 
 impl Secret {
     pub(crate) fn new(text: String) -> Self {
-        Self(text)
+        Self(Zeroizing::new(text))
     }
 
     /// The text, for whom it is meant.
@@ -52,7 +53,7 @@ pub(crate) fn random_ak() -> io::Result<String> {
 /// An access key's secret half: 40 letters and digits, 238 random bits.
 pub(crate) fn random_sk() -> io::Result<Secret> {
     let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    random_text(letters, 40).map(Secret)
+    random_text(letters, 40).map(Secret::new)
 }
 
 pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {

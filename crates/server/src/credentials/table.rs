@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::credentials::{Entry, Grant, Kind, Proof, Sealed, Source, TokenHash, user_id};
+use crate::credentials::{
+    Entry, Grant, Kind, Proof, SealKey, Sealed, SecretKeyError, Source, TokenHash, user_id,
+};
 
 /// Credentials that belong together: an operator's, or the store's.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     by_id: HashMap<(Kind, String), Arc<Entry>>,
     by_token: HashMap<TokenHash, Arc<Entry>>,
+    by_ak: HashMap<String, Arc<Entry>>,
 }
 
 impl Credentials {
@@ -75,6 +78,9 @@ impl Credentials {
             }
             self.by_token.insert(hash, Arc::clone(&entry));
         }
+        if let Proof::AccessKey(_) = entry.proof {
+            self.by_ak.insert(entry.id.clone(), Arc::clone(&entry));
+        }
         self.by_id.insert(key, entry);
         true
     }
@@ -84,10 +90,29 @@ impl Credentials {
         if let Some(Proof::Token(hash)) = removed.as_deref().map(|entry| &entry.proof) {
             self.by_token.remove(hash);
         }
+        if kind == Kind::AccessKey {
+            self.by_ak.remove(id);
+        }
     }
 
     pub(super) fn token(&self, hash: &TokenHash) -> Option<&Arc<Entry>> {
         self.by_token.get(hash)
+    }
+
+    /// The access key of that name. Not [`Self::get`], which makes a key of its own to look up: every
+    /// signed request comes here.
+    pub(super) fn access_key(&self, ak: &str) -> Option<&Arc<Entry>> {
+        self.by_ak.get(ak)
+    }
+
+    /// Opens every sealed secret key.
+    ///
+    /// # Errors
+    /// One is sealed under another key, or was altered.
+    pub(crate) fn unseal(&self, seal_key: &SealKey) -> Result<(), SecretKeyError> {
+        self.by_ak
+            .values()
+            .try_for_each(|entry| entry.unseal(seal_key))
     }
 
     pub(super) fn get(&self, kind: Kind, id: &str) -> Option<&Arc<Entry>> {
@@ -96,10 +121,10 @@ impl Credentials {
 
     /// The sealed secret keys, by `ak`.
     pub(crate) fn sealed(&self) -> Vec<(&str, &Sealed)> {
-        let entries = self.by_id.values();
+        let entries = self.by_ak.values();
         entries
             .filter_map(|entry| match &entry.proof {
-                Proof::AccessKey(sealed) => Some((entry.id.as_str(), sealed)),
+                Proof::AccessKey(key) => Some((entry.id.as_str(), key.sealed.as_ref()?)),
                 Proof::Token(_) | Proof::User { .. } => None,
             })
             .collect()

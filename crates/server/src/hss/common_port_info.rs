@@ -1,27 +1,22 @@
 //! `GET /v5/{project_id}/asset/common-port-info`: what the port table says of a port.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
+use axum::extract::{Path, RawQuery};
 use axum::response::Response;
 use portolan_census::knowledge::{self, KnownPort};
 use portolan_wire::hss::common_port_info::{CommonPort, CommonPortQuery};
 use portolan_wire::hss::port_statistics::PortStatus;
 use portolan_wire::open_port::Transport;
 
-use crate::app::App;
-use crate::credentials::{Caller, Need};
+use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{decoded, json, selected};
 
 pub(crate) async fn common_port_info(
-    State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
     RawQuery(raw_query): RawQuery,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let caller = Caller::authorise(&call, &project_id, Api::CommonPortInfo)?;
     let query = decoded(raw_query.as_deref())?;
     selected(&query, &caller)?;
     json(&info(CommonPortQuery::read(&query)?))

@@ -7,14 +7,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_census::{Freshness, Host, Project, Selection};
 use portolan_store::Snapshot;
 use portolan_wire::hss::hosts::{AgentFilter, HostField, HostFilter, HostRow, Hosts, HostsQuery};
 
 use crate::app::{App, Asker};
-use crate::credentials::{Caller, Need};
+use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{counted, decoded, encoded, selected};
 use crate::native::stored;
@@ -23,9 +22,9 @@ pub(crate) async fn hosts(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
     RawQuery(raw_query): RawQuery,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let caller = Caller::authorise(&call, &project_id, Api::HssHosts)?;
     let query = decoded(raw_query.as_deref())?;
     let selection = selected(&query, &caller)?;
     let asked = HostsQuery::read(&query)?;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_census::{Filter, PageRequest, Project, Selection, Start};
 use portolan_wire::hss::overview::{AssetStatistics, AssetStatisticsQuery, TopPortRow, TopPorts};
@@ -11,7 +10,7 @@ use portolan_wire::hss::parameters::enterprise_projects;
 use portolan_wire::hss::port_statistics::SortDir;
 
 use crate::app::App;
-use crate::credentials::{Caller, Need};
+use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{counted, decoded, encoded, selected};
 
@@ -22,9 +21,9 @@ pub(crate) async fn top_ports(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
     RawQuery(raw_query): RawQuery,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let caller = Caller::authorise(&call, &project_id, Api::TopPorts)?;
     let query = decoded(raw_query.as_deref())?;
     let selection = selected(&query, &caller)?;
     enterprise_projects(&query)?;
@@ -61,9 +60,9 @@ pub(crate) async fn asset_statistics(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
     RawQuery(raw_query): RawQuery,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let caller = Caller::authorise(&call, &project_id, Api::AssetStatistics)?;
     let query = decoded(raw_query.as_deref())?;
     let selection = selected(&query, &caller)?;
     let asked = AssetStatisticsQuery::read(&query)?;

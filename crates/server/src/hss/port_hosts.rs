@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_census::ListenerFilter;
 use portolan_store::Snapshot;
@@ -12,7 +11,7 @@ use portolan_wire::hss::port_statistics::PortStatus;
 use portolan_wire::open_port::OpenPort;
 
 use crate::app::App;
-use crate::credentials::{Caller, Need};
+use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::listeners::Asked;
 use crate::hss::{counted, decoded, encoded, selected};
@@ -21,9 +20,9 @@ pub(crate) async fn port_hosts(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
     RawQuery(raw_query): RawQuery,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let caller = Caller::authorise(&call, &project_id, Api::PortHosts)?;
     let query = decoded(raw_query.as_deref())?;
     let selection = selected(&query, &caller)?;
     let asked = PortHostsQuery::read(&query)?;

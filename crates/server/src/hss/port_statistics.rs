@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_census::{Filter, Page, PageRequest, PageRow, Start};
 use portolan_wire::hss::parameters::KindFilter;
@@ -11,7 +10,7 @@ use portolan_wire::hss::port_statistics::{PortStatistics, PortStatisticsQuery, P
 
 use crate::app::App;
 use crate::counts::Counts;
-use crate::credentials::{Caller, Need};
+use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{counted, decoded, selected};
 
@@ -19,9 +18,9 @@ pub(crate) async fn port_statistics(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
     RawQuery(raw_query): RawQuery,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let caller = Caller::authorise(&call, &project_id, Api::PortStatistics)?;
     let query = decoded(raw_query.as_deref())?;
     let selection = selected(&query, &caller)?;
     let asked = PortStatisticsQuery::read(&query)?;

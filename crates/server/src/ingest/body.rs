@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
+use sha2::{Digest as _, Sha256};
 
 use crate::error::ApiError;
 use crate::ingest::room::{Receiving, Room};
@@ -20,14 +21,22 @@ pub(crate) async fn read<T: Send + 'static>(
     credential: &str,
     time: Duration,
     headers: &HeaderMap,
-    body: Body,
+    body: Incoming,
     parse: impl FnOnce(&[u8]) -> T + Send + 'static,
 ) -> Result<T, ApiError> {
     content_type(headers)?;
     let encoding = Encoding::of(headers)?;
-    let announced = announced(headers)?;
-    let Received { sent, taken } =
-        receive(room.to_receive(credential), time, announced, body).await?;
+    let Received { sent, taken } = match body {
+        Incoming::Received(received) => received,
+        Incoming::Coming(body) => {
+            let receiving = Coming {
+                taken: room.to_receive(credential),
+                most: caps::BODY_SENT_BYTES_MAX,
+                hash: None,
+            };
+            receiving.in_time(time, headers, body).await?
+        }
+    };
     if sent.len() <= caps::SMALL_BODY_SENT_BYTES_MAX {
         // A few packed bytes may be a large body all the same; then it starts anew.
         if let Some(unpacked) = unpack(encoding, &sent, caps::SMALL_BODY_UNPACKED_BYTES_MAX)? {
@@ -71,64 +80,116 @@ pub(crate) fn content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::new(ErrorCode::UnsupportedEncoding, detail))
 }
 
-/// The length that a body will have, where that is told.
-fn announced(headers: &HeaderMap) -> Result<Option<usize>, ApiError> {
-    let length = headers.get(header::CONTENT_LENGTH);
-    let length = length.and_then(|v| v.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length: usize| length > caps::BODY_SENT_BYTES_MAX) {
-        return Err(too_large());
-    }
-    Ok(length)
+/// The body of a request whose credential was checked.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// It is still to come.
+    Coming(Body),
+    /// It was needed for the check, and is here.
+    Received(Received),
+}
+
+/// Receives a body of up to `most` bytes that must come after `time`, and hashes it: without that
+/// the signature of its request cannot be checked.
+pub(crate) async fn receive_signed(
+    room: &Room,
+    time: Duration,
+    headers: &HeaderMap,
+    body: Body,
+    most: usize,
+) -> Result<(Received, [u8; 32]), ApiError> {
+    let mut hash = Sha256::new();
+    let coming = Coming {
+        taken: room.to_receive_unproven(),
+        most,
+        hash: Some(&mut hash),
+    };
+    let received = match body.is_end_stream() {
+        true => Received {
+            sent: Vec::new(),
+            taken: coming.taken,
+        },
+        false => coming.in_time(time, headers, body).await?,
+    };
+    Ok((received, hash.finalize().into()))
 }
 
 /// A body as it was sent, and the room that it takes.
-struct Received {
+#[derive(Debug)]
+pub(crate) struct Received {
     sent: Vec<u8>,
     taken: Receiving,
 }
 
-async fn receive(
+/// A body that is to come.
+struct Coming<'a> {
     taken: Receiving,
-    time: Duration,
-    announced: Option<usize>,
-    body: Body,
-) -> Result<Received, ApiError> {
-    let read = tokio::time::timeout(time, frames(taken, announced, body));
-    read.await.unwrap_or_else(|_| {
-        let detail = format!("the body did not arrive within {time:?}");
-        Err(ApiError::new(ErrorCode::RequestError, detail).at(Limit::BodyTime))
-    })
+    /// Most bytes.
+    most: usize,
+    hash: Option<&'a mut Sha256>,
 }
 
-async fn frames(
-    mut taken: Receiving,
-    announced: Option<usize>,
-    mut body: Body,
-) -> Result<Received, ApiError> {
-    let longest = announced.unwrap_or(caps::BODY_SENT_BYTES_MAX);
-    // Few bodies that are small come in one piece.
-    let at_first = announced.unwrap_or(0).min(caps::SMALL_BODY_SENT_BYTES_MAX);
-    let mut sent = Vec::with_capacity(at_first);
-    while let Some(frame) = body.frame().await {
-        let frame =
-            frame.map_err(|error| ApiError::new(ErrorCode::RequestError, error.to_string()))?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        let length = sent.len() + data.len();
-        if length > caps::BODY_SENT_BYTES_MAX {
-            return Err(too_large());
-        }
-        if length > sent.capacity() {
-            let capacity = capacity(length, longest);
-            if capacity > caps::SMALL_BODY_SENT_BYTES_MAX {
-                taken.grow(capacity)?;
-            }
-            sent.reserve_exact(capacity - sent.len());
-        }
-        sent.extend_from_slice(&data);
+impl Coming<'_> {
+    async fn in_time(
+        self,
+        time: Duration,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Received, ApiError> {
+        let announced = self.announced(headers)?;
+        let read = tokio::time::timeout(time, self.frames(announced, body));
+        read.await.unwrap_or_else(|_| {
+            let detail = format!("the body did not arrive within {time:?}");
+            Err(ApiError::new(ErrorCode::RequestError, detail).at(Limit::BodyTime))
+        })
     }
-    Ok(Received { sent, taken })
+
+    /// The length that it will have, where that is told.
+    fn announced(&self, headers: &HeaderMap) -> Result<Option<usize>, ApiError> {
+        let length = headers.get(header::CONTENT_LENGTH);
+        let length = length.and_then(|v| v.to_str().ok()?.parse().ok());
+        if length.is_some_and(|length: usize| length > self.most) {
+            return Err(too_large(self.most));
+        }
+        Ok(length)
+    }
+
+    async fn frames(
+        mut self,
+        announced: Option<usize>,
+        mut body: Body,
+    ) -> Result<Received, ApiError> {
+        let longest = announced.unwrap_or(self.most);
+        // Few bodies that are small come in one piece.
+        let at_first = announced.unwrap_or(0).min(caps::SMALL_BODY_SENT_BYTES_MAX);
+        let mut sent = Vec::with_capacity(at_first);
+        while let Some(frame) = body.frame().await {
+            let frame =
+                frame.map_err(|error| ApiError::new(ErrorCode::RequestError, error.to_string()))?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            let length = sent.len() + data.len();
+            if length > self.most {
+                return Err(too_large(self.most));
+            }
+            if length > sent.capacity() {
+                let capacity = capacity(length, longest);
+                if capacity > caps::SMALL_BODY_SENT_BYTES_MAX {
+                    self.taken.grow(capacity)?;
+                }
+                sent.reserve_exact(capacity - sent.len());
+            }
+            if let Some(hash) = &mut self.hash {
+                hash.update(&data);
+            }
+            sent.extend_from_slice(&data);
+        }
+        Ok(Received {
+            sent,
+            taken: self.taken,
+        })
+    }
 }
 
 /// The memory for a body of which `length` bytes have come: it grows as they come, twice as far each
@@ -137,8 +198,8 @@ fn capacity(length: usize, longest: usize) -> usize {
     length.next_power_of_two().min(longest).max(length)
 }
 
-fn too_large() -> ApiError {
-    let detail = format!("at most {} bytes as sent", caps::BODY_SENT_BYTES_MAX);
+fn too_large(most: usize) -> ApiError {
+    let detail = format!("at most {most} bytes as sent");
     ApiError::new(ErrorCode::BodyTooLarge, detail).at(Limit::BodySentBytes)
 }
 
@@ -158,14 +219,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_small_body_needs_no_room_and_a_large_one_gives_it_back() {
-        let room = Room::new(1 << 20, 1 << 20, Duration::ZERO);
-        let small = Body::from(vec![b' '; caps::SMALL_BODY_SENT_BYTES_MAX]);
-        let no_room = Room::new(0, 0, Duration::ZERO);
+        let room = Room::new(1 << 20, 0, 1 << 20, Duration::ZERO);
+        let small = Incoming::Coming(Body::from(vec![b' '; caps::SMALL_BODY_SENT_BYTES_MAX]));
+        let no_room = Room::new(0, 0, 0, Duration::ZERO);
         let mut headers = HeaderMap::new();
         let read_small = in_time(read(&no_room, "c", MINUTE, &headers, small, <[u8]>::len)).await;
         assert_eq!(read_small.unwrap(), caps::SMALL_BODY_SENT_BYTES_MAX);
         headers.insert(header::CONTENT_LENGTH, (100_000).into());
-        let large = || Body::from(vec![b' '; 100_000]);
+        let large = || Incoming::Coming(Body::from(vec![b' '; 100_000]));
         let refused = in_time(read(&no_room, "c", MINUTE, &headers, large(), <[u8]>::len)).await;
         assert_eq!(refused.unwrap_err().code(), ErrorCode::QueueFull);
         assert_eq!(
@@ -186,7 +247,7 @@ mod tests {
         let request = tokio::spawn({
             let room = Arc::clone(&room);
             async move {
-                let body = Body::from(vec![b' '; 100_000]);
+                let body = Incoming::Coming(Body::from(vec![b' '; 100_000]));
                 let parse = move |_: &[u8]| {
                     started.send(()).unwrap();
                     // Until the test has looked; then the other end is gone.

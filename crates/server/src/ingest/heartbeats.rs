@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_store::confirm;
 use portolan_wire::heartbeat::{self, HeartbeatResult, HeartbeatsAnswer};
 
 use crate::app::App;
-use crate::credentials::{Caller, Need};
+use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::json;
 use crate::ingest::body;
@@ -18,17 +16,16 @@ use crate::ingest::body;
 pub(crate) async fn heartbeats(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Report)?;
+    let caller = Caller::authorise(&call, &project_id, Api::Heartbeats)?;
     app.serving()?;
     let items = body::read(
         &app.room,
         caller.id(),
         app.limits.body,
-        &headers,
-        body,
+        &call.headers,
+        call.body,
         heartbeat::parse,
     )
     .await?;

@@ -10,6 +10,7 @@ mod room;
 mod shares;
 mod unpack;
 
+pub(crate) use body::{Incoming, receive_signed};
 pub(crate) use heartbeats::heartbeats;
 pub(crate) use reports::{reports, submit};
 pub(crate) use room::Room;

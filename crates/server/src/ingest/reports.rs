@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_census::Selection;
 use portolan_store::{Asked, Decision, Prepared, QueueFull, StoreError, Submission, decided};
@@ -15,7 +13,7 @@ use portolan_wire::report::{self, Fault, ReportResult, ReportsAnswer};
 use portolan_wire::time::UnixMicros;
 
 use crate::app::App;
-use crate::credentials::{Caller, Need};
+use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::json;
 use crate::ingest::body;
@@ -24,10 +22,9 @@ use crate::limits::Limit;
 pub(crate) async fn reports(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Report)?;
+    let caller = Caller::authorise(&call, &project_id, Api::Reports)?;
     app.serving()?;
     let now = app.now();
     let granted = caller.granted().clone();
@@ -47,8 +44,8 @@ pub(crate) async fn reports(
         &app.room,
         caller.id(),
         app.limits.body,
-        &headers,
-        body,
+        &call.headers,
+        call.body,
         prepare,
     )
     .await?;

@@ -9,7 +9,7 @@
 //! nothing.
 //! Holds: the room of a body is taken before its memory, and given back after it.
 //! Limits: `caps::LARGE_BODIES_SENT_BYTES_MAX`, `caps::LARGE_BODIES_SENT_OF_A_CREDENTIAL_PART`,
-//! `caps::LARGE_BODIES_UNPACKED_BYTES_MAX`.
+//! `caps::UNPROVEN_BODIES_SENT_BYTES_MAX`, `caps::LARGE_BODIES_UNPACKED_BYTES_MAX`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,8 @@ use crate::limits::Limit;
 #[derive(Debug)]
 pub(crate) struct Room {
     sent: Arc<Shares>,
+    /// Of requests whose signature cannot be checked before their body is here.
+    unproven: Arc<Shares>,
     unpacked: Budget,
     wait: Duration,
 }
@@ -45,6 +47,7 @@ impl Default for Room {
     fn default() -> Self {
         Self::new(
             caps::LARGE_BODIES_SENT_BYTES_MAX,
+            caps::UNPROVEN_BODIES_SENT_BYTES_MAX,
             caps::LARGE_BODIES_UNPACKED_BYTES_MAX,
             Duration::from_secs(caps::LARGE_BODY_WAIT_S_MAX),
         )
@@ -52,10 +55,17 @@ impl Default for Room {
 }
 
 impl Room {
-    pub(super) fn new(sent_bytes: usize, unpacked_bytes: usize, wait: Duration) -> Self {
+    pub(super) fn new(
+        sent_bytes: usize,
+        unproven_bytes: usize,
+        unpacked_bytes: usize,
+        wait: Duration,
+    ) -> Self {
         let of_one = sent_bytes / caps::LARGE_BODIES_SENT_OF_A_CREDENTIAL_PART;
         Self {
             sent: Arc::new(Shares::new(sent_bytes, of_one)),
+            // Nobody knows yet whose they are: all of them are one.
+            unproven: Arc::new(Shares::new(unproven_bytes, unproven_bytes)),
             unpacked: Budget::new(unpacked_bytes),
             wait,
         }
@@ -64,6 +74,11 @@ impl Room {
     /// The room of a body that a credential sends: none at first.
     pub(super) fn to_receive(&self, credential: &str) -> Receiving {
         Receiving(self.sent.share(credential))
+    }
+
+    /// The same for a body of which nobody knows yet who sends it.
+    pub(super) fn to_receive_unproven(&self) -> Receiving {
+        Receiving(self.unproven.share(""))
     }
 
     /// Takes room for an unpacked body, when its turn has come.
@@ -79,7 +94,8 @@ impl Room {
 
     /// Bytes that are taken now: as sent, and unpacked.
     pub(crate) fn taken(&self) -> (usize, usize) {
-        (self.sent.taken(), self.unpacked.taken())
+        let sent = self.sent.taken() + self.unproven.taken();
+        (sent, self.unpacked.taken())
     }
 }
 
@@ -145,7 +161,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_unpacked_waits_for_its_turn_until_others_have_shrunk() {
-        let room = Arc::new(Room::new(0, 100, Duration::from_secs(3_600)));
+        let room = Arc::new(Room::new(0, 0, 100, Duration::from_secs(3_600)));
         let mut first = room.to_unpack(64).await.unwrap();
         let waiting = tokio::spawn({
             let room = Arc::clone(&room);
@@ -166,7 +182,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_turn_that_does_not_come_in_time_is_refused() {
-        let room = Room::new(0, 100, Duration::ZERO);
+        let room = Room::new(0, 0, 100, Duration::ZERO);
         let held = room.to_unpack(64).await.unwrap();
         assert_eq!(code(room.to_unpack(64).await), ErrorCode::QueueFull);
         drop(held);

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, Uri};
+use axum::http::Uri;
 use axum::response::Response;
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::credentials::{Entry, Grant, authenticate};
+use crate::credentials::{Api, Call, Entry, Grant};
 use crate::error::ApiError;
 use crate::hss;
 use crate::keystone::answer::Holder;
@@ -21,14 +21,14 @@ pub(crate) async fn projects(
     State(app): State<Arc<App>>,
     uri: Uri,
     RawQuery(raw_query): RawQuery,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let holder = holder(&app, &headers)?;
+    let holder = holder(&app, &call)?;
     let query = hss::decoded(raw_query.as_deref())?;
     let name = query
         .single("name")
         .map_err(|_| ApiError::new(ErrorCode::InvalidParameter, "name must be given once."))?;
-    let links = Links::of(&app, &headers)?;
+    let links = Links::of(&app, &call.headers)?;
     let mut ids = ids(&app, &holder, name);
     let is_cut = ids.len() > caps::PROJECTS_LISTED_MAX;
     ids.truncate(caps::PROJECTS_LISTED_MAX);
@@ -56,12 +56,9 @@ pub(crate) async fn projects(
     hss::json(&body)
 }
 
-pub(crate) async fn domains(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let holder = holder(&app, &headers)?;
-    let links = Links::of(&app, &headers)?;
+pub(crate) async fn domains(State(app): State<Arc<App>>, call: Call) -> Result<Response, ApiError> {
+    let holder = holder(&app, &call)?;
+    let links = Links::of(&app, &call.headers)?;
     let domain = Holder(&holder).domain().to_owned();
     let own = links.to("/v3/auth/domains");
     hss::json(&json!({
@@ -71,11 +68,11 @@ pub(crate) async fn domains(
 }
 
 /// Whose token it is: a log-in may list what its user may, whatever the log-in is for.
-fn holder(app: &App, headers: &HeaderMap) -> Result<Arc<Entry>, ApiError> {
-    let entry = authenticate(app, headers)?;
-    let session = app.credentials.session(&entry);
+fn holder(app: &App, call: &Call) -> Result<Arc<Entry>, ApiError> {
+    let entry = call.credential(Api::Identity)?;
+    let session = app.credentials.session(entry);
     let parent = session.and_then(|session| app.credentials.parent(&session.parent));
-    Ok(parent.unwrap_or(entry))
+    Ok(parent.unwrap_or_else(|| Arc::clone(entry)))
 }
 
 /// The project of the holder; for every project, those that have hosts.

@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     fn wanted(given: Value) -> Result<Wanted, String> {
-        scope(Some(given)).map_err(|error| error.detail().to_owned())
+        scope(Some(given)).map_err(|error| error.reason().to_owned())
     }
 
     #[test]

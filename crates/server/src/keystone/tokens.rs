@@ -15,8 +15,8 @@ use portolan_wire::time::UnixMicros;
 use crate::app::App;
 use crate::audit::Act;
 use crate::credentials::{
-    Entry, Grant, Mark, Method, Parent, Proof, Role, Scope, Secret, Session, Source, TokenHash,
-    authenticate, encode_session, random_id, random_token, within,
+    Api, Call, Entry, Grant, Mark, Method, Parent, Proof, Role, Scope, Secret, Session, Source,
+    TokenHash, encode_session, random_id, random_token, within,
 };
 use crate::edge::Peer;
 use crate::error::ApiError;
@@ -218,10 +218,10 @@ fn told<'a>(session: &'a Session, holder: &'a Entry) -> Told<'a> {
 pub(crate) async fn validate(
     State(app): State<Arc<App>>,
     RawQuery(raw_query): RawQuery,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let subject = subject(&app, &headers)?;
-    let links = Links::of(&app, &headers)?;
+    let subject = subject(&app, &call)?;
+    let links = Links::of(&app, &call.headers)?;
     let catalog = catalog(raw_query.as_deref(), &links)?;
     let body = match app.credentials.session(&subject) {
         Some(session) => {
@@ -239,16 +239,20 @@ pub(crate) async fn validate(
         .body(catalog),
     };
     // What was sent comes back, as Keystone does it.
-    let token = headers.get(SUBJECT_TOKEN).cloned().ok_or_else(unknown)?;
+    let token = call
+        .headers
+        .get(SUBJECT_TOKEN)
+        .cloned()
+        .ok_or_else(unknown)?;
     Ok(([(SUBJECT_TOKEN, token)], hss::json(&body)?).into_response())
 }
 
 pub(crate) async fn log_out(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<StatusCode, ApiError> {
     app.serving()?;
-    let subject = subject(&app, &headers)?;
+    let subject = subject(&app, &call)?;
     let whole = async move {
         let _one_at_a_time = app.changing_credentials.lock().await;
         let Some(session) = app.credentials.session(&subject) else {
@@ -270,9 +274,9 @@ fn unknown() -> ApiError {
 
 /// The token that a request is about, if its caller may see it: its own, one that comes from the same
 /// credential, and to an administrator one that it could have granted.
-fn subject(app: &App, headers: &HeaderMap) -> Result<Arc<Entry>, ApiError> {
-    let caller = authenticate(app, headers)?;
-    let mut given = headers.get_all(SUBJECT_TOKEN).iter();
+fn subject(app: &App, call: &Call) -> Result<Arc<Entry>, ApiError> {
+    let caller = call.credential(Api::Identity)?;
+    let mut given = call.headers.get_all(SUBJECT_TOKEN).iter();
     let (Some(token), None) = (given.next(), given.next()) else {
         let detail = "X-Subject-Token must be given once.";
         return Err(ApiError::new(ErrorCode::RequestError, detail));
@@ -293,7 +297,7 @@ fn subject(app: &App, headers: &HeaderMap) -> Result<Arc<Entry>, ApiError> {
             &parent.grant.enterprise_projects,
             &caller.grant.enterprise_projects,
         );
-    let may_see = origin(&caller) == origin(&subject) || administers;
+    let may_see = origin(caller) == origin(&subject) || administers;
     if !may_see || subject.is_expired(app.now()) {
         return Err(unknown());
     }

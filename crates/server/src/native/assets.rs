@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_census::{AssetPage, AssetsOf};
 use portolan_wire::hss::parameters::{KindFilter, PORT};
@@ -14,7 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::credentials::{Caller, Need};
+use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{decoded, json};
 use crate::native::paging;
@@ -43,9 +42,9 @@ pub(crate) async fn assets(
     State(app): State<Arc<App>>,
     Path((project_id, port)): Path<(String, String)>,
     RawQuery(raw_query): RawQuery,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let caller = Caller::authorise(&call, &project_id, Api::Assets)?;
     let query = decoded(raw_query.as_deref())?;
     let selection = paging::selection(&query, &caller)?;
     let limit = paging::limit(&query)?;

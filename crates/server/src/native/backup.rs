@@ -18,7 +18,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use hyper::body::Frame;
@@ -30,7 +30,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::administration::Intent;
 use crate::app::App;
-use crate::credentials::{Grant, Role, authenticate};
+use crate::credentials::{Api, Call, Grant, Role};
 use crate::edge::Peer;
 use crate::error::ApiError;
 
@@ -42,9 +42,9 @@ const CHUNKS_MAX: usize = 8;
 pub(crate) async fn backup(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = authenticate(&app, &headers)?;
+    let caller = call.credential(Api::Backup)?;
     check(&caller.grant).map_err(|error| error.told_to(&caller.id))?;
     let intent = Intent::new(&caller.id, peer, "backup", Grant::EVERY_PROJECT.to_owned());
     intent.begin(&app).await?;

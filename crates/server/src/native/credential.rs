@@ -1,17 +1,12 @@
 //! `GET /portolan/v1/credential`: what the caller's own credential is for, so that a client that was
 //! given a token need not be told the project as well.
 
-use std::sync::Arc;
-
-use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_wire::time::UnixMicros;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::App;
-use crate::credentials::authenticate;
+use crate::credentials::{Api, Call};
 use crate::error::ApiError;
 use crate::hss::json;
 
@@ -24,11 +19,8 @@ pub(crate) struct Credential {
     expires_at: Option<UnixMicros>,
 }
 
-pub(crate) async fn credential(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let grant = &authenticate(&app, &headers)?.grant;
+pub(crate) async fn credential(call: Call) -> Result<Response, ApiError> {
+    let grant = &call.credential(Api::OwnCredential)?.grant;
     json(&Credential {
         project_id: grant.project_id.clone(),
         enterprise_projects: grant.enterprise_project_ids(),

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_census::{Freshness, Host, Selection};
 use portolan_store::{Snapshot, snapshot_of};
@@ -17,7 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::credentials::{Caller, Need};
+use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{decoded, json};
 use crate::native::paging;
@@ -68,9 +67,9 @@ pub(crate) async fn hosts(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
     RawQuery(raw_query): RawQuery,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let caller = Caller::authorise(&call, &project_id, Api::Hosts)?;
     let query = decoded(raw_query.as_deref())?;
     let selection = paging::selection(&query, &caller)?;
     let limit = paging::limit(&query)?;
@@ -129,9 +128,9 @@ fn host_list(
 pub(crate) async fn host(
     State(app): State<Arc<App>>,
     Path((project_id, host_id)): Path<(String, String)>,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let caller = Caller::authorise(&call, &project_id, Api::Host)?;
     let page = move |app: &App| host_page(app, &project_id, &host_id, caller.granted());
     json(&app.reading(page).await?)
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_census::{Difference, Recount, Selection};
 use portolan_store::recount as recount_store;
@@ -14,7 +13,7 @@ use serde_json::{Value, json as object};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::credentials::{Caller, Need};
+use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::json;
 
@@ -30,9 +29,9 @@ pub(crate) struct Recounted {
 pub(crate) async fn recount(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let caller = Caller::authorise(&call, &project_id, Api::Recount)?;
     let found = count(
         Arc::clone(&app),
         project_id.into(),

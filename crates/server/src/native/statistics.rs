@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_census::{Cursor, Page, PageRow, Start};
 use portolan_wire::hss::port_statistics::{PortStatisticsQuery, PortStatisticsRow};
@@ -15,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::counts::Counts;
-use crate::credentials::{Caller, Need};
+use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{decoded, filter, json, page_request, row, selected};
 use crate::native::paging;
@@ -45,9 +44,9 @@ pub(crate) async fn statistics(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
     RawQuery(raw_query): RawQuery,
-    headers: HeaderMap,
+    call: Call,
 ) -> Result<Response, ApiError> {
-    let caller = Caller::authorise(&app, &headers, &project_id, Need::Read)?;
+    let caller = Caller::authorise(&call, &project_id, Api::Statistics)?;
     let query = decoded(raw_query.as_deref())?;
     let selection = selected(&query, &caller)?;
     let asked = PortStatisticsQuery::read(&query)?;

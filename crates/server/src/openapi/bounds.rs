@@ -131,6 +131,10 @@ const FIELDS: &[(&str, Bound)] = &[
     ("role", OneOf(&["reader", "agent", "admin"])),
     ("rss_bytes", COUNT),
     ("secret", Text(caps::TOKEN_CHARS_MIN, caps::TOKEN_CHARS_MAX)),
+    (
+        "security_token",
+        Text(caps::TOKEN_CHARS_MIN, caps::TOKEN_CHARS_MAX),
+    ),
     ("sequence", COUNT),
     ("sk", Text(1, caps::STRING_CHARS_MAX)),
     ("sockets_unattributed", COUNT),

@@ -1,6 +1,6 @@
 //! Every call. A route that is missing here fails a test.
 
-use portolan_wire::credential::{CredentialRequest, UserRequest};
+use portolan_wire::credential::{AccessKeyRequest, CredentialRequest, UserRequest};
 use portolan_wire::heartbeat::{HeartbeatsAnswer, HeartbeatsRequest};
 use portolan_wire::hss::common_port_info::{CommonPort, CommonPortQuery};
 use portolan_wire::hss::host_ports::{HostPorts, HostPortsQuery};
@@ -16,7 +16,7 @@ use portolan_wire::report::{ReportsAnswer, ReportsRequest};
 
 use super::call::{Access, Call};
 use super::keystone;
-use crate::administration::{List, Made};
+use crate::administration::{List, Made, MadeAccessKey};
 use crate::native::paging::{CURSOR, LIMIT};
 use crate::native::{
     AssetList, Credential, HostList, HostPage, Recounted, STATUS_FIELD, Statistics,
@@ -203,13 +203,13 @@ fn administration() -> Vec<Call> {
     let of_kind = |(list, one, ids, summaries): (_, _, [_; 3], [_; 3])| {
         let [list_id, create_id, revoke_id] = ids;
         let [list_text, create_text, revoke_text] = summaries;
-        let create = Call::post(list, create_id, create_text)
-            .created()
-            .answers::<Made>();
-        let create = if create_id == "CreateUser" {
-            create.sends::<UserRequest>()
-        } else {
-            create.sends::<CredentialRequest>()
+        let create = Call::post(list, create_id, create_text).created();
+        let create = match create_id {
+            "CreateUser" => create.sends::<UserRequest>().answers::<Made>(),
+            "CreateAccessKey" => create
+                .sends::<AccessKeyRequest>()
+                .answers::<MadeAccessKey>(),
+            _ => create.sends::<CredentialRequest>().answers::<Made>(),
         };
         [
             Call::get(list, list_id, list_text)

@@ -26,6 +26,10 @@ pub(crate) const START: &str = "2026-11-24T02:13:00Z";
 pub(crate) struct TestClock(AtomicI64);
 
 impl TestClock {
+    pub(crate) fn set(&self, now: UnixMicros) {
+        self.0.store(now.0, Ordering::SeqCst);
+    }
+
     pub(crate) fn advance_s(&self, seconds: i64) {
         self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
     }
@@ -141,9 +145,21 @@ impl App {
         app
     }
 
+    /// Starts a server on a credentials file.
+    pub(crate) fn of_file(toml: &str, settings: Settings, limits: Limits) -> Self {
+        let mut app = Self::of_stopped_file(toml);
+        (app.settings, app.limits) = (settings, limits);
+        app.serve();
+        app
+    }
+
     fn stopped(tokens: &[&Token]) -> Self {
+        Self::of_stopped_file(&Token::file(tokens))
+    }
+
+    fn of_stopped_file(toml: &str) -> Self {
         let dir = TempDir::new().unwrap();
-        std::fs::write(dir.path().join("credentials.toml"), Token::file(tokens)).unwrap();
+        std::fs::write(dir.path().join("credentials.toml"), toml).unwrap();
         Self::in_folder(dir, START.parse().unwrap())
     }
 

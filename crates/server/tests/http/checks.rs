@@ -315,6 +315,9 @@ fn credentials_that_do_not_hold_are_refused_with_the_reason_and_no_more() {
         ..reader.clone()
     };
     let signed = "SDK-HMAC-SHA256 Access=AK, SignedHeaders=x-sdk-date, Signature=00";
+    let form = "verify aksk signature fail, Authorization must be SDK-HMAC-SHA256 Access=AK, SignedHeaders=a;b, Signature=64 lower-case hex digits";
+    let twice = "verify aksk signature fail, Authorization must be given once";
+    let algorithm = "verify aksk signature fail, the algorithm must be SDK-HMAC-SHA256";
     let derived = "V11-HMAC-SHA256 Credential=AK/20260102/r/hss, SignedHeaders=host, Signature=00";
     let refused = [
         (Request::get(target), "x-auth-token not found"),
@@ -335,24 +338,21 @@ fn credentials_that_do_not_hold_are_refused_with_the_reason_and_no_more() {
             Request::get(target)
                 .token(&reader)
                 .header("Authorization", signed),
-            "verify aksk signature fail",
+            form,
         ),
-        (
-            Request::get(target).header("authorization", signed),
-            "verify aksk signature fail",
-        ),
+        (Request::get(target).header("authorization", signed), form),
         (
             Request::get(target)
                 .token(&reader)
                 .header("Authorization", derived),
-            "verify aksk signature fail",
+            algorithm,
         ),
         (
             Request::get(target)
                 .header("Authorization", "none")
                 .header("Authorization", derived)
                 .token(&reader),
-            "verify aksk signature fail",
+            twice,
         ),
     ];
     for (request, detail) in refused {

@@ -11,6 +11,9 @@ use crate::app::Token;
 /// How long a test waits for bytes that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The host of requests that name none.
+pub(crate) const HOST: &str = "portolan.test";
+
 /// A request, in the order in which it is sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -67,6 +70,28 @@ impl Request {
         self
     }
 
+    pub(crate) fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// Path and query, as they are sent.
+    pub(crate) fn target(&self) -> &str {
+        std::str::from_utf8(&self.target).unwrap()
+    }
+
+    pub(crate) fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
+    /// The body as a whole.
+    pub(crate) fn whole_body(&self) -> Vec<u8> {
+        match &self.body {
+            Body::None => Vec::new(),
+            Body::Sized(body) => body.clone(),
+            Body::Chunked(pieces) => pieces.concat(),
+        }
+    }
+
     pub(crate) fn is_post(&self) -> bool {
         self.method == "POST"
     }
@@ -81,7 +106,11 @@ impl Request {
         let mut head = self.method.clone().into_bytes();
         head.push(b' ');
         head.extend_from_slice(&self.target);
-        head.extend_from_slice(b" HTTP/1.1\r\nHost: portolan.test\r\n");
+        head.extend_from_slice(b" HTTP/1.1\r\n");
+        let names_host = |(name, _): &(String, String)| name.eq_ignore_ascii_case("host");
+        if !self.headers.iter().any(names_host) {
+            head.extend_from_slice(format!("Host: {HOST}\r\n").as_bytes());
+        }
         for (name, value) in &self.headers {
             head.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }

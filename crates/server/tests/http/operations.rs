@@ -162,6 +162,7 @@ fn every_limit_has_a_counter() {
         "body_sent_bytes",
         "body_time",
         "body_unpacked_bytes",
+        "calls_of_a_credential",
         "commit_queue",
         "connections",
         "connections_of_an_address",
@@ -177,6 +178,8 @@ fn every_limit_has_a_counter() {
         "password_checks",
         "sessions",
         "sessions_of_a_credential",
+        "signature_failures",
+        "signature_failures_kept",
         "target_bytes",
         "tls_handshake_time",
     ];

@@ -153,18 +153,19 @@ fn a_row_has_three_fields_and_a_status_where_the_request_or_the_setting_asks_for
         names.sort_unstable();
         names.join(",")
     };
-    let (plain, _) = with_fleet(
-        &[&reader],
-        Settings {
-            status_field: false,
-        },
-    );
+    let (plain, _) = with_fleet(&[&reader], Settings::default());
     assert_eq!(fields(&plain, "port=22"), "num,port,type");
     assert_eq!(
         fields(&plain, "port=22&status=normal"),
         "num,port,status,type"
     );
-    let (told, _) = with_fleet(&[&reader], Settings { status_field: true });
+    let (told, _) = with_fleet(
+        &[&reader],
+        Settings {
+            status_field: true,
+            ..Settings::default()
+        },
+    );
     assert_eq!(fields(&told, "port=22"), "num,port,status,type");
     // The status selects rows and never changes how many assets they have.
     for (status, port) in [("danger", 23), ("normal", 22), ("unknown", 1)] {

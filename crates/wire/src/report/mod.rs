@@ -19,7 +19,7 @@ pub use answer::{Current, IDENTITY_CONFLICT, ReportResult, ReportsAnswer, Status
 pub(crate) use explain::Item;
 pub use fault::{Fault, RequestFault};
 pub use parse::parse;
-pub(crate) use read::{List, Maybe, Object, OrDefault, Read, Shape};
+pub(crate) use read::{Flag, List, Maybe, Object, OrDefault, Read, Shape};
 pub(crate) use rule::{Form, Row};
 pub(crate) use shape::{Pair, shapes};
 pub(crate) use text::{DigestText, HostIdText, Moment, RoleText, SecretText, Text};

@@ -8,7 +8,9 @@ use portolan_wire::caps;
 use serde::Deserialize;
 
 use crate::credentials::file::selection;
-use crate::credentials::{Grant, Role, TokenHash, hex};
+use crate::credentials::{
+    AccessKey, Entry, Grant, Proof, Role, Secret, SigningKey, Source, TokenHash, hex,
+};
 
 /// What is wrong in the file, one sentence a mistake.
 #[derive(Default)]
@@ -57,6 +59,7 @@ pub(super) struct AccessKeyEntry {
     pub(super) ak: String,
     #[serde(default)]
     sk: String,
+    security_token: Option<String>,
     project_id: Option<String>,
     enterprise_projects: Option<Vec<String>>,
     role: Option<String>,
@@ -111,19 +114,33 @@ impl TokenEntry {
 }
 
 impl AccessKeyEntry {
-    pub(super) fn check(&self, mistakes: &mut Mistakes) {
+    pub(super) fn read(self, mistakes: &mut Mistakes) -> Option<Entry> {
         let visible = self.ak.bytes().all(|byte| byte.is_ascii_graphic());
         if !visible || !(1..=caps::STRING_CHARS_MAX).contains(&self.ak.len()) {
             mistakes.tell("ak must be 1 to 256 visible ASCII characters");
         }
         mistakes.take(chars("sk", &self.sk, 1, caps::STRING_CHARS_MAX));
-        grant(
+        if let Some(token) = &self.security_token {
+            let (least, most) = (caps::TOKEN_CHARS_MIN, caps::TOKEN_CHARS_MAX);
+            mistakes.take(chars("security_token", token, least, most));
+            if self.expires_at.is_none() {
+                mistakes.tell("expires_at must be given with a security_token");
+            }
+        }
+        let grant = grant(
             mistakes,
             &self.project_id,
             &self.enterprise_projects,
             &self.role,
             &self.expires_at,
-        );
+        )?;
+        let sk = Secret::new(self.sk);
+        let proof = Proof::AccessKey(AccessKey {
+            sealed: None,
+            security_token: self.security_token.as_deref().map(TokenHash::of),
+        });
+        let entry = Entry::new(self.ak, String::new(), grant, Source::File, proof);
+        Some(entry.signing_with(SigningKey::new(sk.expose())))
     }
 }
 

@@ -6,6 +6,7 @@ mod entries;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use portolan_census::Selection;
 use portolan_wire::caps;
@@ -58,12 +59,6 @@ struct File {
 /// It cannot be read, is not TOML of the right form, or has entries that are wrong.
 pub fn read_file(path: &Path) -> Result<Credentials, FileError> {
     let file = File::read(path)?;
-    if !file.access_key.is_empty() {
-        tracing::warn!(
-            access_keys = file.access_key.len(),
-            "access keys of the credentials file are not used: this version checks no signatures"
-        );
-    }
     file.credentials(path)
 }
 
@@ -104,11 +99,13 @@ impl File {
             }
         }
         let mut known = HashSet::new();
-        for (place, entry) in (1..).zip(&self.access_key) {
+        for (place, entry) in (1..).zip(self.access_key) {
             mistakes.of("access_key", place);
-            entry.check(&mut mistakes);
-            if !known.insert(&entry.ak) {
+            if !known.insert(entry.ak.clone()) {
                 mistakes.tell("ak is given twice");
+            }
+            if let Some(entry) = entry.read(&mut mistakes) {
+                credentials.insert(Arc::new(entry));
             }
         }
         for (place, entry) in (1..).zip(self.user) {
@@ -211,7 +208,7 @@ mod tests {
              [[token]]\nsecret = \"{0}\"\nproject_id = \"p\"\nenterprise_projects = []\nrole = \"reader\"\nexpires_at = \"soon\"\n\
              [[access_key]]\nak = \"a key\"\nsk = \"\"\nproject_id = \"p\"\nenterprise_projects = [\"0\"]\nrole = \"reader\"\n\
              [[access_key]]\nak = \"AK\"\nsk = \"{0}\"\nproject_id = \"p\"\nenterprise_projects = [\"0\"]\nrole = \"reader\"\n\
-             [[access_key]]\nak = \"AK\"\nsk = \"{0}\"\nproject_id = \"p\"\nenterprise_projects = [\"0\"]\nrole = \"reader\"\n\
+             [[access_key]]\nak = \"AK\"\nsk = \"{0}\"\nsecurity_token = \"{short}\"\nproject_id = \"p\"\nenterprise_projects = [\"0\"]\nrole = \"reader\"\n\
              [[user]]\nname = \"\"\npassword_argon2 = \"{0}\"\nproject_id = \"p\"\nenterprise_projects = [\"0\"]\nrole = \"reader\"\n",
             "y".repeat(32)
         );
@@ -226,23 +223,58 @@ mod tests {
             "access_key 1: ak must be 1 to 256 visible ASCII characters",
             "access_key 1: sk must be 1 to 256 characters, got 0",
             "access_key 3: ak is given twice",
+            "access_key 3: security_token must be 32 to 4096 characters, got 31",
+            "access_key 3: expires_at must be given with a security_token",
             "user 1: name must be 1 to 256 characters, got 0",
             "user 1: password_argon2 must be an Argon2id hash",
         ] {
             assert!(told.contains(part), "{part} is not in {told}");
         }
-        assert_eq!(told.matches("; ").count(), 10, "{told}");
+        assert_eq!(told.matches("; ").count(), 12, "{told}");
         assert!(!told.contains("yyyy") && !told.contains("xxxx"), "{told}");
     }
 
     #[test]
-    fn access_keys_and_users_of_the_right_form_are_no_mistake() {
+    fn an_access_key_is_known_and_its_secrets_are_not_shown() {
+        let rest = "project_id = \"p\"\nenterprise_projects = [\"0\"]\nrole = \"reader\"\n";
+        let token = "t".repeat(32);
+        let text = format!(
+            "[[access_key]]\nak = \"AK\"\nsk = \"hidden\"\n{rest}\
+             [[access_key]]\nak = \"TK\"\nsk = \"hidden\"\nsecurity_token = \"{token}\"\n\
+             expires_at = \"2027-01-01T00:00:00Z\"\n{rest}"
+        );
+        let credentials = read(&text).unwrap();
+        let (kept, temporary) = (
+            credentials.access_key("AK").unwrap(),
+            credentials.access_key("TK").unwrap(),
+        );
+        assert!(kept.signing_key().is_some() && temporary.signing_key().is_some());
+        let (right, wrong) = (TokenHash::of(&token), TokenHash::of("t"));
+        assert!(
+            [None, Some(right)]
+                .into_iter()
+                .all(|token| kept.takes(token))
+        );
+        assert!(temporary.takes(Some(right)));
+        assert!(
+            ![None, Some(wrong)]
+                .into_iter()
+                .any(|token| temporary.takes(token))
+        );
+        let shown = format!("{credentials:?}");
+        assert!(
+            !shown.contains("hidden") && !shown.contains("tttt"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn users_of_the_right_form_are_no_mistake() {
         let password = crate::credentials::Secret::new("correct horse battery".into());
         let hash = crate::credentials::password_hash(&password).unwrap();
         let rest = "project_id = \"p\"\nenterprise_projects = [\"0\"]\nrole = \"reader\"\n";
         let text = format!(
-            "[[access_key]]\nak = \"AK\"\nsk = \"s\"\n{rest}\
-             [[user]]\nname = \"alice\"\ndomain = \"a\"\npassword_argon2 = \"{hash}\"\n{rest}\
+            "[[user]]\nname = \"alice\"\ndomain = \"a\"\npassword_argon2 = \"{hash}\"\n{rest}\
              [[user]]\nname = \"alice\"\npassword_argon2 = \"{hash}\"\n{rest}"
         );
         let users: Vec<_> = read(&text).unwrap().entries().cloned().collect();

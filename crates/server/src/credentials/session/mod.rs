@@ -132,7 +132,11 @@ impl Mark {
         add(b"portolan-credential-mark");
         match &entry.proof {
             Proof::Token(token) => add(&token.0),
-            Proof::AccessKey(sealed) => add(&sealed.bytes),
+            Proof::AccessKey(key) => {
+                let sealed = key.sealed.as_ref();
+                add(sealed.map_or(&[], |sealed| &sealed.bytes));
+                add(key.security_token.as_ref().map_or(&[], |token| &token.0));
+            }
             Proof::User {
                 domain,
                 password_argon2,

@@ -20,7 +20,7 @@ mod tests;
 use axum::http::HeaderMap;
 
 use crate::credentials::hex;
-pub(crate) use crate::credentials::signature::authorization::Offer;
+pub(crate) use crate::credentials::signature::authorization::{Fault, Offer};
 use crate::credentials::signature::canonical::Canonical;
 pub(crate) use crate::credentials::signature::key::SigningKey;
 

@@ -44,6 +44,7 @@ pub(crate) fn answers(args: &AnswersArgs) -> anyhow::Result<()> {
         server: running.url.clone(),
         token: READER_TOKEN.to_owned(),
         partial_token: None,
+        access_key: None,
         project: args.fleet.project.clone(),
         pid: Some(running.pid()),
     };

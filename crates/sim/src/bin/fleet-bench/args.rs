@@ -8,6 +8,7 @@ use portolan_sim::fleet::{Fleet, Options};
 use tempfile::TempDir;
 
 use crate::http::ServerUrl;
+use crate::signature::AccessKey;
 
 /// Loads a running `portolan serve` with a generated fleet, and measures.
 #[derive(Debug, Parser)]
@@ -169,11 +170,24 @@ pub(crate) struct QueryArgs {
     /// A token of role reader for a part of them.
     #[arg(long)]
     pub(crate) partial_token: Option<String>,
+    /// An access key of role reader for the project and all its enterprise projects.
+    #[arg(long, requires = "secret_key")]
+    pub(crate) access_key: Option<String>,
+    /// Its secret key.
+    #[arg(long, requires = "access_key")]
+    pub(crate) secret_key: Option<String>,
     /// The project to ask about.
     #[arg(long, default_value = "fleet")]
     pub(crate) project: String,
     #[command(flatten)]
     pub(crate) how: QueryHow,
+}
+
+impl QueryArgs {
+    pub(crate) fn access_key(&self) -> Option<AccessKey> {
+        let (ak, sk) = self.access_key.clone().zip(self.secret_key.clone())?;
+        Some(AccessKey { ak, sk })
+    }
 }
 
 #[derive(Debug, ClapArgs)]

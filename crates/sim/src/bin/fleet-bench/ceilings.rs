@@ -53,6 +53,7 @@ pub(crate) fn ceilings(runtime: &Runtime, args: &CeilingsArgs) -> anyhow::Result
         server: running.url.clone(),
         token: AGENT_TOKEN.to_owned(),
         partial_token: None,
+        access_key: None,
         project: args.fleet.project.clone(),
         pid: Some(running.pid()),
     };

@@ -45,6 +45,11 @@ impl fmt::Display for ServerUrl {
 }
 
 impl ServerUrl {
+    /// Host and port.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
     /// Where it is.
     pub(crate) async fn address(&self) -> std::io::Result<SocketAddr> {
         let mut addresses = tokio::net::lookup_host(self.authority.as_str()).await?;

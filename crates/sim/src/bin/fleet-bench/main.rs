@@ -26,6 +26,7 @@ mod query;
 mod rows;
 mod run;
 mod server;
+mod signature;
 mod spread;
 mod table;
 #[cfg(test)]
@@ -98,6 +99,7 @@ fn measure(command: &Command) -> anyhow::Result<Table> {
                 server: query.server.url.clone(),
                 token: query.reader_token.clone(),
                 partial_token: query.partial_token.clone(),
+                access_key: query.access_key(),
                 project: query.project.clone(),
                 pid: query.server.server_pid,
             };

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use crate::args::QueryHow;
 use crate::http::ServerUrl;
 use crate::server::Running;
+use crate::signature::AccessKey;
 use crate::spread::Spread;
 use crate::table::{Table, micros, times, whole};
 use crate::turn::Turn;
@@ -34,6 +35,8 @@ pub(crate) struct Target {
     pub(crate) token: String,
     /// A token for a part of the enterprise projects, where there is one.
     pub(crate) partial_token: Option<String>,
+    /// An access key for all of them, where there is one.
+    pub(crate) access_key: Option<AccessKey>,
     pub(crate) project: String,
     pub(crate) pid: Option<u32>,
 }
@@ -52,6 +55,8 @@ pub(crate) struct Measured {
 struct Round {
     healthz: Turn,
     null: Turn,
+    /// Of a query by signature, the same by token.
+    token: Option<Turn>,
     query: Turn,
 }
 
@@ -61,15 +66,22 @@ pub(crate) async fn query(target: &Target, how: &QueryHow) -> anyhow::Result<Vec
     let (rounds, seconds) = how.turns();
     let connections = how.connections;
     let mut all = Vec::new();
-    for (name, parameters, token) in queries(target).await? {
-        let target = &Target {
-            token,
-            ..target.clone()
-        };
+    for Asked {
+        name,
+        parameters,
+        credential,
+    } in queries(target).await?
+    {
+        let mut target = target.clone();
+        if let Credential::Token(token) = &credential {
+            target.token.clone_from(token);
+        }
+        let (path, project) = (target.path(&parameters), &target.project);
         let (total_num, answer_bytes) = target.statistics(&parameters).await?;
-        let query = target.server.get(&target.path(&parameters), &target.token);
+        let query = credential.get(&target.server, &path, project);
+        let by_token = target.server.get(&path, &target.token);
         let null = target.null_handler(&query).await?;
-        let nothing = null.get(&target.path(&parameters), &target.token);
+        let nothing = credential.get(&null.running.url, &path, project);
         target.turn(&healthz, connections, WARM_UP).await?;
         target.turn(&query, connections, WARM_UP).await?;
         null.turn(&nothing, connections, WARM_UP).await?;
@@ -81,7 +93,14 @@ pub(crate) async fn query(target: &Target, how: &QueryHow) -> anyhow::Result<Vec
         };
         for _ in 0..rounds {
             let length = Duration::from_secs(seconds);
+            let token = match credential {
+                Credential::Token(_) => None,
+                Credential::Signature(_) => {
+                    Some(target.turn(&by_token, connections, length).await?)
+                }
+            };
             measured.rounds.push(Round {
+                token,
                 healthz: target.turn(&healthz, connections, length).await?,
                 null: null.turn(&nothing, connections, length).await?,
                 query: target.turn(&query, connections, length).await?,
@@ -93,9 +112,33 @@ pub(crate) async fn query(target: &Target, how: &QueryHow) -> anyhow::Result<Vec
     Ok(all)
 }
 
-/// Names, parameters and tokens. The deep page is at 80,000 or 40,000, where there are so many rows, else it
+/// What is asked, and as whom.
+#[derive(Debug)]
+struct Asked {
+    name: String,
+    parameters: String,
+    credential: Credential,
+}
+
+#[derive(Clone, Debug)]
+enum Credential {
+    Token(String),
+    Signature(AccessKey),
+}
+
+impl Credential {
+    /// A GET, ready to be sent.
+    fn get(&self, server: &ServerUrl, path: &str, project: &str) -> Vec<u8> {
+        match self {
+            Self::Token(token) => server.get(path, token),
+            Self::Signature(key) => key.get(server, path, project),
+        }
+    }
+}
+
+/// All queries. The deep page is at 80,000 or 40,000, where there are so many rows, else it
 /// is the last one.
-async fn queries(target: &Target) -> anyhow::Result<Vec<(String, String, String)>> {
+async fn queries(target: &Target) -> anyhow::Result<Vec<Asked>> {
     let all = "enterprise_project_id=all_granted_eps";
     let (rows, _) = target.statistics(all).await?;
     let last = rows.saturating_sub(PAGE);
@@ -116,10 +159,26 @@ async fn queries(target: &Target) -> anyhow::Result<Vec<(String, String, String)
     ];
     let of_part = target.partial_token.iter().map(|token| {
         let name = "first page, all_granted_eps, half of them granted";
-        (name.to_owned(), all.to_owned(), token.clone())
+        (
+            name.to_owned(),
+            all.to_owned(),
+            Credential::Token(token.clone()),
+        )
     });
-    let whole = whole.map(|(name, parameters)| (name, parameters, target.token.clone()));
-    Ok(whole.into_iter().chain(of_part).collect())
+    let signed = target.access_key.iter().map(|key| {
+        let name = "first page, by signature".to_owned();
+        (name, String::new(), Credential::Signature(key.clone()))
+    });
+    let token = Credential::Token(target.token.clone());
+    let whole = whole.map(|(name, parameters)| (name, parameters, token.clone()));
+    let all = whole.into_iter().chain(signed).chain(of_part);
+    Ok(all
+        .map(|(name, parameters, credential)| Asked {
+            name,
+            parameters,
+            credential,
+        })
+        .collect())
 }
 
 /// How long a page takes that nobody has asked for before: each with another offset.
@@ -216,10 +275,6 @@ pub(crate) struct NullHandler {
 }
 
 impl NullHandler {
-    fn get(&self, target: &str, token: &str) -> Vec<u8> {
-        self.running.url.get(target, token)
-    }
-
     pub(crate) async fn turn(
         &self,
         request: &[u8],
@@ -246,8 +301,11 @@ impl Measured {
         table.spread(format!("{name}: server CPU a request"), server, micros);
         let rate = Spread::of(turns().map(Turn::rate));
         table.spread(format!("{name}: requests/s"), rate, whole);
-        self.compare(table, "the null handler", |round| &round.null);
-        self.compare(table, "/healthz", |round| &round.healthz);
+        self.compare(table, "the null handler", |round| Some(&round.null));
+        self.compare(table, "/healthz", |round| Some(&round.healthz));
+        if self.rounds.iter().any(|round| round.token.is_some()) {
+            self.compare(table, "a token", |round| round.token.as_ref());
+        }
         let p50 = Spread::of(turns().map(|turn| f64::from(turn.p50_micros)));
         table.spread(format!("{name}: answer time p50"), p50, micros);
         let p99 = Spread::of(turns().map(|turn| f64::from(turn.p99_micros)));
@@ -257,12 +315,12 @@ impl Measured {
     }
 
     /// The query against another handler, turn by turn.
-    fn compare(&self, table: &mut Table, other: &str, turn: impl Fn(&Round) -> &Turn) {
+    fn compare(&self, table: &mut Table, other: &str, turn: impl Fn(&Round) -> Option<&Turn>) {
         let name = &self.name;
-        let cost = Spread::of(self.rounds.iter().filter_map(|r| turn(r).server_micros()));
+        let cost = Spread::of(self.rounds.iter().filter_map(|r| turn(r)?.server_micros()));
         table.spread(format!("{name}: CPU of {other} beside it"), cost, micros);
         let costs = self.rounds.iter().filter_map(|round| {
-            let cost = turn(round).server_micros().filter(|cost| *cost > 0.0)?;
+            let cost = turn(round)?.server_micros().filter(|cost| *cost > 0.0)?;
             Some(round.query.server_micros()? / cost)
         });
         table.spread(
@@ -271,15 +329,15 @@ impl Measured {
             times,
         );
         let rates = self.rounds.iter();
-        let rates = rates.map(|round| round.query.rate() / turn(round).rate());
+        let rates = rates.filter_map(|round| Some(round.query.rate() / turn(round)?.rate()));
         table.spread(
             format!("{name}: rate against {other}"),
             Spread::of(rates),
             times,
         );
         let p99s = self.rounds.iter();
-        let p99s = p99s.map(|round| {
-            f64::from(round.query.p99_micros) / f64::from(turn(round).p99_micros.max(1))
+        let p99s = p99s.filter_map(|round| {
+            Some(f64::from(round.query.p99_micros) / f64::from(turn(round)?.p99_micros.max(1)))
         });
         table.spread(
             format!("{name}: p99 against {other}"),
@@ -302,7 +360,7 @@ mod tests {
             let queries = queries(&reader(&server)).await.unwrap();
             let deep = format!("offset={offset}&enterprise_project_id=all_granted_eps");
             assert!(
-                queries.iter().any(|(_, parameters, _)| *parameters == deep),
+                queries.iter().any(|asked| asked.parameters == deep),
                 "{queries:?}"
             );
         }
@@ -344,6 +402,7 @@ mod tests {
         let round = |healthz, query| Round {
             healthz,
             null: turn(1_000, 10),
+            token: None,
             query,
         };
         let measured = Measured {

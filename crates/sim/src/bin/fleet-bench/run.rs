@@ -18,6 +18,7 @@ use crate::load::{self, load};
 use crate::machine::{self, disk_bytes, rss_bytes};
 use crate::query::{self, first_askings, query};
 use crate::server::{Place, Running};
+use crate::signature::AccessKey;
 use crate::table::{Table, megabytes, whole};
 
 /// Tokens of a server that lives for this bench only, on loopback, with made-up data.
@@ -139,8 +140,16 @@ pub(crate) fn reader(project: &str, running: &Running) -> query::Target {
         server: running.url.clone(),
         token: READER_TOKEN.to_owned(),
         partial_token: Some(PARTIAL_TOKEN.to_owned()),
+        access_key: Some(access_key()),
         project: project.to_owned(),
         pid: Some(running.pid()),
+    }
+}
+
+fn access_key() -> AccessKey {
+    AccessKey {
+        ak: "FLEETBENCHACCESSKEY0".to_owned(),
+        sk: "fleet-bench-secret-key-0123456789abcdefgh".to_owned(),
     }
 }
 
@@ -181,9 +190,15 @@ fn credentials(fleet: &Fleet) -> String {
         .step_by(2)
         .map(String::as_str)
         .collect();
+    let AccessKey { ak, sk } = access_key();
+    let signed = format!(
+        "[[access_key]]\nak = \"{ak}\"\nsk = \"{sk}\"\nproject_id = \"{project}\"\n\
+         enterprise_projects = {all:?}\nrole = \"reader\"\n"
+    );
     token(AGENT_TOKEN, "agent", &all)
         + &token(READER_TOKEN, "reader", &all)
         + &token(PARTIAL_TOKEN, "reader", &half)
+        + &signed
 }
 
 fn seconds(time: Duration) -> String {

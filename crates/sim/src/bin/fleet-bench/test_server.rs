@@ -100,6 +100,7 @@ pub(crate) fn reader(server: &TestServer) -> Target {
         server: server.url().clone(),
         token: "reader-token-of-a-test-0123456789".to_owned(),
         partial_token: None,
+        access_key: None,
         project: "p1".to_owned(),
         pid: Some(std::process::id()),
     }

@@ -1,0 +1,144 @@
+//! A request that has reached its route, with the credential that it carries.
+//!
+//! A token is looked up. A signature is over the body as well, so the body of a signed request is
+//! received and hashed before its handler runs, under the caps and times of every body; a handler that
+//! wants it finds it here either way.
+//! Holds: a signature that is offered must hold; a token beside it is no way around it.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, HeaderValue, header};
+use portolan_wire::error::ErrorCode;
+
+use crate::app::App;
+use crate::credentials::{Api, Entry, Known, signed, unavailable};
+use crate::error::ApiError;
+use crate::ingest::Incoming;
+use crate::limits::Limit;
+
+/// The request.
+pub(crate) struct Call {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Incoming,
+    app: Arc<App>,
+    entry: Arc<Entry>,
+}
+
+impl FromRequest<Arc<App>> for Call {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let offered = parts.headers.get_all(header::AUTHORIZATION);
+        let (entry, body) = if offered.iter().any(is_signed) {
+            signed::check(app, &parts, body).await?
+        } else {
+            (by_token(app, &parts.headers)?, Incoming::Coming(body))
+        };
+        Ok(Self {
+            headers: parts.headers,
+            body,
+            app: Arc::clone(app),
+            entry,
+        })
+    }
+}
+
+impl Call {
+    /// The credential, unless it makes this call too often.
+    pub(crate) fn credential(&self, api: Api) -> Result<&Arc<Entry>, ApiError> {
+        let Some(a_second) = self.app.settings.calls_a_second else {
+            return Ok(&self.entry);
+        };
+        if !api.is_throttled() || self.entry.pace.allows(api, self.app.now(), a_second) {
+            return Ok(&self.entry);
+        }
+        // The words of the service's own gateway.
+        let detail = format!("policy user over ratelimit,limit:{a_second},time:1 second");
+        Err(ApiError::new(ErrorCode::Throttled, detail).at(Limit::CallsOfACredential))
+    }
+}
+
+fn by_token(app: &App, headers: &HeaderMap) -> Result<Arc<Entry>, ApiError> {
+    let refused = |detail: &str| ApiError::new(ErrorCode::Unauthenticated, detail);
+    let mut tokens = headers.get_all("x-auth-token").iter();
+    let token = match (tokens.next(), tokens.next()) {
+        (Some(token), None) if !token.is_empty() => token,
+        (None, _) | (Some(_), None) => return Err(refused("x-auth-token not found")),
+        (Some(_), Some(_)) => return Err(refused("x-auth-token must be given once")),
+    };
+    // Not `to_str`: a token of the credentials file may have characters beyond ASCII.
+    let token = std::str::from_utf8(token.as_bytes()).map_err(|_| refused("decrypt token fail"))?;
+    let entry = app.credentials.token(token);
+    let entry = match (entry, app.external.as_ref().map(|known| known.known(token))) {
+        (Some(entry), _) | (None, Some(Known::Good(entry))) => entry,
+        (None, None | Some(Known::Bad)) => return Err(refused("decrypt token fail")),
+        // It was asked for before (`routes::learn`), and others have pushed the answer out since.
+        (None, Some(Known::Nothing)) => return Err(unavailable()),
+    };
+    in_use(app, entry)
+}
+
+/// A credential whose holder has proved it, unless it has ended.
+pub(super) fn in_use(app: &App, entry: Arc<Entry>) -> Result<Arc<Entry>, ApiError> {
+    let now = app.now();
+    if entry.is_expired(now) {
+        return Err(ApiError::of(ErrorCode::TokenExpired).told_to(&entry.id));
+    }
+    entry.used(now);
+    Ok(entry)
+}
+
+/// Whether the value of an Authorization header offers a signature, by any scheme that signs: those of
+/// the service's own clients (`SDK-…`, `V11-…`), and others of the form. Its clients also send
+/// `none` beside a token, which offers nothing.
+fn is_signed(value: &HeaderValue) -> bool {
+    let value = value.as_bytes();
+    // What nearly every one of them begins with needs no copy.
+    if value.starts_with(b"SDK-HMAC-SHA256 ") {
+        return true;
+    }
+    let value = value.to_ascii_uppercase();
+    let (scheme, rest) = match value.iter().position(|byte| *byte == b' ') {
+        Some(end) => value.split_at(end),
+        None => (value.as_slice(), [].as_slice()),
+    };
+    let holds = |text: &[u8], part: &[u8]| text.windows(part.len()).any(|window| window == part);
+    scheme.starts_with(b"SDK-")
+        || scheme.starts_with(b"V11-")
+        || holds(scheme, b"-HMAC-")
+        || holds(rest, b"SIGNATURE=")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scheme_that_signs_is_told_from_what_signs_nothing() {
+        for signed in [
+            "SDK-HMAC-SHA256 Access=AK, SignedHeaders=x-sdk-date, Signature=00",
+            "sdk-hmac-sha256",
+            "SDK-HMAC-SM3 Access=AK",
+            "SDK-ECDSA-P256-SHA256 Access=AK",
+            "SDK-SM2-SM3 Access=AK",
+            "V11-HMAC-SHA256 Credential=AK/20260102/r/hss, SignedHeaders=x, Signature=00",
+            "v11-hmac-sha256",
+            "AWS4-HMAC-SHA256 Credential=AK/20260102/r/s/aws4_request, Signature=00",
+            "Signature keyId=\"k\",signature=\"00\"",
+        ] {
+            assert!(is_signed(&HeaderValue::from_static(signed)), "{signed}");
+        }
+        for other in [
+            "",
+            "none",
+            "Bearer abc",
+            "Basic YTpi",
+            "SDK",
+            "x SDK-HMAC-SHA256",
+        ] {
+            assert!(!is_signed(&HeaderValue::from_static(other)), "{other}");
+        }
+    }
+}

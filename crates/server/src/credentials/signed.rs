@@ -1,0 +1,139 @@
+//! Whose signature a request carries.
+//!
+//! An unknown access key takes the same path as a known one with a wrong signature, checked with a
+//! key that nobody has, and gets the same answer. What is refused before the body is received
+//! (form, time, too many failures) does not depend on whether the access key exists.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
+use portolan_wire::caps;
+use portolan_wire::error::ErrorCode;
+
+use crate::app::App;
+use crate::credentials::call::in_use;
+use crate::credentials::failures::{Failures, Pair};
+use crate::credentials::secret::random_token;
+use crate::credentials::signature::{Fault, Offer, Request, SigningKey};
+use crate::credentials::{Entry, TokenHash};
+use crate::edge::{Peer, Target};
+use crate::error::ApiError;
+use crate::ingest::{Incoming, receive_signed};
+use crate::limits::Limit;
+
+/// What a server needs to check signatures, beside its credentials.
+#[derive(Debug)]
+pub(crate) struct Signatures {
+    failures: Failures,
+    /// Signs for every access key that does not exist: nobody has it.
+    nobody: SigningKey,
+}
+
+impl Signatures {
+    /// # Errors
+    /// The system has no randomness to give.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            failures: Failures::default(),
+            nobody: SigningKey::new(&random_token()?),
+        })
+    }
+}
+
+/// The credential that signed a request, and the request's body.
+pub(super) async fn check(
+    app: &App,
+    parts: &Parts,
+    body: Body,
+) -> Result<(Arc<Entry>, Incoming), ApiError> {
+    let offer = Offer::read(&parts.headers).map_err(refused)?;
+    offer.check_time(app.now()).map_err(refused)?;
+    let pair = pair(app, parts, &offer);
+    let failures = &app.signatures.failures;
+    if pair.is_some_and(|pair| failures.are_too_many(pair, app.clock.now_s())) {
+        let detail = "AK access failed to reach the limit,forbidden";
+        let error = ApiError::new(ErrorCode::Unauthenticated, detail);
+        return Err(error.at(Limit::SignatureFailures));
+    }
+    // No other method has a use for a large one.
+    let most = match parts.method {
+        Method::POST => caps::BODY_SENT_BYTES_MAX,
+        _ => caps::SMALL_BODY_SENT_BYTES_MAX,
+    };
+    let time = app.limits.body;
+    let (body, body_sha256) = receive_signed(&app.room, time, &parts.headers, body, most).await?;
+    let entry = signer(app, parts, &offer, &body_sha256)
+        .inspect_err(|_| pair.into_iter().for_each(|pair| count(app, pair)))?;
+    if let Some(pair) = pair {
+        failures.forget(pair);
+    }
+    Ok((in_use(app, entry)?, Incoming::Received(body)))
+}
+
+fn signer(
+    app: &App,
+    parts: &Parts,
+    offer: &Offer<'_>,
+    body_sha256: &[u8; 32],
+) -> Result<Arc<Entry>, ApiError> {
+    let target = parts.extensions.get::<Target>().map(|target| &target.0);
+    let target = target.unwrap_or(&parts.uri);
+    let request = Request {
+        method: parts.method.as_str(),
+        path: target.path(),
+        query: target.query().unwrap_or(""),
+        headers: &parts.headers,
+    };
+    let entry = app.credentials.access_key(offer.ak);
+    let key = entry.as_ref().and_then(|entry| entry.signing_key());
+    let held = offer.holds(&request, body_sha256, key.unwrap_or(&app.signatures.nobody));
+    let token = security_token(&parts.headers);
+    match entry {
+        Some(entry) if held && entry.takes(token) => Ok(entry),
+        entry => {
+            let error = ApiError::new(ErrorCode::Unauthenticated, "verify aksk signature fail");
+            Err(match entry {
+                Some(entry) => error.told_to(&entry.id),
+                None => error,
+            })
+        }
+    }
+}
+
+/// The hash of the security token, where one is given once: hashes are compared, so that the time of
+/// a comparison tells nothing of the token.
+fn security_token(headers: &HeaderMap) -> Option<TokenHash> {
+    let mut tokens = headers.get_all("x-security-token").iter();
+    match (tokens.next(), tokens.next()) {
+        (Some(token), None) => std::str::from_utf8(token.as_bytes())
+            .ok()
+            .map(TokenHash::of),
+        (None, _) | (Some(_), Some(_)) => None,
+    }
+}
+
+/// What failures are counted by. From this machine itself they are not, as for connections: behind a
+/// proxy beside the server every client has its address.
+fn pair(app: &App, parts: &Parts, offer: &Offer<'_>) -> Option<Pair> {
+    let peer: IpAddr = parts.extensions.get::<Peer>()?.0;
+    let spared = app.limits.spares_loopback && peer.is_loopback();
+    (!spared).then(|| app.signatures.failures.pair(offer.ak, peer))
+}
+
+fn count(app: &App, pair: Pair) {
+    if !app.signatures.failures.add(pair, app.clock.now_s()) {
+        app.metrics.reached(Limit::SignatureFailuresKept);
+    }
+}
+
+fn refused(fault: Fault) -> ApiError {
+    let error = ApiError::new(ErrorCode::Unauthenticated, fault.to_string());
+    match fault {
+        Fault::Form(_) => error,
+        Fault::Time { .. } => error.because("signature expired"),
+    }
+}
