@@ -234,7 +234,26 @@ pub(crate) struct Tokens {
 #[derive(Debug, Args)]
 pub(crate) struct AccessKeys {
     #[command(subcommand)]
-    pub(crate) action: CredentialAction,
+    pub(crate) action: AccessKeyAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccessKeyAction {
+    /// Make one; its secret key is printed now and never again
+    Create(CreateAccessKey),
+    /// List what there is, without secrets
+    List(Server),
+    /// End one, at once
+    Revoke(RevokeCredential),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateAccessKey {
+    #[command(flatten)]
+    pub(crate) credential: CreateCredential,
+    /// One that signs only beside a security token, and must end
+    #[arg(long)]
+    pub(crate) temporary: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,19 +12,28 @@ use serde_json::{Map, Value, json};
 
 use crate::ask::write;
 use crate::cli::{
-    CreateCredential, CreateUser, CredentialAction, Grant, Output, RevokeCredential, Server,
-    UserAction,
+    AccessKeyAction, CreateAccessKey, CreateCredential, CreateUser, CredentialAction, Grant,
+    Output, RevokeCredential, Server, UserAction,
 };
 use crate::client::{Client, escape};
 use crate::output;
 
 pub(crate) fn tokens(action: &CredentialAction) -> anyhow::Result<ExitCode> {
-    run("/tokens", &["secret"], action)
+    match action {
+        CredentialAction::Create(arguments) => create_token(arguments),
+        CredentialAction::List(server) => list("/tokens", server),
+        CredentialAction::Revoke(arguments) => revoke("/tokens", arguments),
+    }
 }
 
-/// `create` prints two lines: the access key, then its secret key.
-pub(crate) fn access_keys(action: &CredentialAction) -> anyhow::Result<ExitCode> {
-    run("/access-keys", &["ak", "sk"], action)
+/// `create` prints two lines, the access key and its secret key; of a temporary one the security token
+/// is the third.
+pub(crate) fn access_keys(action: &AccessKeyAction) -> anyhow::Result<ExitCode> {
+    match action {
+        AccessKeyAction::Create(arguments) => create_access_key(arguments),
+        AccessKeyAction::List(server) => list("/access-keys", server),
+        AccessKeyAction::Revoke(arguments) => revoke("/access-keys", arguments),
+    }
 }
 
 /// `create` prints the id; the password is known already.
@@ -36,18 +45,24 @@ pub(crate) fn users(action: &UserAction) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn run(path: &str, secrets: &[&str], action: &CredentialAction) -> anyhow::Result<ExitCode> {
-    match action {
-        CredentialAction::Create(arguments) => create(path, secrets, arguments),
-        CredentialAction::List(server) => list(path, server),
-        CredentialAction::Revoke(arguments) => revoke(path, arguments),
-    }
+fn create_token(arguments: &CreateCredential) -> anyhow::Result<ExitCode> {
+    made("/tokens", &arguments.server, &["secret"], named(arguments))
 }
 
-fn create(path: &str, secrets: &[&str], arguments: &CreateCredential) -> anyhow::Result<ExitCode> {
+fn create_access_key(arguments: &CreateAccessKey) -> anyhow::Result<ExitCode> {
+    let mut asked = named(&arguments.credential);
+    let mut fields = vec!["ak", "sk"];
+    if arguments.temporary {
+        asked.insert("temporary".into(), json!(true));
+        fields.push("security_token");
+    }
+    made("/access-keys", &arguments.credential.server, &fields, asked)
+}
+
+fn named(arguments: &CreateCredential) -> Map<String, Value> {
     let mut asked = asked(&arguments.grant);
     asked.insert("name".into(), json!(arguments.name));
-    made(path, &arguments.server, secrets, asked)
+    asked
 }
 
 fn create_user(arguments: &CreateUser) -> anyhow::Result<ExitCode> {

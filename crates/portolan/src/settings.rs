@@ -3,11 +3,13 @@
 //! Holds: every mistake is told at once, and names the setting.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portolan_server::credentials::check_file;
 use portolan_server::{Settings, Tls, TlsFiles};
+use portolan_wire::caps;
 use serde::Deserialize;
 
 use crate::cli;
@@ -32,6 +34,7 @@ pub(crate) struct Serve {
 struct File {
     server: ServerTable,
     hss: HssTable,
+    throttle: ThrottleTable,
 }
 
 /// `[server]`
@@ -60,6 +63,33 @@ struct ServerTable {
 struct HssTable {
     /// Whether rows of the statistics carry `status` unasked.
     status_field: bool,
+}
+
+/// `[throttle]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ThrottleTable {
+    /// How often one credential may make one call in a second, reports and heartbeats apart; 0 for as
+    /// often as it likes. Default: 200, and 0 on a loopback address.
+    calls_a_second: Option<u32>,
+}
+
+impl ThrottleTable {
+    fn read(&self, listen: Option<SocketAddr>) -> Result<Option<NonZeroU32>, String> {
+        let loopback = listen.is_some_and(|listen| listen.ip().is_loopback());
+        let default = if loopback {
+            0
+        } else {
+            caps::CALLS_A_SECOND_DEFAULT
+        };
+        match self.calls_a_second.unwrap_or(default) {
+            calls if calls > caps::CALLS_A_SECOND_MAX => Err(format!(
+                "throttle.calls_a_second must be 0 to {}, got {calls}",
+                caps::CALLS_A_SECOND_MAX
+            )),
+            calls => Ok(NonZeroU32::new(calls)),
+        }
+    }
 }
 
 /// Brings the command line (which holds the environment) and the file together.
@@ -112,8 +142,13 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
     if let Some(path) = &credentials {
         mistakes.extend(check_file(path).err().map(|e| e.to_string()));
     }
+    let calls_a_second = file.throttle.read(listen);
     let answers = Settings {
         status_field: file.hss.status_field,
+        calls_a_second: calls_a_second.unwrap_or_else(|mistake| {
+            mistakes.push(mistake);
+            None
+        }),
     };
     match listen {
         Some(listen) if mistakes.is_empty() => Ok(Serve {

@@ -125,6 +125,33 @@ fn every_example_in_the_packages_file_is_a_setting() {
         &server.secret_key_file,
     ];
     assert!(paths.iter().all(|path| path.is_some()), "{read:?}");
-    // Those, and two that say yes or no.
-    assert_eq!(count, paths.len() + 2);
+    assert_eq!(
+        read.throttle.calls_a_second,
+        Some(caps::CALLS_A_SECOND_DEFAULT)
+    );
+    // Those, two that say yes or no, and the number.
+    assert_eq!(count, paths.len() + 3);
+}
+
+#[test]
+fn calls_are_throttled_beyond_loopback_and_as_the_file_says() {
+    let read = |text: &str| {
+        let file = file(text);
+        let mut given = arguments(Some(file.path()));
+        given.insecure_http = Some("true".into());
+        read(&given).map(|serve| serve.answers.calls_a_second.map_or(0, NonZeroU32::get))
+    };
+    let beyond = "[server]\nlisten = \"0.0.0.0:1\"\n";
+    assert_eq!(read(""), Ok(0));
+    assert_eq!(read(beyond), Ok(200));
+    assert_eq!(read("[throttle]\ncalls_a_second = 7\n"), Ok(7));
+    assert_eq!(
+        read(&format!("{beyond}[throttle]\ncalls_a_second = 0\n")),
+        Ok(0)
+    );
+    let mistakes = read("[throttle]\ncalls_a_second = 1000001\n").unwrap_err();
+    assert!(
+        mistakes[0].contains("throttle.calls_a_second must be 0 to 1000000"),
+        "{mistakes:?}"
+    );
 }

@@ -111,6 +111,13 @@ fn an_access_key_is_two_lines_and_a_users_password_comes_from_the_standard_input
     ];
     let made: Value = serde_json::from_str(&stdout(&ask(&server, &admin, &json))).unwrap();
     assert_eq!(made["sk"].as_str().map(str::len), Some(40));
+    let temporary = ["access-key", "create", "--role", "reader", "--temporary"];
+    let endless = ask(&server, &admin, &temporary);
+    assert!(String::from_utf8_lossy(&endless.stderr).contains("expires_at is required"));
+    let ends = ["--expires-at", "2099-01-01T00:00:00Z"];
+    let made = stdout(&ask(&server, &admin, &[&temporary[..], &ends].concat()));
+    let lengths: Vec<usize> = made.lines().map(str::len).collect();
+    assert_eq!(lengths, [20, 40, 64]);
     let mut child = portolan()
         .args([
             "user",
