@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::credentials::call::in_use;
 use crate::credentials::failures::{Failures, Pair};
 use crate::credentials::secret::random_token;
-use crate::credentials::signature::{Fault, Offer, Request, SigningKey};
+use crate::credentials::signature::{Fault, Offer, Request, SigningKey, check_declared};
 use crate::credentials::{Entry, TokenHash};
 use crate::edge::{Peer, Target};
 use crate::error::ApiError;
@@ -66,6 +66,7 @@ pub(super) async fn check(
     };
     let time = app.limits.body;
     let (body, body_sha256) = receive_signed(&app.room, time, &parts.headers, body, most).await?;
+    check_declared(&parts.headers, &body_sha256).map_err(refused)?;
     let entry = signer(app, parts, &offer, &body_sha256)
         .inspect_err(|_| pair.into_iter().for_each(|pair| count(app, pair)))?;
     if let Some(pair) = pair {

@@ -57,6 +57,7 @@ impl Vector {
         let now = date::read(&self.clock).unwrap();
         offer.check_time(now).map_err(|fault| fault.to_string())?;
         let body_sha256 = Sha256::digest(&self.body).into();
+        check_declared(&headers, &body_sha256).map_err(|fault| fault.to_string())?;
         let key = SigningKey::new(&self.sk);
         let holds = offer.ak == self.ak && offer.holds(&request, &body_sha256, &key);
         holds.then_some(()).ok_or("it does not hold".to_owned())
