@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, HeaderName, Method};
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
 
@@ -24,6 +24,8 @@ use crate::edge::{Peer, Target};
 use crate::error::ApiError;
 use crate::ingest::{Incoming, receive_signed};
 use crate::limits::Limit;
+
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-security-token");
 
 /// What a server needs to check signatures, beside its credentials.
 #[derive(Debug)]
@@ -108,7 +110,7 @@ fn signer(
 /// The hash of the security token, where one is given once: hashes are compared, so that the time of
 /// a comparison tells nothing of the token.
 fn security_token(headers: &HeaderMap) -> Option<TokenHash> {
-    let mut tokens = headers.get_all("x-security-token").iter();
+    let mut tokens = headers.get_all(SECURITY_TOKEN).iter();
     match (tokens.next(), tokens.next()) {
         (Some(token), None) => std::str::from_utf8(token.as_bytes())
             .ok()

@@ -17,12 +17,14 @@ mod key;
 #[cfg(test)]
 mod tests;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 
 use crate::credentials::hex;
 pub(crate) use crate::credentials::signature::authorization::{Fault, Offer};
 use crate::credentials::signature::canonical::Canonical;
 pub(crate) use crate::credentials::signature::key::SigningKey;
+
+const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-sdk-content-sha256");
 
 /// What of a request is signed, as it came.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +56,7 @@ impl Offer<'_> {
 /// It is not so.
 pub(crate) fn check_declared(headers: &HeaderMap, body_sha256: &[u8; 32]) -> Result<(), Fault> {
     let body_hash = hex::digits(body_sha256);
-    let mut declared = headers.get_all("x-sdk-content-sha256").iter();
+    let mut declared = headers.get_all(CONTENT_SHA256).iter();
     if declared.all(|hash| hash.as_bytes() == body_hash) {
         return Ok(());
     }
