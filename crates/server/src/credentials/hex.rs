@@ -15,6 +15,21 @@ pub(super) fn digits(hash: &[u8; 32]) -> [u8; 64] {
     digits
 }
 
+/// The SHA-256 of 64 lower-case digits.
+pub(super) fn hash(text: &str) -> Option<[u8; 32]> {
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let pairs: &[[u8; 2]; 32] = text.as_bytes().as_chunks::<2>().0.try_into().ok()?;
+    let mut hash = [0; 32];
+    for (byte, [high, low]) in hash.iter_mut().zip(pairs) {
+        *byte = value(*high)? << 4 | value(*low)?;
+    }
+    (text.len() == 64).then_some(hash)
+}
+
 /// Reads exactly `N` bytes; digits may be of either case.
 pub(super) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     decode_all(text)?.try_into().ok()
@@ -45,7 +60,18 @@ mod tests {
         assert_eq!(encode(&[0, 0xab, 0xff]), "00abff");
         assert_eq!(decode::<3>("00ABff"), Some([0, 0xab, 0xff]));
         let hash = std::array::from_fn(|place| 0xf0 ^ place as u8);
-        assert_eq!(digits(&hash).as_slice(), encode(&hash).as_bytes());
+        let text = encode(&hash);
+        assert_eq!(digits(&hash).as_slice(), text.as_bytes());
+        assert_eq!(super::hash(&text), Some(hash));
+        for faulty in [
+            &text[1..],
+            &text[2..],
+            &text.to_uppercase(),
+            &format!("{text}0"),
+            &format!("g{}", &text[1..]),
+        ] {
+            assert_eq!(super::hash(faulty), None, "{faulty:?}");
+        }
         for faulty in [
             "", "00abf", "00abfff", "00abfg", "+0abff", "00abff00", "é0abff",
         ] {

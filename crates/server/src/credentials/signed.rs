@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, HeaderName, Method};
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
 
@@ -18,12 +18,14 @@ use crate::app::App;
 use crate::credentials::call::in_use;
 use crate::credentials::failures::{Failures, Pair};
 use crate::credentials::secret::random_token;
-use crate::credentials::signature::{Fault, Offer, Request, SigningKey};
+use crate::credentials::signature::{Fault, Offer, Request, SigningKey, check_declared};
 use crate::credentials::{Entry, TokenHash};
 use crate::edge::{Peer, Target};
 use crate::error::ApiError;
 use crate::ingest::{Incoming, receive_signed};
 use crate::limits::Limit;
+
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-security-token");
 
 /// What a server needs to check signatures, beside its credentials.
 #[derive(Debug)]
@@ -66,6 +68,7 @@ pub(super) async fn check(
     };
     let time = app.limits.body;
     let (body, body_sha256) = receive_signed(&app.room, time, &parts.headers, body, most).await?;
+    check_declared(&parts.headers, &body_sha256).map_err(refused)?;
     let entry = signer(app, parts, &offer, &body_sha256)
         .inspect_err(|_| pair.into_iter().for_each(|pair| count(app, pair)))?;
     if let Some(pair) = pair {
@@ -107,7 +110,7 @@ fn signer(
 /// The hash of the security token, where one is given once: hashes are compared, so that the time of
 /// a comparison tells nothing of the token.
 fn security_token(headers: &HeaderMap) -> Option<TokenHash> {
-    let mut tokens = headers.get_all("x-security-token").iter();
+    let mut tokens = headers.get_all(SECURITY_TOKEN).iter();
     match (tokens.next(), tokens.next()) {
         (Some(token), None) => std::str::from_utf8(token.as_bytes())
             .ok()

@@ -1,5 +1,6 @@
 //! The body of a request, as sent, under its caps and its time.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
@@ -89,6 +90,8 @@ pub(crate) enum Incoming {
     Received(Received),
 }
 
+static SHA256_OF_NOTHING: LazyLock<[u8; 32]> = LazyLock::new(|| Sha256::digest(b"").into());
+
 /// Receives a body of up to `most` bytes that must come after `time`, and hashes it: without that
 /// the signature of its request cannot be checked.
 pub(crate) async fn receive_signed(
@@ -104,13 +107,14 @@ pub(crate) async fn receive_signed(
         most,
         hash: Some(&mut hash),
     };
-    let received = match body.is_end_stream() {
-        true => Received {
+    if body.is_end_stream() {
+        let nothing = Received {
             sent: Vec::new(),
             taken: coming.taken,
-        },
-        false => coming.in_time(time, headers, body).await?,
-    };
+        };
+        return Ok((nothing, *SHA256_OF_NOTHING));
+    }
+    let received = coming.in_time(time, headers, body).await?;
     Ok((received, hash.finalize().into()))
 }
 

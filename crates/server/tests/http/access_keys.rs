@@ -194,6 +194,11 @@ fn what_is_no_guess_locks_nobody() {
     for _ in 0..10 {
         let late = key.sign_at("20261124T000000Z", Request::get(STATISTICS));
         assert_eq!(connection.send(&late).code(), unauthenticated());
+        let unsigned = key.sign(&app, Request::get(STATISTICS));
+        let unsigned = unsigned.header("X-Sdk-Content-Sha256", "UNSIGNED-PAYLOAD");
+        let (_, _, told) = connection.send(&unsigned).error();
+        let text = "fail, X-Sdk-Content-Sha256 must be the SHA-256 of the body, if it is given";
+        assert!(told.ends_with(text), "{told}");
         let scheme =
             "V11-HMAC-SHA256 Credential=AK/20261124/r/hss, SignedHeaders=host, Signature=00";
         let other = Request::get(STATISTICS).header("Authorization", scheme);

@@ -4,7 +4,7 @@
 //! Terraform provider with `Credential={ak}/{date}/{region}/{service}/sdk_request` in place of
 //! `Access={ak}`, whose key is derived from date, region and service.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use portolan_wire::caps;
 use portolan_wire::time::UnixMicros;
 
@@ -14,7 +14,7 @@ use crate::credentials::signature::date;
 /// The one algorithm that is taken.
 pub(super) const ALGORITHM: &str = "SDK-HMAC-SHA256";
 /// The header that says when a request was signed.
-pub(super) const DATE: &str = "x-sdk-date";
+const DATE: HeaderName = HeaderName::from_static("x-sdk-date");
 /// How a scope ends.
 pub(super) const SCOPE_END: &str = "sdk_request";
 
@@ -63,7 +63,7 @@ impl<'a> Offer<'a> {
     /// # Errors
     /// It is of another algorithm, not of the form, or does not sign its date.
     pub(crate) fn read(headers: &'a HeaderMap) -> Result<Self, Fault> {
-        let given = once(headers, header::AUTHORIZATION.as_str());
+        let given = once(headers, &header::AUTHORIZATION);
         let given = given.ok_or(Fault::Form("Authorization must be given once"))?;
         let (algorithm, rest) = given.split_once(' ').unwrap_or((given, ""));
         if algorithm != ALGORITHM {
@@ -78,13 +78,12 @@ impl<'a> Offer<'a> {
         if !allowed || !ak.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(form);
         }
-        let lower = signature.bytes().all(|byte| !byte.is_ascii_uppercase());
-        let signature = hex::decode(signature).filter(|_| lower).ok_or(form)?;
-        if !signed_headers.split(';').any(|name| name == DATE) {
+        let signature = hex::hash(signature).ok_or(form)?;
+        if !signed_headers.split(';').any(|name| name == DATE.as_str()) {
             return Err(Fault::Form("x-sdk-date must be among the signed headers"));
         }
         let unread = Fault::Form("X-Sdk-Date must be given once, as YYYYMMDDTHHMMSSZ");
-        let date = once(headers, DATE).ok_or(unread.clone())?;
+        let date = once(headers, &DATE).ok_or(unread.clone())?;
         let signed_at = date::read(date).ok_or(unread)?;
         if scope.is_some_and(|scope| !date.starts_with(scope.date)) {
             return Err(Fault::Form(
@@ -155,7 +154,7 @@ fn scoped(text: &str) -> Option<(&str, Option<Scope<'_>>)> {
 }
 
 /// The value of a header that stands once and is ASCII.
-fn once<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn once<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().ok(),
@@ -249,10 +248,10 @@ mod tests {
     fn what_is_given_twice_is_refused() {
         let plain =
             format!("SDK-HMAC-SHA256 Access=AK, SignedHeaders=x-sdk-date, Signature={SIGNATURE}");
-        for name in ["authorization", DATE] {
+        for name in [header::AUTHORIZATION, DATE] {
             let mut headers = headers(&plain, "20260102T030405Z");
             assert!(Offer::read(&headers).is_ok());
-            headers.append(name, HeaderValue::from_static("none"));
+            headers.append(&name, HeaderValue::from_static("none"));
             assert!(Offer::read(&headers).is_err(), "{name}");
         }
     }

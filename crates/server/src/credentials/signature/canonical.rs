@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use axum::http::HeaderMap;
+use portolan_wire::caps;
 use portolan_wire::query::percent_decode;
 
 use crate::credentials::signature::Request;
@@ -30,6 +31,13 @@ struct Candidates {
 }
 
 impl Candidates {
+    fn one(first: Vec<u8>) -> Self {
+        Self {
+            first,
+            second: None,
+        }
+    }
+
     fn new(first: Vec<u8>, second: Vec<u8>) -> Self {
         let second = Some(second).filter(|second| *second != first);
         Self { first, second }
@@ -47,7 +55,7 @@ impl Candidates {
 const FORMS: Range<usize> = 0..4;
 
 impl<'a> Canonical<'a> {
-    /// `None` where a signed header is missing or stands twice, or the target does not decode: then
+    /// `None` where a signed header is missing, stands twice or is named over and over, or the target does not decode: then
     /// there is no form that could have been signed.
     pub(super) fn new(
         offer: &Offer<'_>,
@@ -66,6 +74,11 @@ impl<'a> Canonical<'a> {
                 rest.extend_from_slice(value);
             }
             rest.push(b'\n');
+            // Each stands in the head once, so together they are no longer: else one is named again
+            // and again.
+            if rest.len() > 2 * caps::HEAD_BYTES_MAX {
+                return None;
+            }
         }
         rest.push(b'\n');
         rest.extend_from_slice(offer.signed_headers.as_bytes());
@@ -135,8 +148,10 @@ fn paths(path: &str) -> Option<Candidates> {
         }
         out
     };
-    let decoded = percent_decode(path, "path").ok()?;
-    Some(Candidates::new(spelled(&decoded), spelled(path)))
+    Some(match percent_decode(path, "path").ok()? {
+        Cow::Borrowed(path) => Candidates::one(spelled(path)),
+        Cow::Owned(decoded) => Candidates::new(spelled(&decoded), spelled(path)),
+    })
 }
 
 fn queries(query: &str) -> Option<Candidates> {
@@ -144,6 +159,9 @@ fn queries(query: &str) -> Option<Candidates> {
     let pairs: Option<Vec<_>> = pairs.map(pair).collect();
     let mut pairs = pairs?;
     let in_order = spelled(&pairs);
+    if pairs.is_sorted() {
+        return Some(Candidates::one(in_order));
+    }
     pairs.sort();
     Some(Candidates::new(spelled(&pairs), in_order))
 }
@@ -173,8 +191,15 @@ fn spelled(pairs: &[Pair<'_>]) -> Vec<u8> {
 fn push_encoded(out: &mut Vec<u8>, text: &str, keep: impl Fn(u8) -> bool) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or(b'0');
+    let plain = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') || keep(byte)
+    };
+    // Nearly every one is plain as a whole.
+    if text.bytes().all(plain) {
+        return out.extend_from_slice(text.as_bytes());
+    }
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') || keep(byte) {
+        if plain(byte) {
             out.push(byte);
         } else {
             out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);

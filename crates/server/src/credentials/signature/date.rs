@@ -16,9 +16,14 @@ pub(super) fn read(text: &str) -> Option<UnixMicros> {
     }
     let (year, month, day) = (digits(0, 4)?, digits(4, 6)?, digits(6, 8)?);
     let (hour, minute, second) = (digits(9, 11)?, digits(11, 13)?, digits(13, 15)?);
-    format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z")
-        .parse()
-        .ok()
+    // Not by `format!`, which costs several times as much: every signed request comes here.
+    let mut text = String::with_capacity(20);
+    for part in [
+        year, "-", month, "-", day, "T", hour, ":", minute, ":", second, "Z",
+    ] {
+        text.push_str(part);
+    }
+    text.parse().ok()
 }
 
 /// A moment in the same form, to the second.

@@ -2,7 +2,7 @@
 //!
 //! Pure: the request, the hash of its body, the moment and the key are arguments. In two steps, so
 //! that what can be refused without the body is: [`Offer::read`] and [`Offer::check_time`], then
-//! [`Offer::holds`]. A signature may come again: clients that retry repeat it with its date.
+//! [`check_declared`] and [`Offer::holds`]. A signature may come again: clients that retry repeat it with its date.
 //! Clients disagree on the canonical form: some percent-decode the path before they encode it, others
 //! encode it as it is; some sort the query, others keep its order. All four forms are computed from
 //! what was received, and one must match. The first does not tell `%2F` from `/` in a path, so
@@ -17,12 +17,14 @@ mod key;
 #[cfg(test)]
 mod tests;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 
 use crate::credentials::hex;
 pub(crate) use crate::credentials::signature::authorization::{Fault, Offer};
 use crate::credentials::signature::canonical::Canonical;
 pub(crate) use crate::credentials::signature::key::SigningKey;
+
+const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-sdk-content-sha256");
 
 /// What of a request is signed, as it came.
 #[derive(Clone, Copy, Debug)]
@@ -43,15 +45,22 @@ impl Offer<'_> {
         body_sha256: &[u8; 32],
         key: &SigningKey,
     ) -> bool {
-        let body_hash = hex::digits(body_sha256);
-        declares(request.headers, &body_hash)
-            && Canonical::new(self, request, &body_hash)
-                .is_some_and(|canonical| key.has_signed(self, canonical))
+        Canonical::new(self, request, &hex::digits(body_sha256))
+            .is_some_and(|canonical| key.has_signed(self, canonical))
     }
 }
 
-/// Whether what a request says of its body's hash, if anything, is so.
-fn declares(headers: &HeaderMap, body_hash: &[u8; 64]) -> bool {
-    let mut declared = headers.get_all("x-sdk-content-sha256").iter();
-    declared.all(|hash| hash.as_bytes() == body_hash)
+/// Checks what a request says of its body's hash, if anything.
+///
+/// # Errors
+/// It is not so.
+pub(crate) fn check_declared(headers: &HeaderMap, body_sha256: &[u8; 32]) -> Result<(), Fault> {
+    let body_hash = hex::digits(body_sha256);
+    let mut declared = headers.get_all(CONTENT_SHA256).iter();
+    if declared.all(|hash| hash.as_bytes() == body_hash) {
+        return Ok(());
+    }
+    Err(Fault::Form(
+        "X-Sdk-Content-Sha256 must be the SHA-256 of the body, if it is given",
+    ))
 }

@@ -57,6 +57,7 @@ impl Vector {
         let now = date::read(&self.clock).unwrap();
         offer.check_time(now).map_err(|fault| fault.to_string())?;
         let body_sha256 = Sha256::digest(&self.body).into();
+        check_declared(&headers, &body_sha256).map_err(|fault| fault.to_string())?;
         let key = SigningKey::new(&self.sk);
         let holds = offer.ak == self.ak && offer.holds(&request, &body_sha256, &key);
         holds.then_some(()).ok_or("it does not hold".to_owned())
@@ -152,4 +153,30 @@ fn a_signed_header_can_be_neither_changed_nor_doubled_nor_left_out() {
         }
     }
     assert!(tried > 200, "{tried}");
+}
+
+/// Else one long header, named ten thousand times, would be copied as often.
+#[test]
+fn a_header_that_is_named_over_and_over_is_not_copied_without_bound() {
+    let names = vec!["a"; 10_000].join(";");
+    let authorization = format!(
+        "SDK-HMAC-SHA256 Access=AK, SignedHeaders={names};x-sdk-date, Signature={}",
+        "0".repeat(64)
+    );
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("a", "v".repeat(20_000)),
+        ("authorization", authorization),
+        ("x-sdk-date", "20260102T030405Z".to_owned()),
+    ] {
+        headers.insert(name, HeaderValue::try_from(value).unwrap());
+    }
+    let request = Request {
+        method: "GET",
+        path: "/",
+        query: "",
+        headers: &headers,
+    };
+    let offer = Offer::read(&headers).unwrap();
+    assert!(Canonical::new(&offer, &request, &[b'0'; 64]).is_none());
 }
