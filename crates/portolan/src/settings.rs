@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portolan_server::credentials::check_file;
+use portolan_server::credentials::{ExternalKeystone, check_file};
 use portolan_server::{Settings, Tls, TlsFiles};
 use serde::Deserialize;
 
 use crate::cli;
+use crate::keystone::KeystoneTable;
 
 const LISTEN: &str = "127.0.0.1:8080";
 const DATA_DIR: &str = "/var/lib/portolan";
@@ -24,6 +25,7 @@ pub(crate) struct Serve {
     pub(crate) answers: Settings,
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) secret_key_file: Option<PathBuf>,
+    pub(crate) keystone: Option<ExternalKeystone>,
 }
 
 /// The file: one table a concern.
@@ -32,6 +34,7 @@ pub(crate) struct Serve {
 struct File {
     server: ServerTable,
     hss: HssTable,
+    auth: AuthTable,
 }
 
 /// `[server]`
@@ -60,6 +63,14 @@ struct ServerTable {
 struct HssTable {
     /// Whether rows of the statistics carry `status` unasked.
     status_field: bool,
+}
+
+/// `[auth]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AuthTable {
+    /// A Keystone elsewhere.
+    keystone: Option<KeystoneTable>,
 }
 
 /// Brings the command line (which holds the environment) and the file together.
@@ -109,6 +120,8 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
     if let Some(path) = &credentials {
         mistakes.extend(check_file(path).err().map(|e| e.to_string()));
     }
+    let keystone = file.auth.keystone;
+    let keystone = keystone.and_then(|table| table.read(&mut mistakes));
     let answers = Settings {
         status_field: file.hss.status_field,
     };
@@ -127,6 +140,7 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
                 .secret_key_file
                 .clone()
                 .or(file.server.secret_key_file),
+            keystone,
         }),
         _ => Err(mistakes),
     }

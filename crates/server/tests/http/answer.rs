@@ -186,6 +186,7 @@ fn published(status: u16, code: &str) -> &'static str {
         (403, "APIGW.0302") => "The IAM user is not authorized to access the API.",
         (403, "APIGW.0306") => "API access denied.",
         (401, "APIGW.0307") => "The token must be updated.",
+        (503, "APIGW.0613") => "The IAM service is currently unavailable.",
         (400, "PORTOLAN.0001") => "The body is not JSON.",
         (400, "PORTOLAN.0002") => "The number of items is not allowed.",
         (415, "PORTOLAN.0003") => "Unsupported content type or encoding.",

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use portolan_server::credentials::ExternalKeystone;
 use portolan_server::{
     Limits, Running, Settings, Setup, Tls, TlsFiles, credentials, open_and_serve,
 };
@@ -109,6 +110,7 @@ pub(crate) struct App {
     settings: Settings,
     limits: Limits,
     tls: Option<Arc<Tls>>,
+    keystone: Option<ExternalKeystone>,
     pub(crate) clock: Arc<TestClock>,
 }
 
@@ -141,6 +143,14 @@ impl App {
         app
     }
 
+    /// The same beside a Keystone.
+    pub(crate) fn with_keystone(tokens: &[&Token], keystone: ExternalKeystone) -> Self {
+        let mut app = Self::stopped(tokens);
+        app.keystone = Some(keystone);
+        app.serve();
+        app
+    }
+
     fn stopped(tokens: &[&Token]) -> Self {
         let dir = TempDir::new().unwrap();
         std::fs::write(dir.path().join("credentials.toml"), Token::file(tokens)).unwrap();
@@ -162,6 +172,7 @@ impl App {
             settings: Settings::default(),
             limits: Limits::default(),
             tls: None,
+            keystone: None,
             clock,
         }
     }
@@ -177,6 +188,7 @@ impl App {
             settings: self.settings,
             limits: self.limits,
             tls: self.tls.clone(),
+            keystone: self.keystone.clone(),
             ..Setup::new(data, credentials)
         };
         let serving = open_and_serve(listen, setup, clock);
