@@ -148,3 +148,65 @@ impl Table {
 fn age(session: &Session) -> Age {
     (session.issued_at, session.entry.id.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials::{Entry, Grant, Kind, Mark, Method, Scope, Source};
+
+    fn session(parent: usize, number: usize) -> Arc<Session> {
+        let proof = Proof::Token(TokenHash::of(&number.to_string()));
+        let grant = Grant::whole_server();
+        let id = number.to_string();
+        Arc::new(Session {
+            entry: Arc::new(Entry::new(id, String::new(), grant, Source::Store, proof)),
+            parent: parent_of(parent),
+            mark: Mark([0; 32]),
+            methods: vec![Method::Password],
+            scope: Scope::Project,
+            issued_at: UnixMicros(number as i64),
+        })
+    }
+
+    fn parent_of(number: usize) -> Parent {
+        Parent {
+            kind: Kind::User,
+            id: number.to_string(),
+        }
+    }
+
+    fn ids(sessions: &[Arc<Session>]) -> Vec<&str> {
+        sessions.iter().map(|one| one.entry.id.as_str()).collect()
+    }
+
+    /// Invariant 7: of one parent and of all together there are so many, and the oldest go first.
+    #[test]
+    fn the_oldest_of_a_parent_and_of_all_are_in_the_way() {
+        let sessions = Sessions::default();
+        for number in 0..caps::SESSIONS_MAX {
+            // The first parent is full when the server is.
+            let parent = match number < caps::SESSIONS_OF_A_CREDENTIAL_MAX {
+                true => 0,
+                false => number,
+            };
+            sessions.insert(&session(parent, number));
+        }
+        assert_eq!(sessions.len(), caps::SESSIONS_MAX);
+        // One goes for both.
+        let for_the_first = sessions.in_the_way_of(&parent_of(0));
+        assert_eq!(ids(&for_the_first), ["0"]);
+        assert_eq!(ids(&sessions.in_the_way_of(&parent_of(1))), ["0"]);
+        sessions.remove(&for_the_first);
+        assert!(sessions.in_the_way_of(&parent_of(0)).is_empty());
+        assert_eq!(
+            sessions.of(&parent_of(0)).len(),
+            caps::SESSIONS_OF_A_CREDENTIAL_MAX - 1
+        );
+        sessions.retain(|one| one.parent != parent_of(0));
+        assert_eq!(
+            sessions.take_to_forget().len(),
+            caps::SESSIONS_OF_A_CREDENTIAL_MAX - 1
+        );
+        assert!(sessions.of(&parent_of(0)).is_empty() && sessions.take_to_forget().is_empty());
+    }
+}

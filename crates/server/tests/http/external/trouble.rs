@@ -4,6 +4,8 @@ use std::net::TcpListener;
 
 use super::recorded::*;
 use crate::app::App;
+use crate::client::Connection;
+use crate::support::eventually;
 
 const UNAVAILABLE: (u16, &str) = (503, "APIGW.0613");
 
@@ -67,4 +69,32 @@ fn the_service_user_logs_in_again_when_its_token_is_no_longer_taken() {
     app.clock.advance_s(11 * 3_600 + 21 * 60);
     app.hss(&holder("bob"), "");
     assert_eq!(keystone.asked().1, 3);
+}
+
+/// Invariant 7: who waits for Keystone is bounded; beyond it the answer is that it cannot be asked.
+#[test]
+fn more_tokens_than_may_wait_for_keystone_are_told_to_come_again() {
+    let (keystone, app) = beside();
+    keystone.shut(true);
+    let waiting: Vec<_> = (0..300)
+        .map(|number| {
+            let mut connection = Connection::open(app.address());
+            let head = format!(
+                "GET /v5/p1/asset/port/statistics HTTP/1.1\r\nHost: a\r\nX-Auth-Token: {number:064}\r\n\r\n"
+            );
+            connection.write(head.as_bytes());
+            connection
+        })
+        .collect();
+    let reached = "portolan_limits_reached_total{limit=\"keystone_waiting\"}";
+    let beyond = || app.metric(reached);
+    eventually("those beyond the most are refused", || beyond() >= 44);
+    keystone.shut(false);
+    let of = |mut one: Connection| one.read("GET").status;
+    let statuses: Vec<_> = waiting.into_iter().map(of).collect();
+    let refused = statuses.iter().filter(|status| **status == 503).count();
+    // A machine that takes longer than they wait refuses more.
+    assert!(refused as u64 >= beyond(), "{statuses:?}");
+    assert!(statuses.contains(&401), "{statuses:?}");
+    assert!(keystone.asked().0 <= 256);
 }
