@@ -207,6 +207,13 @@ impl App {
         self.serve();
     }
 
+    /// As SIGHUP does it.
+    pub(crate) fn read_credentials_again(&self) {
+        let file = self.dir.path().join("credentials.toml");
+        let running = self.running.as_ref().unwrap();
+        running.replace_credentials(credentials::read_file(&file).unwrap());
+    }
+
     /// Where the server keeps everything.
     pub(crate) fn data_dir(&self) -> std::path::PathBuf {
         self.dir.path().join("data")

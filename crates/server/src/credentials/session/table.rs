@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use imbl::{HashMap, OrdMap};
 use portolan_wire::caps;
 use portolan_wire::time::UnixMicros;
+use tokio::sync::Notify;
 
 use crate::credentials::session::{Parent, Session};
 use crate::credentials::{Proof, TokenHash};
@@ -28,6 +29,8 @@ pub(crate) struct Sessions {
     table: ArcSwap<Table>,
     /// Ids of those that have ended, whose records are still in the store: no more than there were.
     to_forget: Mutex<Vec<String>>,
+    /// Told when there is another one of those.
+    ended: Notify,
 }
 
 impl std::fmt::Debug for Sessions {
@@ -76,7 +79,7 @@ impl Sessions {
         self.change(|table| sessions.iter().for_each(|session| table.remove(session)));
     }
 
-    /// Ends, at once, those that `good` does not want; their records go with the next sweep.
+    /// Ends, at once, those that `good` does not want; their records go with the sweep that follows.
     pub(crate) fn retain(&self, good: impl Fn(&Session) -> bool) {
         let table = self.table.load_full();
         let all = table.by_token.values();
@@ -86,6 +89,7 @@ impl Sessions {
         }
         self.remove(&ended);
         self.forget(ended.iter().map(|session| session.entry.id.clone()));
+        self.ended.notify_one();
     }
 
     /// Notes records that are to be removed from the store.
@@ -95,6 +99,11 @@ impl Sessions {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         list.extend(ids);
+    }
+
+    /// Waits until there is something to remove from the store.
+    pub(crate) async fn ended(&self) {
+        self.ended.notified().await;
     }
 
     /// The records that are to be removed from the store.
