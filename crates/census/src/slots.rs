@@ -106,15 +106,11 @@ impl Slots {
 
     /// The slots that are in both.
     pub(crate) fn common(&self, other: &Self) -> Self {
-        let both = self.pieces.iter().filter_map(|(piece, bits)| {
-            let at = other.pieces.binary_search_by_key(piece, |(p, _)| *p).ok()?;
-            let (_, others) = other.pieces.get(at)?;
-            let bits = &**bits & &**others;
-            (!bits.is_empty()).then(|| (*piece, Arc::new(bits)))
+        let both = self.highs().filter_map(|high| {
+            let bits = &*self.piece(high)? & &*other.piece(high)?;
+            (!bits.is_empty()).then(|| (high, Arc::new(bits)))
         });
-        Self {
-            pieces: both.collect(),
-        }
+        Self::Many(both.collect())
     }
 
     /// The numbers of the pieces, ascending: those that are not empty.

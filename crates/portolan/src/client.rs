@@ -202,7 +202,7 @@ fn header(token: &str) -> Result<HeaderValue, String> {
 
 /// What a server's certificate is checked against: with `--ca-file` only what is in it, else what the
 /// system trusts, and where that is nothing, what Mozilla does.
-fn tls(is_https: bool, ca_file: Option<&Path>) -> anyhow::Result<TlsConfig> {
+pub(crate) fn tls(is_https: bool, ca_file: Option<&Path>) -> anyhow::Result<TlsConfig> {
     let roots = match ca_file {
         Some(path) => specific(read_ca_file(path)?),
         None if !is_https => RootCerts::WebPki,

@@ -46,7 +46,7 @@ async fn run(serve: settings::Serve) -> anyhow::Result<ExitCode> {
         secret_key_file: serve.secret_key_file.clone(),
         tls: serve.tls.clone(),
         limits: Limits::default(),
-        keystone: None,
+        keystone: serve.keystone.clone(),
     };
     let starting = open_and_serve(serve.listen, setup, Arc::new(SystemClock));
     // A rebuild may take a while; who ends the server meanwhile need not wait for it.

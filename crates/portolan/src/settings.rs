@@ -7,12 +7,13 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portolan_server::credentials::check_file;
+use portolan_server::credentials::{ExternalKeystone, check_file};
 use portolan_server::{Settings, Tls, TlsFiles};
 use portolan_wire::caps;
 use serde::Deserialize;
 
 use crate::cli;
+use crate::keystone::KeystoneTable;
 
 const LISTEN: &str = "127.0.0.1:8080";
 const DATA_DIR: &str = "/var/lib/portolan";
@@ -26,6 +27,7 @@ pub(crate) struct Serve {
     pub(crate) answers: Settings,
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) secret_key_file: Option<PathBuf>,
+    pub(crate) keystone: Option<ExternalKeystone>,
 }
 
 /// The file: one table a concern.
@@ -35,6 +37,7 @@ struct File {
     server: ServerTable,
     hss: HssTable,
     throttle: ThrottleTable,
+    auth: AuthTable,
 }
 
 /// `[server]`
@@ -92,6 +95,14 @@ impl ThrottleTable {
     }
 }
 
+/// `[auth]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AuthTable {
+    /// A Keystone elsewhere.
+    keystone: Option<KeystoneTable>,
+}
+
 /// Brings the command line (which holds the environment) and the file together.
 pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
     let mut mistakes = Vec::new();
@@ -143,6 +154,8 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
         mistakes.extend(check_file(path).err().map(|e| e.to_string()));
     }
     let calls_a_second = file.throttle.read(listen);
+    let keystone = file.auth.keystone;
+    let keystone = keystone.and_then(|table| table.read(&mut mistakes));
     let answers = Settings {
         status_field: file.hss.status_field,
         calls_a_second: calls_a_second.unwrap_or_else(|mistake| {
@@ -165,6 +178,7 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
                 .secret_key_file
                 .clone()
                 .or(file.server.secret_key_file),
+            keystone,
         }),
         _ => Err(mistakes),
     }

@@ -92,6 +92,58 @@ fn an_unknown_key_of_the_file_is_a_mistake() {
     assert!(read(&arguments(Some(file.path()))).unwrap_err()[0].contains("lissten"));
 }
 
+#[test]
+fn a_keystone_is_told_whole_or_all_that_is_wrong_with_it() {
+    let password = file("secret\n");
+    let whole = format!(
+        "[auth.keystone]\nurl = \"https://k.example:5000/v3\"\nuser = \"portolan\"\n\
+         password_file = {:?}\nproject = \"service\"\n\
+         [auth.keystone.roles]\nreader = [\"reader\", \"member\"]\n\
+         [auth.keystone.enterprise_projects]\n\"*\" = [\"0\"]\n",
+        password.path()
+    );
+    let told = read(&arguments(Some(file(&whole).path()))).unwrap();
+    let keystone = told.keystone.unwrap();
+    assert_eq!(keystone.user.domain, "Default");
+    assert_eq!(keystone.roles.reader, ["reader", "member"]);
+    assert!(!format!("{keystone:?}").contains("secret"));
+    let wrong = file(
+        "[auth.keystone]\nurl = \"k.example\"\nuser_domain = \"\"\npassword_file = \"/nowhere\"\n\
+         ca_file = \"/nowhere/ca\"\n[auth.keystone.enterprise_projects]\np1 = []\n",
+    );
+    let mistakes = read(&arguments(Some(wrong.path()))).unwrap_err();
+    let parts = [
+        "auth.keystone.url must be an address",
+        "auth.keystone.user must be given",
+        "auth.keystone.user_domain must be given",
+        "auth.keystone.project must be given",
+        "auth.keystone.password_file /nowhere",
+        "auth.keystone.roles must name",
+        "auth.keystone.enterprise_projects.\"p1\": enterprise_projects must name",
+        "auth.keystone.ca_file",
+    ];
+    assert_eq!(mistakes.len(), parts.len(), "{mistakes:?}");
+    for part in parts {
+        assert!(
+            mistakes.iter().any(|told| told.contains(part)),
+            "{part}: {mistakes:?}"
+        );
+    }
+    let plain = whole.replace("https://k.example", "http://k.example");
+    let mistakes = read(&arguments(Some(file(&plain).path()))).unwrap_err();
+    assert!(mistakes[0].contains("insecure_http"), "{mistakes:?}");
+    for allowed in [
+        whole.replace("https://k.example", "http://127.0.0.1"),
+        whole.replace("https://k.example", "http://[::1]"),
+        plain.replace("user =", "insecure_http = true\nuser ="),
+    ] {
+        let read = read(&arguments(Some(file(&allowed).path())));
+        assert!(read.is_ok(), "{allowed}: {read:?}");
+    }
+    let unknown = file("[auth.keystone]\npassword = \"x\"\n");
+    assert!(read(&arguments(Some(unknown.path()))).unwrap_err()[0].contains("password"));
+}
+
 const PACKAGED: &str = include_str!("../../../deploy/debian/server/portolan.toml");
 
 #[test]

@@ -159,41 +159,7 @@ fn page(app: &App) -> String {
         "Requests whose credential was missing, unknown, expired or not allowed the call.",
         app.audit.refused_total(),
     );
-    page.single(
-        "portolan_password_checks_total",
-        "counter",
-        "Passwords that were hashed, to be checked or to be kept.",
-        app.logins.worked_total(),
-    );
-    page.single(
-        "portolan_sessions",
-        "gauge",
-        "Tokens of log-ins that are kept.",
-        app.credentials.sessions.len() as u64,
-    );
-    if let Some(external) = &app.external {
-        page.family(
-            "portolan_keystone_requests_total",
-            "counter",
-            "Tokens that the Keystone elsewhere was asked about, by what it said.",
-        );
-        for (result, count) in external.asked_totals() {
-            let label = format!("result=\"{result}\"");
-            page.value("portolan_keystone_requests_total", &label, count);
-        }
-        page.family(
-            "portolan_keystone_tokens",
-            "gauge",
-            "Answers of that Keystone that are kept.",
-        );
-        for (result, count) in external.kept() {
-            page.value(
-                "portolan_keystone_tokens",
-                &format!("result=\"{result}\""),
-                count,
-            );
-        }
-    }
+    log_ins(&mut page, app);
     page.single(
         "portolan_audit_errors_total",
         "counter",
@@ -238,6 +204,45 @@ fn page(app: &App) -> String {
         load(&m.recount_differences),
     );
     page.0
+}
+
+/// Passwords, their tokens, and those of a Keystone elsewhere.
+fn log_ins(page: &mut Page, app: &App) {
+    page.single(
+        "portolan_password_checks_total",
+        "counter",
+        "Passwords that were hashed, to be checked or to be kept.",
+        app.logins.worked_total(),
+    );
+    page.single(
+        "portolan_sessions",
+        "gauge",
+        "Tokens of log-ins that are kept.",
+        app.credentials.sessions.len() as u64,
+    );
+    if let Some(external) = &app.external {
+        page.family(
+            "portolan_keystone_requests_total",
+            "counter",
+            "Tokens that the Keystone elsewhere was asked about, by what it said.",
+        );
+        for (result, count) in external.asked_totals() {
+            let label = format!("result=\"{result}\"");
+            page.value("portolan_keystone_requests_total", &label, count);
+        }
+        page.family(
+            "portolan_keystone_tokens",
+            "gauge",
+            "Answers of that Keystone that are kept.",
+        );
+        for (result, count) in external.kept() {
+            page.value(
+                "portolan_keystone_tokens",
+                &format!("result=\"{result}\""),
+                count,
+            );
+        }
+    }
 }
 
 fn write_path(page: &mut Page, app: &App) {

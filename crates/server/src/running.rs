@@ -19,7 +19,7 @@ use crate::tls::{Tls, TlsError};
 /// How often it is kept who was heard when.
 const KEEP_SEEN: Duration = Duration::from_secs(60);
 
-/// How often log-ins that have ended are taken out of the store.
+/// How often it is looked for log-ins that have expired.
 const SWEEP: Duration = Duration::from_secs(60);
 
 /// A running server.
@@ -73,20 +73,28 @@ pub(crate) async fn keep_seen(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Log-ins that have ended are let go, here and in the store. What fails is tried again.
+/// Log-ins that have ended are let go, here and in the store: those of changed credentials at once, as
+/// a credential that is put back must not bring them back.
 pub(crate) async fn sweep(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let mut minute = tokio::time::interval(SWEEP);
-    loop {
+    let mut stops = false;
+    while !stops {
         tokio::select! {
-            () = stopped(&mut stop) => return,
+            () = stopped(&mut stop) => stops = true,
             _ = minute.tick() => {}
+            () = app.credentials.sessions.ended() => {}
         }
-        if let Err(error) = keystone::sweep(&app).await {
-            tracing::warn!(
-                error.code = error.code().as_str(),
-                "log-ins that have ended cannot be removed from the store; it is tried again each minute"
-            );
-        }
+        sweep_once(&app).await;
+    }
+}
+
+/// The same once. What fails is tried again.
+pub(crate) async fn sweep_once(app: &App) {
+    if let Err(error) = keystone::sweep(app).await {
+        tracing::warn!(
+            error.code = error.code().as_str(),
+            "log-ins that have ended cannot be removed from the store; it is tried again each minute"
+        );
     }
 }
 

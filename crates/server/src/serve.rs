@@ -34,7 +34,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::request_id::RequestIds;
 use crate::routes::{router, starting};
-use crate::running::{Running, keep_seen, roll, sweep};
+use crate::running::{Running, keep_seen, roll, sweep, sweep_once};
 use crate::seldom::Seldom;
 use crate::tls::Tls;
 
@@ -247,6 +247,7 @@ impl Listening {
             logins: Logins::default(),
             scheme: if tls.is_some() { "https" } else { "http" },
         });
+        sweep_once(&app).await;
         // IMPORTANT: before the gate opens, so that no refused credential goes unnoticed.
         let _first = self.edge.audit.set(audit);
         self.front.gate.open(router(Arc::clone(&app)));

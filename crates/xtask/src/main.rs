@@ -1,12 +1,14 @@
-//! The project's own commands: `cargo xtask test`, `deb`, `bench`, `peers`, `long`.
+//! The project's own commands: `cargo xtask test`, `clients`, `deb`, `bench`, `peers`, `long`.
 //!
 //! A program instead of scripts, so that one toolchain is all that a new machine needs.
 #![forbid(unsafe_code)]
 
 mod clean_machine;
+mod clients;
 mod deb;
 mod packages;
 mod peers;
+mod python;
 mod run;
 
 use std::process::ExitCode;
@@ -16,6 +18,7 @@ use crate::run::{Step, cargo};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
   test             install what the tests need, then fmt, clippy, doc and all tests
+  clients          install the real clients that the tests run, as test does
   deb              build the Debian packages of server and agent into target/debian
   packages         build the packages, and follow docs/OPERATIONS.md on a clean Debian
   bench [HOSTS]    load a generated fleet (100000 hosts) into a release server and measure it
@@ -23,14 +26,15 @@ usage: cargo xtask COMMAND
                    fleet (100000 hosts), and measure all in turns
   long             what takes too long for every change: packages, every byte of a store flipped,
                    30,000 seeds of the simulation, the bench with one report a request and in
-                   batches of 100, 1,000,000 hosts, a reader beside 2,000 clients that misbehave, and
-                   the databases beside it";
+                   batches of 100, 1,000,000 hosts, a reader beside 2,000 clients that misbehave,
+                   the databases beside it, and tokens of a real Keystone";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test"] => test(),
+        ["clients"] => clients::install(),
         ["deb"] => deb::build(),
         ["bench"] => bench("100000", "1"),
         ["bench", hosts] => bench(hosts, "1"),
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
 
 fn test() -> anyhow::Result<()> {
     packages::install(packages::TESTS)?;
+    clients::install()?;
     run::all(&[
         cargo("formatted", &["fmt", "--all", "--check"]),
         cargo(
@@ -97,6 +102,7 @@ fn beside_databases(hosts: &str) -> anyhow::Result<()> {
 fn long() -> anyhow::Result<()> {
     packages::install(packages::TESTS)?;
     peers::install()?;
+    clients::install_keystone()?;
     clean_machine::follow_the_document()?;
     run::all(&[
         cargo(
@@ -123,6 +129,7 @@ fn long() -> anyhow::Result<()> {
             ],
         )
         .with("SIM_SEEDS", "1000..31000"),
+        clients::beside_keystone(),
         release(),
         measure("100000", "1"),
         measure("100000", "100"),

@@ -7,6 +7,7 @@
 
 mod audit_log;
 mod backup;
+mod clients;
 mod commands;
 mod crash;
 mod credentials;

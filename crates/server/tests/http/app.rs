@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use portolan_server::credentials::ExternalKeystone;
 use portolan_server::{
     Limits, Running, Settings, Setup, Tls, TlsFiles, credentials, open_and_serve,
 };
@@ -113,6 +114,7 @@ pub(crate) struct App {
     settings: Settings,
     limits: Limits,
     tls: Option<Arc<Tls>>,
+    keystone: Option<ExternalKeystone>,
     pub(crate) clock: Arc<TestClock>,
 }
 
@@ -153,6 +155,14 @@ impl App {
         app
     }
 
+    /// The same beside a Keystone.
+    pub(crate) fn with_keystone(tokens: &[&Token], keystone: ExternalKeystone) -> Self {
+        let mut app = Self::stopped(tokens);
+        app.keystone = Some(keystone);
+        app.serve();
+        app
+    }
+
     fn stopped(tokens: &[&Token]) -> Self {
         Self::of_stopped_file(&Token::file(tokens))
     }
@@ -178,6 +188,7 @@ impl App {
             settings: Settings::default(),
             limits: Limits::default(),
             tls: None,
+            keystone: None,
             clock,
         }
     }
@@ -193,6 +204,7 @@ impl App {
             settings: self.settings,
             limits: self.limits,
             tls: self.tls.clone(),
+            keystone: self.keystone.clone(),
             ..Setup::new(data, credentials)
         };
         let serving = open_and_serve(listen, setup, clock);
@@ -209,6 +221,13 @@ impl App {
     pub(crate) fn restart(&mut self) {
         self.stop();
         self.serve();
+    }
+
+    /// As SIGHUP does it.
+    pub(crate) fn read_credentials_again(&self) {
+        let file = self.dir.path().join("credentials.toml");
+        let running = self.running.as_ref().unwrap();
+        running.replace_credentials(credentials::read_file(&file).unwrap());
     }
 
     /// Where the server keeps everything.

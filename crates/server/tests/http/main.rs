@@ -31,6 +31,7 @@ mod conflicts;
 mod connections;
 mod edge;
 mod enterprise_projects;
+mod external;
 mod freshness;
 mod grants;
 mod heartbeats;

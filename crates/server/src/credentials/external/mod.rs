@@ -160,7 +160,7 @@ impl External {
                     tracing::error!(
                         error = why,
                         untold,
-                        "Keystone cannot be asked: tokens that it made are refused until it can"
+                        "the Keystone elsewhere cannot be asked: tokens that it made are refused until it can"
                     );
                 }
                 (2, false)

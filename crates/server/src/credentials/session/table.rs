@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use imbl::{HashMap, OrdMap};
 use portolan_wire::caps;
 use portolan_wire::time::UnixMicros;
+use tokio::sync::Notify;
 
 use crate::credentials::session::{Parent, Session};
 use crate::credentials::{Proof, TokenHash};
@@ -28,6 +29,8 @@ pub(crate) struct Sessions {
     table: ArcSwap<Table>,
     /// Ids of those that have ended, whose records are still in the store: no more than there were.
     to_forget: Mutex<Vec<String>>,
+    /// Told when there is another one of those.
+    ended: Notify,
 }
 
 impl std::fmt::Debug for Sessions {
@@ -76,7 +79,7 @@ impl Sessions {
         self.change(|table| sessions.iter().for_each(|session| table.remove(session)));
     }
 
-    /// Ends, at once, those that `good` does not want; their records go with the next sweep.
+    /// Ends, at once, those that `good` does not want; their records go with the sweep that follows.
     pub(crate) fn retain(&self, good: impl Fn(&Session) -> bool) {
         let table = self.table.load_full();
         let all = table.by_token.values();
@@ -86,6 +89,7 @@ impl Sessions {
         }
         self.remove(&ended);
         self.forget(ended.iter().map(|session| session.entry.id.clone()));
+        self.ended.notify_one();
     }
 
     /// Notes records that are to be removed from the store.
@@ -95,6 +99,11 @@ impl Sessions {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         list.extend(ids);
+    }
+
+    /// Waits until there is something to remove from the store.
+    pub(crate) async fn ended(&self) {
+        self.ended.notified().await;
     }
 
     /// The records that are to be removed from the store.
@@ -147,4 +156,66 @@ impl Table {
 
 fn age(session: &Session) -> Age {
     (session.issued_at, session.entry.id.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials::{Entry, Grant, Kind, Mark, Method, Scope, Source};
+
+    fn session(parent: usize, number: usize) -> Arc<Session> {
+        let proof = Proof::Token(TokenHash::of(&number.to_string()));
+        let grant = Grant::whole_server();
+        let id = number.to_string();
+        Arc::new(Session {
+            entry: Arc::new(Entry::new(id, String::new(), grant, Source::Store, proof)),
+            parent: parent_of(parent),
+            mark: Mark([0; 32]),
+            methods: vec![Method::Password],
+            scope: Scope::Project,
+            issued_at: UnixMicros(number as i64),
+        })
+    }
+
+    fn parent_of(number: usize) -> Parent {
+        Parent {
+            kind: Kind::User,
+            id: number.to_string(),
+        }
+    }
+
+    fn ids(sessions: &[Arc<Session>]) -> Vec<&str> {
+        sessions.iter().map(|one| one.entry.id.as_str()).collect()
+    }
+
+    /// Invariant 7: of one parent and of all together there are so many, and the oldest go first.
+    #[test]
+    fn the_oldest_of_a_parent_and_of_all_are_in_the_way() {
+        let sessions = Sessions::default();
+        for number in 0..caps::SESSIONS_MAX {
+            // The first parent is full when the server is.
+            let parent = match number < caps::SESSIONS_OF_A_CREDENTIAL_MAX {
+                true => 0,
+                false => number,
+            };
+            sessions.insert(&session(parent, number));
+        }
+        assert_eq!(sessions.len(), caps::SESSIONS_MAX);
+        // One goes for both.
+        let for_the_first = sessions.in_the_way_of(&parent_of(0));
+        assert_eq!(ids(&for_the_first), ["0"]);
+        assert_eq!(ids(&sessions.in_the_way_of(&parent_of(1))), ["0"]);
+        sessions.remove(&for_the_first);
+        assert!(sessions.in_the_way_of(&parent_of(0)).is_empty());
+        assert_eq!(
+            sessions.of(&parent_of(0)).len(),
+            caps::SESSIONS_OF_A_CREDENTIAL_MAX - 1
+        );
+        sessions.retain(|one| one.parent != parent_of(0));
+        assert_eq!(
+            sessions.take_to_forget().len(),
+            caps::SESSIONS_OF_A_CREDENTIAL_MAX - 1
+        );
+        assert!(sessions.of(&parent_of(0)).is_empty() && sessions.take_to_forget().is_empty());
+    }
 }

@@ -84,22 +84,45 @@ fn tokens_that_came_from_a_token_end_with_it() {
     assert!(!works(&app, &token));
 }
 
+const FIRST: &[u8; 16] = b"salt of 16 bytes";
+
+/// A credentials file with alice, whose password is hashed with that salt.
+fn entry(role: &str, salt: &[u8; 16]) -> String {
+    let hash: PasswordHash = Argon2::default()
+        .hash_password_with_salt(PASSWORD.as_bytes(), salt)
+        .unwrap();
+    format!(
+        "{}[[user]]\nname = \"alice\"\npassword_argon2 = \"{hash}\"\nproject_id = \"p1\"\n\
+         enterprise_projects = [\"all_granted_eps\"]\nrole = \"{role}\"\n",
+        Token::file(&[&operator()])
+    )
+}
+
+#[test]
+fn a_user_who_is_taken_out_of_the_credentials_file_is_logged_out_for_good() {
+    let mut app = App::start(&[&operator()]);
+    let file = app.data_dir().with_file_name("credentials.toml");
+    std::fs::write(&file, entry("reader", FIRST)).unwrap();
+    app.read_credentials_again();
+    let token = alices(&app);
+    app.read_credentials_again();
+    assert!(works(&app, &token), "the same entry is the same user");
+    std::fs::write(&file, Token::file(&[&operator()])).unwrap();
+    app.read_credentials_again();
+    assert!(!works(&app, &token));
+    std::fs::write(&file, entry("reader", FIRST)).unwrap();
+    app.read_credentials_again();
+    assert!(!works(&app, &token));
+    app.restart();
+    assert!(!works(&app, &token));
+    assert!(works(&app, &alices(&app)));
+}
+
 /// A user of the credentials file whose entry is another at the next start is another user.
 #[test]
 fn a_user_that_the_credentials_file_changes_is_logged_out() {
     let mut app = App::start(&[&operator()]);
-    const FIRST: &[u8; 16] = b"salt of 16 bytes";
     let file = app.data_dir().with_file_name("credentials.toml");
-    let entry = |role: &str, salt: &[u8; 16]| {
-        let hash: PasswordHash = Argon2::default()
-            .hash_password_with_salt(PASSWORD.as_bytes(), salt)
-            .unwrap();
-        format!(
-            "{}[[user]]\nname = \"alice\"\npassword_argon2 = \"{hash}\"\nproject_id = \"p1\"\n\
-             enterprise_projects = [\"all_granted_eps\"]\nrole = \"{role}\"\n",
-            Token::file(&[&operator()])
-        )
-    };
     std::fs::write(&file, entry("admin", FIRST)).unwrap();
     app.restart();
     let token = alices(&app);
@@ -114,7 +137,7 @@ fn a_user_that_the_credentials_file_changes_is_logged_out() {
     assert!(!works(&app, &token), "the password is another");
     std::fs::write(&file, entry("reader", FIRST)).unwrap();
     app.restart();
-    // What the first sweep of a start has forgotten does not come back with the entry.
+    // What has ended does not come back with the entry.
     assert_eq!(app.metric("portolan_sessions"), 0);
 }
 

@@ -1,4 +1,4 @@
-//! `POST`, `GET` and `DELETE /v3/auth/tokens`.
+//! `POST /v3/auth/tokens`: a proof becomes a session, and its token.
 
 use std::sync::Arc;
 
@@ -9,14 +9,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use portolan_store::{RecordChange, Submission};
 use portolan_wire::caps;
-use portolan_wire::error::ErrorCode;
 use portolan_wire::time::UnixMicros;
 
 use crate::app::App;
 use crate::audit::Act;
 use crate::credentials::{
-    Api, Call, Entry, Grant, Mark, Method, Parent, Proof, Role, Scope, Secret, Session, Source,
-    TokenHash, encode_session, random_id, random_token, within,
+    Entry, Grant, Mark, Method, Parent, Proof, Scope, Secret, Session, Source, TokenHash,
+    encode_session, random_id, random_token,
 };
 use crate::edge::Peer;
 use crate::error::ApiError;
@@ -25,11 +24,11 @@ use crate::ingest::submit;
 use crate::keystone::answer::{Holder, Told};
 use crate::keystone::body;
 use crate::keystone::links::Links;
-use crate::keystone::login::{check, refused};
+use crate::keystone::passwords::{check, refused};
 use crate::keystone::request::{Asked, Body as LogIn, By, Wanted};
 use crate::limits::Limit;
 
-const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
+pub(super) const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
 
 /// Who has proved to be somebody.
 struct Proved {
@@ -92,7 +91,10 @@ fn act(app: &App, session: &Session, peer: Peer) -> Act {
 }
 
 /// The catalog's addresses, unless the query says that none is wanted.
-fn catalog<'a>(raw_query: Option<&str>, links: &'a Links) -> Result<Option<&'a Links>, ApiError> {
+pub(super) fn catalog<'a>(
+    raw_query: Option<&str>,
+    links: &'a Links,
+) -> Result<Option<&'a Links>, ApiError> {
     let query = hss::decoded(raw_query)?;
     // Given twice it is given.
     let unwanted = query
@@ -205,7 +207,7 @@ async fn keep(app: &Arc<App>, holder: &Entry, session: &Arc<Session>) -> Result<
     done.map_err(ApiError::internal)?
 }
 
-fn told<'a>(session: &'a Session, holder: &'a Entry) -> Told<'a> {
+pub(super) fn told<'a>(session: &'a Session, holder: &'a Entry) -> Told<'a> {
     Told {
         holder: Holder(holder),
         entry: &session.entry,
@@ -213,93 +215,4 @@ fn told<'a>(session: &'a Session, holder: &'a Entry) -> Told<'a> {
         scope: session.scope,
         issued_at: session.issued_at,
     }
-}
-
-pub(crate) async fn validate(
-    State(app): State<Arc<App>>,
-    RawQuery(raw_query): RawQuery,
-    call: Call,
-) -> Result<Response, ApiError> {
-    let subject = subject(&app, &call)?;
-    let links = Links::of(&app, &call.headers)?;
-    let catalog = catalog(raw_query.as_deref(), &links)?;
-    let body = match app.credentials.session(&subject) {
-        Some(session) => {
-            let holder = app.credentials.parent(&session.parent);
-            let holder = holder.ok_or_else(unknown)?;
-            told(&session, &holder).body(catalog)
-        }
-        None => Told {
-            holder: Holder(&subject),
-            entry: &subject,
-            methods: &[Method::Token],
-            scope: Scope::Project,
-            issued_at: subject.created_at.unwrap_or(UnixMicros(0)),
-        }
-        .body(catalog),
-    };
-    // What was sent comes back, as Keystone does it.
-    let token = call
-        .headers
-        .get(SUBJECT_TOKEN)
-        .cloned()
-        .ok_or_else(unknown)?;
-    Ok(([(SUBJECT_TOKEN, token)], hss::json(&body)?).into_response())
-}
-
-pub(crate) async fn log_out(
-    State(app): State<Arc<App>>,
-    call: Call,
-) -> Result<StatusCode, ApiError> {
-    app.serving()?;
-    let subject = subject(&app, &call)?;
-    let whole = async move {
-        let _one_at_a_time = app.changing_credentials.lock().await;
-        let Some(session) = app.credentials.session(&subject) else {
-            let detail = "It was made by an administrator, who can revoke it: DELETE /portolan/v1/projects/{project_id}/tokens/{id}.";
-            return Err(ApiError::new(ErrorCode::CredentialNotRevocable, detail));
-        };
-        let change = RecordChange::remove(session.key());
-        submit(&app, |reply| Submission::records(vec![change], reply)).await?;
-        app.credentials.sessions.remove(&[session]);
-        Ok(StatusCode::NO_CONTENT)
-    };
-    let done = tokio::spawn(whole).await;
-    done.map_err(ApiError::internal)?
-}
-
-fn unknown() -> ApiError {
-    ApiError::new(ErrorCode::CredentialUnknown, "Or it is not yours to see.")
-}
-
-/// The token that a request is about, if its caller may see it: its own, one that comes from the same
-/// credential, and to an administrator one that it could have granted.
-fn subject(app: &App, call: &Call) -> Result<Arc<Entry>, ApiError> {
-    let caller = call.credential(Api::Identity)?;
-    let mut given = call.headers.get_all(SUBJECT_TOKEN).iter();
-    let (Some(token), None) = (given.next(), given.next()) else {
-        let detail = "X-Subject-Token must be given once.";
-        return Err(ApiError::new(ErrorCode::RequestError, detail));
-    };
-    let token = std::str::from_utf8(token.as_bytes()).map_err(|_| unknown())?;
-    let subject = app.credentials.token(token).ok_or_else(unknown)?;
-    let origin = |entry: &Entry| {
-        let session = app.credentials.session(entry);
-        session.map_or_else(|| Parent::of(entry), |session| session.parent.clone())
-    };
-    let parent = app
-        .credentials
-        .parent(&origin(&subject))
-        .ok_or_else(unknown)?;
-    let administers = caller.grant.role == Role::Admin
-        && caller.grant.is_for(&parent.grant.project_id)
-        && within(
-            &parent.grant.enterprise_projects,
-            &caller.grant.enterprise_projects,
-        );
-    let may_see = origin(caller) == origin(&subject) || administers;
-    if !may_see || subject.is_expired(app.now()) {
-        return Err(unknown());
-    }
-    Ok(subject)
 }

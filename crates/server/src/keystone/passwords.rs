@@ -150,3 +150,45 @@ fn hash_of(user: &Entry) -> Option<&str> {
         Proof::Token(_) | Proof::AccessKey(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    /// Invariant 7: passwords are checked a few at once, and few wait.
+    #[test]
+    fn more_passwords_than_may_wait_are_told_to_come_again() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let logins = Arc::new(Logins::default());
+        let (shut, gate) = channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        runtime.block_on(async {
+            let taken = caps::PASSWORD_CHECKS_MAX + caps::PASSWORD_CHECKS_WAITING_MAX;
+            let works: Vec<_> = (0..taken)
+                .map(|_| {
+                    let (logins, gate) = (Arc::clone(&logins), Arc::clone(&gate));
+                    // It ends when the other end is gone.
+                    let work = move || drop(gate.lock().map(|gate| gate.recv()));
+                    tokio::spawn(async move { logins.in_turn(work).await })
+                })
+                .collect();
+            while logins.room.available_permits() > 0 {
+                tokio::task::yield_now().await;
+            }
+            let refused = logins.in_turn(|| ()).await.unwrap_err();
+            assert_eq!(refused.code(), ErrorCode::Throttled);
+            assert_eq!(refused.limit(), Some(Limit::PasswordChecks));
+            assert!(logins.worked_total() <= caps::PASSWORD_CHECKS_MAX as u64);
+            drop(shut);
+            for work in works {
+                work.await.unwrap().unwrap();
+            }
+            logins.in_turn(|| ()).await.unwrap();
+        });
+    }
+}
