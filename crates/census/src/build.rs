@@ -12,6 +12,7 @@ use portolan_wire::ids::{EnterpriseProjectId, ProjectId};
 
 use crate::cells::Cell;
 use crate::host::{Host, HostFacts};
+use crate::ignored::Ignored;
 use crate::project::{Parts, Project};
 use crate::scope::Scope;
 use crate::slots::Slots;
@@ -35,6 +36,8 @@ struct ProjectBuilder {
 struct ScopeBuilder {
     hosts: Slots,
     cells: HashMap<Cell, u32>,
+    /// What is ignored of them, a cell as often as it is: few.
+    ignored: Vec<Cell>,
 }
 
 impl Builder {
@@ -43,7 +46,7 @@ impl Builder {
         self.projects
             .entry(commit.project)
             .or_default()
-            .add(commit.facts);
+            .add(commit.facts, commit.ignored);
     }
 
     /// The census of all that was given.
@@ -57,7 +60,7 @@ impl Builder {
 }
 
 impl ProjectBuilder {
-    fn add(&mut self, facts: HostFacts) {
+    fn add(&mut self, facts: HostFacts, ignored: Ignored) {
         let slot = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
         let scope = self
             .scopes
@@ -75,8 +78,10 @@ impl ProjectBuilder {
             }
             previous = Some(cell);
         }
+        scope.ignored.extend(ignored.cells().iter());
         self.hosts.push(Arc::new(Host {
             facts,
+            ignored,
             live: Arc::default(),
         }));
     }
@@ -85,6 +90,8 @@ impl ProjectBuilder {
         let every_host = (0..self.hosts.len()).filter_map(|slot| u32::try_from(slot).ok());
         let mut whole = ScopeBuilder::default();
         every_host.for_each(|slot| whole.hosts.insert(slot));
+        let ignored = self.scopes.values().flat_map(|scope| &scope.ignored);
+        whole.ignored = ignored.copied().collect();
         let mut postings = Vec::with_capacity(self.cells.len());
         for (cell, (count, slots)) in self.cells {
             whole.cells.insert(cell, count);
@@ -108,6 +115,10 @@ impl ScopeBuilder {
     fn finish(self) -> Scope {
         let mut cells: Vec<_> = self.cells.into_iter().collect();
         cells.sort_unstable();
-        Scope::of_counts(self.hosts, &cells)
+        let mut scope = Scope::of_counts(self.hosts, &cells);
+        self.ignored
+            .into_iter()
+            .for_each(|cell| scope.ignore(cell, 1));
+        scope
     }
 }

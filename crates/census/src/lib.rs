@@ -9,6 +9,7 @@
 mod build;
 mod cells;
 mod host;
+mod ignored;
 pub mod knowledge;
 mod listing;
 mod liveness;
@@ -23,6 +24,7 @@ mod state;
 pub use build::Builder;
 pub use cells::{Cells, Counted};
 pub use host::{Agents, Host, HostFacts, Pair};
+pub use ignored::{Choice, Ignored};
 pub use liveness::{Freshness, HostCounts, Liveness};
 pub use page::{Cursor, Filter, Page, PageRequest, PageRow, Start};
 pub use project::{Edition, Project, Selection};

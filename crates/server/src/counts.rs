@@ -141,7 +141,7 @@ impl UnionPages {
 #[cfg(test)]
 mod tests {
     use portolan_census::{
-        Agents, Cells, Commit, HostCommit, HostFacts, Liveness, Pair, Start, State,
+        Agents, Cells, Commit, HostCommit, HostFacts, Ignored, Liveness, Pair, Start, State,
     };
     use portolan_wire::digest::Digest;
     use portolan_wire::hss::port_statistics::SortDir;
@@ -170,6 +170,7 @@ mod tests {
                 open_ports: 0,
                 cells: Cells::of(ports.iter().map(Into::into)),
             },
+            ignored: Ignored::default(),
         })
     }
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::SnapshotError;
+
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -86,6 +88,14 @@ pub enum StoreError {
         /// The cause.
         what: String,
     },
+}
+
+impl From<SnapshotError> for StoreError {
+    fn from(error: SnapshotError) -> Self {
+        Self::Read {
+            what: error.to_string(),
+        }
+    }
 }
 
 impl StoreError {

@@ -11,6 +11,7 @@ mod committer;
 mod counters;
 pub mod embedded;
 mod error;
+mod ignoring;
 mod kept;
 mod record;
 mod recount;
@@ -20,8 +21,8 @@ mod store;
 
 pub use clock::{Clock, SystemClock};
 pub use committer::{
-    Committer, Decision, Handle, Prepared, Published, Queue, QueueFull, Retirement, Submission,
-    start,
+    Committer, Decision, Handle, Ignoring, IgnoringDone, Prepared, Published, Queue, QueueFull,
+    Retirement, Submission, start,
 };
 pub use counters::Counters;
 pub use error::StoreError;

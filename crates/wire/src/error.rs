@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum ErrorCode {
     /// A parameter is faulty.
     InvalidParameter,
+    /// The body of an HSS call is not JSON.
+    RequestNotParsed,
     /// The enterprise project is not granted.
     InsufficientPermissions,
     /// No such route, or not with that method.
@@ -63,6 +65,7 @@ impl ErrorCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidParameter => "HSS.0001",
+            Self::RequestNotParsed => "HSS.0002",
             Self::InsufficientPermissions => "HSS.0013",
             Self::ApiNotFound => "APIGW.0101",
             Self::RequestError | Self::TargetTooLong => "APIGW.0201",
@@ -94,6 +97,7 @@ impl ErrorCode {
     pub const fn http_status(self) -> u16 {
         match self {
             Self::InvalidParameter
+            | Self::RequestNotParsed
             | Self::InsufficientPermissions
             | Self::RequestError
             | Self::NotJson
@@ -119,6 +123,7 @@ impl ErrorCode {
     pub const fn text(self) -> &'static str {
         match self {
             Self::InvalidParameter => "Invalid parameter.",
+            Self::RequestNotParsed => "Failed to parse the request.",
             Self::InsufficientPermissions => "Insufficient permissions.",
             Self::ApiNotFound => {
                 "The API does not exist or has not been published in the environment."
@@ -153,6 +158,7 @@ impl ErrorCode {
         match self {
             Self::QueueFull | Self::NotServing | Self::StoreFailed | Self::Internal => true,
             Self::InvalidParameter
+            | Self::RequestNotParsed
             | Self::InsufficientPermissions
             | Self::ApiNotFound
             | Self::RequestError

@@ -7,6 +7,7 @@
 
 mod bench;
 mod decisions;
+mod ignoring;
 mod rebuild;
 mod records;
 mod retirement;

@@ -21,7 +21,8 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct RequestFault {
-    /// [`ErrorCode::NotJson`] or [`ErrorCode::BatchSize`].
+    /// [`ErrorCode::NotJson`] or [`ErrorCode::BatchSize`]; of a call of the HSS API
+    /// [`ErrorCode::RequestNotParsed`] or [`ErrorCode::InvalidParameter`].
     pub code: ErrorCode,
     /// What is wrong; of a body that is not JSON with line and column.
     pub message: String,
