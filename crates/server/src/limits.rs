@@ -54,11 +54,13 @@ pub(crate) enum Limit {
     CommitQueue,
     /// A client that takes nothing of its answer.
     AnswerStall,
+    /// A host or a project has as many ignored ports as it may.
+    IgnoredPorts,
 }
 
 impl Limit {
     /// Every limit, in the order of its counters.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Connections,
         Self::ConnectionsOfAnAddress,
         Self::TlsHandshakeTime,
@@ -71,6 +73,7 @@ impl Limit {
         Self::LargeBodies,
         Self::CommitQueue,
         Self::AnswerStall,
+        Self::IgnoredPorts,
     ];
 
     /// The limit as `/metrics` names it.
@@ -88,6 +91,7 @@ impl Limit {
             Self::LargeBodies => "large_bodies",
             Self::CommitQueue => "commit_queue",
             Self::AnswerStall => "answer_stall",
+            Self::IgnoredPorts => "ignored_ports",
         }
     }
 }

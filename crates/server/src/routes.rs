@@ -36,6 +36,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             "/v5/{project_id}/asset/common-port-info",
             get(hss::common_port_info),
         )
+        .route(
+            "/v5/{project_id}/asset/batch-modify-port-status",
+            post(hss::batch_modify_port_status),
+        )
         .nest("/portolan/v1/projects/{project_id}", native)
         .route("/portolan/v1/credential", get(native::credential))
         .route("/portolan/v1/backup", get(native::backup))

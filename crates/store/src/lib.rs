@@ -4,6 +4,7 @@
 //! Knows no HTTP, and nothing of how open ports are found.
 #![forbid(unsafe_code)]
 
+mod agents;
 pub mod backup;
 mod bytes;
 mod clock;
@@ -19,6 +20,7 @@ mod replay;
 mod snapshot;
 mod store;
 
+pub use agents::hosts_of_agents;
 pub use clock::{Clock, SystemClock};
 pub use committer::{
     Committer, Decision, Handle, Ignoring, IgnoringDone, Prepared, Published, Queue, QueueFull,

@@ -10,6 +10,8 @@ pub enum ErrorCode {
     InvalidParameter,
     /// The body of an HSS call is not JSON.
     RequestNotParsed,
+    /// A host or container that an HSS call is to change is not there.
+    AssetUnknown,
     /// The enterprise project is not granted.
     InsufficientPermissions,
     /// No such route, or not with that method.
@@ -66,6 +68,7 @@ impl ErrorCode {
         match self {
             Self::InvalidParameter => "HSS.0001",
             Self::RequestNotParsed => "HSS.0002",
+            Self::AssetUnknown => "HSS.0011",
             Self::InsufficientPermissions => "HSS.0013",
             Self::ApiNotFound => "APIGW.0101",
             Self::RequestError | Self::TargetTooLong => "APIGW.0201",
@@ -98,6 +101,7 @@ impl ErrorCode {
         match self {
             Self::InvalidParameter
             | Self::RequestNotParsed
+            | Self::AssetUnknown
             | Self::InsufficientPermissions
             | Self::RequestError
             | Self::NotJson
@@ -124,6 +128,7 @@ impl ErrorCode {
         match self {
             Self::InvalidParameter => "Invalid parameter.",
             Self::RequestNotParsed => "Failed to parse the request.",
+            Self::AssetUnknown => "Requested resource not found.",
             Self::InsufficientPermissions => "Insufficient permissions.",
             Self::ApiNotFound => {
                 "The API does not exist or has not been published in the environment."
@@ -159,6 +164,7 @@ impl ErrorCode {
             Self::QueueFull | Self::NotServing | Self::StoreFailed | Self::Internal => true,
             Self::InvalidParameter
             | Self::RequestNotParsed
+            | Self::AssetUnknown
             | Self::InsufficientPermissions
             | Self::ApiNotFound
             | Self::RequestError

@@ -11,7 +11,7 @@ mod hosts;
 mod list;
 mod revoke;
 
-pub(crate) use act::Intent;
+pub(crate) use act::{Intent, act};
 pub(crate) use create::{create_access_key, create_token, create_user};
 pub(crate) use hosts::remove_host;
 pub(crate) use list::list;

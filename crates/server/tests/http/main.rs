@@ -31,6 +31,7 @@ mod enterprise_projects;
 mod freshness;
 mod grants;
 mod heartbeats;
+mod ignored_ports;
 mod isolation;
 mod isolation_administration;
 mod large_bodies;

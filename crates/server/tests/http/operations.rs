@@ -167,6 +167,7 @@ fn every_limit_has_a_counter() {
         "connections_of_an_address",
         "head_bytes",
         "head_time",
+        "ignored_ports",
         "large_bodies",
         "target_bytes",
         "tls_handshake_time",

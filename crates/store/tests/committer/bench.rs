@@ -327,8 +327,11 @@ impl Bench {
     }
 }
 
+/// A project's id, its hosts and its pages.
+type Told = (String, Vec<(HostFacts, Ignored)>, Vec<Page>);
+
 /// All that a state answers: the facts of each host and what is ignored of it, and every row of every scope.
-pub(crate) fn told(state: &State) -> Vec<(String, Vec<(HostFacts, Ignored)>, Vec<Page>)> {
+pub(crate) fn told(state: &State) -> Vec<Told> {
     let mut all = Vec::new();
     for (id, project) in state.projects() {
         let facts = project
