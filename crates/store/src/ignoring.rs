@@ -97,19 +97,22 @@ pub(crate) fn stored(
 }
 
 /// Puts into a census that was built of the hosts alone what the records say is ignored of them. A
-/// record whose host is not there, as a repair may leave it, is passed over: a report that brings
-/// the host back removes it.
+/// record whose host is not there, as a repair may leave it, is about nothing that counts and is
+/// passed over: a report that brings the host back removes it.
 pub(crate) fn put_into(
     state: &mut State,
     store: &dyn Store,
     records: &[(RecordKey, Vec<u8>)],
 ) -> Result<(), StoreError> {
+    let mut without_host = 0_u64;
     let choices = records
         .iter()
         .filter(|(key, _)| key.kind == RecordKind::Ignore);
     for (key, record) in choices {
-        let host = host(&key.id).ok_or_else(|| unreadable(key, &"it names no host"))?;
-        let Some(facts) = state.host(&host).map(|held| held.facts.clone()) else {
+        let host = host(&key.id);
+        let held = host.and_then(|host| Some((state.host(&host)?.facts.clone(), host)));
+        let Some((facts, host)) = held else {
+            without_host += 1;
             continue;
         };
         let value = store
@@ -120,6 +123,12 @@ pub(crate) fn put_into(
             facts,
             ignored: snapshot::ignored(decode(key, record)?, &value)?,
         }));
+    }
+    if without_host > 0 {
+        tracing::warn!(
+            records = without_host,
+            "what is ignored of hosts that are not there has no effect"
+        );
     }
     Ok(())
 }
