@@ -12,6 +12,7 @@ use portolan_wire::ids::{EnterpriseProjectId, ProjectId};
 
 use crate::cells::{Cell, Cells};
 use crate::host::{Host, HostFacts};
+use crate::ignored::Ignored;
 use crate::posting::{Posting, Postings, Totals};
 use crate::project::{Parts, Project};
 use crate::scope::Scope;
@@ -37,6 +38,8 @@ struct ProjectBuilder {
 struct ScopeBuilder {
     hosts: Slots,
     cells: HashMap<Cell, u32>,
+    /// What is ignored of them, a cell as often as it is: few.
+    ignored: Vec<Cell>,
 }
 
 impl Builder {
@@ -45,7 +48,7 @@ impl Builder {
         self.projects
             .entry(commit.project)
             .or_default()
-            .add(commit.facts);
+            .add(commit.facts, commit.ignored);
     }
 
     /// The census of all that was given.
@@ -59,7 +62,7 @@ impl Builder {
 }
 
 impl ProjectBuilder {
-    fn add(&mut self, facts: HostFacts) {
+    fn add(&mut self, facts: HostFacts, ignored: Ignored) {
         let slot = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
         let scope = self
             .scopes
@@ -82,8 +85,10 @@ impl ProjectBuilder {
             posting.surplus.change(slot, 0, surplus.by);
         }
         self.totals.change(slot, &facts.cells, &Cells::default());
+        scope.ignored.extend(ignored.cells().iter());
         self.hosts.push(Arc::new(Host {
             facts,
+            ignored,
             live: Arc::default(),
         }));
     }
@@ -92,6 +97,8 @@ impl ProjectBuilder {
         let every_host = (0..self.hosts.len()).filter_map(|slot| u32::try_from(slot).ok());
         let mut whole = ScopeBuilder::default();
         every_host.for_each(|slot| whole.hosts.insert(slot));
+        let ignored = self.scopes.values().flat_map(|scope| &scope.ignored);
+        whole.ignored = ignored.copied().collect();
         let mut postings = Vec::with_capacity(self.cells.len());
         for (cell, (count, posting)) in self.cells {
             whole.cells.insert(cell, count);
@@ -113,6 +120,10 @@ impl ScopeBuilder {
     fn finish(self) -> Scope {
         let mut cells: Vec<_> = self.cells.into_iter().collect();
         cells.sort_unstable();
-        Scope::of_counts(self.hosts, &cells)
+        let mut scope = Scope::of_counts(self.hosts, &cells);
+        self.ignored
+            .into_iter()
+            .for_each(|cell| scope.ignore(cell, 1));
+        scope
     }
 }

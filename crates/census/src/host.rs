@@ -4,11 +4,14 @@
 use std::sync::Arc;
 
 use portolan_wire::digest::Digest;
+use portolan_wire::hss::port_statistics::PortStatus;
 use portolan_wire::ids::{EnterpriseProjectId, HostId};
-use portolan_wire::open_port::Category;
+use portolan_wire::open_port::{Category, Transport};
 use portolan_wire::time::UnixMicros;
 
 use crate::cells::{Cell, Cells, ListId};
+use crate::ignored::Ignored;
+use crate::knowledge;
 use crate::liveness::{Freshness, Live};
 
 /// The order of a host's reports, and nothing else orders them.
@@ -61,6 +64,8 @@ pub struct HostFacts {
 pub struct Host {
     /// What its newest commit says.
     pub facts: HostFacts,
+    /// What an operator chose to ignore of it: no report changes that.
+    pub ignored: Ignored,
     /// When it was heard; shared by all versions of the host, since hearing is no commit.
     pub(crate) live: Arc<Live>,
 }
@@ -86,6 +91,22 @@ impl Host {
         // They are sorted, so that repeats stand together.
         cells.dedup();
         cells.len() as u64
+    }
+
+    /// The status of one asset's (port, transport) of this host: what the port table says, but
+    /// normal where danger is ignored. `container_asset` is `None` in category host.
+    pub fn port_status(
+        &self,
+        container_asset: Option<&str>,
+        port: u16,
+        transport: Transport,
+    ) -> PortStatus {
+        match knowledge::status(port, transport) {
+            PortStatus::Danger if self.ignored.holds(container_asset, port, transport) => {
+                PortStatus::Normal
+            }
+            status => status,
+        }
     }
 
     /// Whether two agents speak for the host at `now_s`.

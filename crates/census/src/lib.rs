@@ -9,6 +9,7 @@
 mod build;
 mod cells;
 mod host;
+mod ignored;
 pub mod knowledge;
 mod listeners;
 mod listing;
@@ -31,6 +32,7 @@ mod weighted;
 pub use build::Builder;
 pub use cells::{Cells, Counted};
 pub use host::{Agents, Host, HostFacts, Pair};
+pub use ignored::{Choice, Ignored};
 pub use listeners::{ListenerFilter, ListenerPage, ListenerShare};
 pub use liveness::{Freshness, HostCounts, Liveness};
 pub use page::{Cursor, Filter, Page, PageRequest, PageRow, Start};

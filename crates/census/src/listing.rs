@@ -1,14 +1,15 @@
 //! The rows that match a filter, as a list that knows its length, a key's rank and any range.
 //!
 //! Three ways to the same list: by the class counts of one scope's chunks (no filter, type,
-//! status), by looking at each row (port, port_string), and by the union of key sets (several
-//! scopes). A page asks only for length and range, so paging is written once.
+//! status), by looking at each row (port, port_string, and a status where a row of danger is
+//! ignored by all its assets), and by the union of key sets (several scopes). A page asks only for length and range, so paging is written once.
 
 use portolan_wire::hss::port_statistics::PortStatus;
 use portolan_wire::open_port::Transport;
 use roaring::RoaringBitmap;
 
 use crate::cells::RowKey;
+use crate::ignored::AllIgnored;
 use crate::knowledge;
 use crate::page::Filter;
 use crate::rows::{Classes, Row};
@@ -28,15 +29,20 @@ pub(crate) enum Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    pub(crate) fn new(lists: Vec<&'a List>, filter: &Filter) -> Self {
+    pub(crate) fn new(lists: Vec<&'a List>, filter: &Filter, ignored: &AllIgnored) -> Self {
         let classes = filter.classes();
         match (filter.port, lists.as_slice()) {
-            (Some(port), _) => Self::Found(of_port(&lists, port, filter)),
-            (None, &[list]) if filter.port_string.is_none() => Self::Classed { list, classes },
+            (Some(port), _) => Self::Found(of_port(&lists, port, filter, ignored)),
+            (None, &[list]) if filter.port_string.is_none() => match filter.status {
+                Some(PortStatus::Danger | PortStatus::Normal) if !ignored.is_empty() => {
+                    Self::Found(of_the_table(list, filter, ignored))
+                }
+                _ => Self::Classed { list, classes },
+            },
             (None, &[list]) => Self::Found(
                 list.rows
                     .iter()
-                    .filter(|row| filter.matches(row.key))
+                    .filter(|row| filter.matches(row.key, ignored))
                     .collect(),
             ),
             (None, _) => {
@@ -47,7 +53,7 @@ impl<'a> Listing<'a> {
                 if classes != Classes::EVERY || filter.port_string.is_some() {
                     keys = keys
                         .iter()
-                        .filter(|&key| filter.matches(RowKey(key)))
+                        .filter(|&key| filter.matches(RowKey(key), ignored))
                         .collect();
                 }
                 Self::Union { keys, lists }
@@ -101,11 +107,11 @@ impl<'a> Listing<'a> {
     }
 }
 
-fn of_port(lists: &[&List], port: u16, filter: &Filter) -> Vec<Row> {
+fn of_port(lists: &[&List], port: u16, filter: &Filter, ignored: &AllIgnored) -> Vec<Row> {
     [Transport::Tcp, Transport::Udp]
         .into_iter()
         .map(|transport| RowKey::new(port, transport))
-        .filter(|key| filter.matches(*key))
+        .filter(|key| filter.matches(*key, ignored))
         .map(|key| Row {
             key,
             num: u32::try_from(sum(lists, key)).unwrap_or(u32::MAX),
@@ -114,12 +120,29 @@ fn of_port(lists: &[&List], port: u16, filter: &Filter) -> Vec<Row> {
         .collect()
 }
 
-fn sum(lists: &[&List], key: RowKey) -> u64 {
+/// Of the rows that the port table knows, those that match. They are few.
+fn of_the_table(list: &List, filter: &Filter, ignored: &AllIgnored) -> Vec<Row> {
+    let [danger, normal] = [PortStatus::Danger, PortStatus::Normal].map(|status| {
+        let filter = Filter {
+            status: Some(status),
+            ..filter.clone()
+        };
+        filter.classes().0
+    });
+    let known = list.rows.range(Classes(danger | normal), 0, usize::MAX);
+    known
+        .into_iter()
+        .filter(|row| filter.matches(row.key, ignored))
+        .collect()
+}
+
+/// On how many assets of all lists together.
+pub(crate) fn sum(lists: &[&List], key: RowKey) -> u64 {
     lists.iter().map(|list| u64::from(list.rows.num(key))).sum()
 }
 
 impl Filter {
-    /// The classes that the filter lets through.
+    /// The classes that the filter lets through, as far as the port table alone says it.
     fn classes(&self) -> Classes {
         let mut classes = 0;
         for transport in [Transport::Tcp, Transport::Udp] {
@@ -134,8 +157,9 @@ impl Filter {
         Classes(classes)
     }
 
-    fn matches(&self, key: RowKey) -> bool {
-        self.classes().holds(knowledge::class(key))
+    fn matches(&self, key: RowKey, ignored: &AllIgnored) -> bool {
+        self.transport.is_none_or(|only| only == key.transport())
+            && self.status.is_none_or(|only| only == ignored.status(key))
             && self.port.is_none_or(|only| only == key.port())
             && self
                 .port_string

@@ -4,7 +4,7 @@ use portolan_wire::hss::port_statistics::{PortStatus, SortDir};
 use portolan_wire::open_port::{Category, Transport};
 
 use crate::cells::{ListId, RowKey};
-use crate::knowledge;
+use crate::ignored::AllIgnored;
 use crate::listing::Listing;
 use crate::project::{Project, Selection};
 
@@ -75,13 +75,8 @@ pub struct PageRow {
     pub transport: Transport,
     /// Distinct assets on which it is open.
     pub num: u64,
-}
-
-impl PageRow {
-    /// What the port table says of it; looked up only where it is told.
-    pub fn status(&self) -> PortStatus {
-        knowledge::status(self.port, self.transport)
-    }
+    /// What the port table says of it; normal where that is danger and all these assets ignore it.
+    pub status: PortStatus,
 }
 
 impl Project {
@@ -91,11 +86,12 @@ impl Project {
             category: filter.category,
             v6: filter.v6,
         };
-        let lists = self
+        let lists: Vec<_> = self
             .selected(selection)
             .filter_map(|scope| scope.list(id))
             .collect();
-        let listing = Listing::new(lists, filter);
+        let ignored = AllIgnored::of(&lists);
+        let listing = Listing::new(lists, filter, &ignored);
         let total = listing.len();
         let start = match request.start {
             Start::Offset(offset) => offset,
@@ -108,16 +104,20 @@ impl Project {
         Page {
             total: total as u64,
             more: start.saturating_add(rows.len()) < total && !rows.is_empty(),
-            rows: rows.into_iter().map(page_row).collect(),
+            rows: rows
+                .into_iter()
+                .map(|row| page_row(row, &ignored))
+                .collect(),
         }
     }
 }
 
-fn page_row((key, num): (RowKey, u64)) -> PageRow {
+fn page_row((key, num): (RowKey, u64), ignored: &AllIgnored) -> PageRow {
     PageRow {
         port: key.port(),
         transport: key.transport(),
         num,
+        status: ignored.status(key),
     }
 }
 

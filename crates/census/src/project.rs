@@ -9,6 +9,7 @@ use portolan_wire::ids::{EnterpriseProjectId, HostId};
 
 use crate::cells::Cells;
 use crate::host::{Host, HostFacts};
+use crate::ignored::Ignored;
 use crate::liveness::HostCounts;
 use crate::posting::Postings;
 use crate::scope::Scope;
@@ -51,9 +52,12 @@ pub struct Project {
     whole: Arc<Scope>,
     pub(crate) postings: Postings,
     edition: Edition,
+    /// Choices of all hosts together.
+    choices: u64,
 }
 
-/// Which counts a project has: the commit that last changed one or moved a host, by its number among
+/// Which counts a project has: the commit that last changed one, moved a host or changed what counts
+/// as ignored, by its number among
 /// those applied to the state. While it stays, so do all pages of the project.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Edition(u64);
@@ -69,7 +73,12 @@ pub(crate) struct Parts {
 impl Project {
     pub(crate) fn of_parts(parts: Parts) -> Self {
         let slots = 0..u32::try_from(parts.hosts.len()).unwrap_or(u32::MAX);
+        let choices = parts
+            .hosts
+            .iter()
+            .map(|host| host.ignored.choices().len() as u64);
         Self {
+            choices: choices.sum(),
             ids: parts
                 .hosts
                 .iter()
@@ -106,6 +115,11 @@ impl Project {
     /// How many hosts there are.
     pub fn host_count(&self) -> usize {
         self.ids.len()
+    }
+
+    /// How many choices to ignore a port its hosts have together.
+    pub fn choices(&self) -> u64 {
+        self.choices
     }
 
     /// How many hosts of a selection there are.
@@ -165,22 +179,26 @@ impl Project {
     }
 
     /// Takes the host's newest facts in the place of what was held.
-    pub(crate) fn put(&mut self, facts: HostFacts, commit: u64) {
+    pub(crate) fn put(&mut self, facts: HostFacts, ignored: Ignored, commit: u64) {
         let slot = self.slot_for(&facts.id);
         let before = self.by_slot(slot).cloned();
+        let was = before
+            .as_ref()
+            .map(|b| b.ignored.clone())
+            .unwrap_or_default();
         let moved = before
             .as_ref()
             .is_none_or(|b| b.facts.enterprise_project != facts.enterprise_project);
         if moved {
             self.edition = Edition(commit);
             if let Some(before) = &before {
-                self.leave(slot, &before.facts);
+                self.leave(slot, before);
             }
-            self.enter(slot, &facts);
+            self.enter(slot, &facts, &ignored);
         } else if let Some(before) = &before
-            && !before.facts.cells.count_alike(&facts.cells)
+            && (!before.facts.cells.count_alike(&facts.cells) || was != ignored)
         {
-            self.scope_differs(&facts.enterprise_project, &facts.cells, &before.facts.cells);
+            self.scope_differs(before, &facts, &ignored);
         }
         let held = before
             .as_ref()
@@ -195,9 +213,23 @@ impl Project {
         if held != facts.cells {
             self.postings.change(slot, &facts.cells, &held);
         }
+        if was != ignored {
+            self.edition = Edition(commit);
+            self.choices += ignored.choices().len() as u64;
+            self.choices -= was.choices().len() as u64;
+            let whole = Arc::make_mut(&mut self.whole);
+            let (cells, before) = (ignored.cells(), was.cells());
+            cells.differences(&before, |cell, by| whole.ignore(cell, by));
+        }
         let live = before.map(|b| Arc::clone(&b.live)).unwrap_or_default();
-        self.slots
-            .set(slot as usize, Some(Arc::new(Host { facts, live })));
+        self.slots.set(
+            slot as usize,
+            Some(Arc::new(Host {
+                facts,
+                ignored,
+                live,
+            })),
+        );
     }
 
     /// Takes the host and all it added away.
@@ -209,12 +241,14 @@ impl Project {
             return;
         };
         self.edition = Edition(commit);
-        self.leave(slot, &host.facts);
+        self.leave(slot, &host);
+        self.choices -= host.ignored.choices().len() as u64;
         let whole = Arc::make_mut(&mut self.whole);
         whole.hosts.remove(slot);
-        Cells::default().differences(&host.facts.cells, |cell, by| whole.add(cell, by));
-        self.postings
-            .change(slot, &Cells::default(), &host.facts.cells);
+        let nothing = Cells::default();
+        nothing.differences(&host.facts.cells, |cell, by| whole.add(cell, by));
+        nothing.differences(&host.ignored.cells(), |cell, by| whole.ignore(cell, by));
+        self.postings.change(slot, &nothing, &host.facts.cells);
         self.free.push_back(slot);
     }
 
@@ -231,36 +265,48 @@ impl Project {
         slot
     }
 
-    fn enter(&mut self, slot: u32, facts: &HostFacts) {
+    fn enter(&mut self, slot: u32, facts: &HostFacts, ignored: &Ignored) {
         let scope = self
             .scopes
             .entry(facts.enterprise_project.clone())
             .or_default();
         let scope = Arc::make_mut(scope);
         scope.hosts.insert(slot);
+        let nothing = Cells::default();
         facts
             .cells
-            .differences(&Cells::default(), |cell, by| scope.add(cell, by));
+            .differences(&nothing, |cell, by| scope.add(cell, by));
+        ignored
+            .cells()
+            .differences(&nothing, |cell, by| scope.ignore(cell, by));
     }
 
-    fn leave(&mut self, slot: u32, facts: &HostFacts) {
+    fn leave(&mut self, slot: u32, host: &Host) {
+        let facts = &host.facts;
         let Some(scope) = self.scopes.get_mut(&facts.enterprise_project) else {
             return;
         };
         let scope = Arc::make_mut(scope);
         scope.hosts.remove(slot);
-        Cells::default().differences(&facts.cells, |cell, by| scope.add(cell, by));
+        let nothing = Cells::default();
+        nothing.differences(&facts.cells, |cell, by| scope.add(cell, by));
+        nothing.differences(&host.ignored.cells(), |cell, by| scope.ignore(cell, by));
         if scope.hosts.is_empty() {
             debug_assert!(scope.has_no_rows(), "rows without hosts");
             self.scopes.remove(&facts.enterprise_project);
         }
     }
 
-    fn scope_differs(&mut self, id: &EnterpriseProjectId, cells: &Cells, before: &Cells) {
-        let Some(scope) = self.scopes.get_mut(id) else {
+    fn scope_differs(&mut self, before: &Host, facts: &HostFacts, ignored: &Ignored) {
+        let Some(scope) = self.scopes.get_mut(&facts.enterprise_project) else {
             return;
         };
         let scope = Arc::make_mut(scope);
-        cells.differences(before, |cell, by| scope.add(cell, by));
+        let was = &before.facts.cells;
+        facts.cells.differences(was, |cell, by| scope.add(cell, by));
+        let was = before.ignored.cells();
+        ignored
+            .cells()
+            .differences(&was, |cell, by| scope.ignore(cell, by));
     }
 }

@@ -25,8 +25,10 @@ pub struct Recount {
 /// A count that is not what the sets say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// A row's count.
+    /// A row's count, or how many of its assets ignore it.
     Row {
+        /// Whether it is about the assets that ignore it.
+        ignored: bool,
         /// The enterprise project, or `None` for the whole project.
         enterprise_project: Option<EnterpriseProjectId>,
         /// The category.
@@ -73,16 +75,21 @@ pub enum Difference {
     },
 }
 
+/// What hosts have together: by whether it is about what is ignored, and by cell.
+type Sums = BTreeMap<(bool, Cell), u64>;
+
 impl Recount {
     /// Recounts one project, or the selected part of it.
     pub fn project(&mut self, project: &Project, selection: &Selection) {
-        let mut whole = BTreeMap::new();
-        let mut by_scope = BTreeMap::<&EnterpriseProjectId, BTreeMap<Cell, u64>>::new();
+        let mut whole = Sums::new();
+        let mut by_scope = BTreeMap::<&EnterpriseProjectId, Sums>::new();
         for host in project.hosts_after(None) {
             let scope = by_scope.entry(&host.facts.enterprise_project).or_default();
-            for cell in host.facts.cells.iter() {
-                *scope.entry(cell).or_insert(0) += 1;
-                *whole.entry(cell).or_insert(0) += 1;
+            for (ignored, cells) in [(false, &host.facts.cells), (true, &host.ignored.cells())] {
+                for cell in cells.iter() {
+                    *scope.entry((ignored, cell)).or_insert(0) += 1;
+                    *whole.entry((ignored, cell)).or_insert(0) += 1;
+                }
             }
         }
         if *selection == Selection::Whole {
@@ -108,39 +115,34 @@ impl Recount {
         self.differences.push(Difference::Host { project, host });
     }
 
-    fn scope(
-        &mut self,
-        id: Option<&EnterpriseProjectId>,
-        scope: &Scope,
-        recount: &BTreeMap<Cell, u64>,
-    ) {
-        let mut cells = recount.clone();
-        for list in ListId::ALL {
-            for row in scope
-                .list(list)
-                .into_iter()
-                .flat_map(|list| list.rows.iter())
-            {
-                let cell = Cell::new(list, row.key);
-                let recounted = cells.remove(&cell).unwrap_or(0);
-                self.compare(id, cell, u64::from(row.num), recounted);
+    fn scope(&mut self, id: Option<&EnterpriseProjectId>, scope: &Scope, recount: &Sums) {
+        let mut sums = recount.clone();
+        for (id_of_list, list) in ListId::ALL.map(|id| (id, scope.list(id))) {
+            let Some(list) = list else { continue };
+            let rows = list.rows.iter().map(|row| (false, row.key, row.num));
+            let ignored = list.ignored.iter().map(|(key, num)| (true, *key, *num));
+            for (ignored, key, num) in rows.chain(ignored) {
+                let counted = (ignored, Cell::new(id_of_list, key));
+                let recounted = sums.remove(&counted).unwrap_or(0);
+                self.compare(id, counted, u64::from(num), recounted);
             }
         }
-        for (cell, recounted) in cells {
-            self.compare(id, cell, 0, recounted);
+        for (counted, recounted) in sums {
+            self.compare(id, counted, 0, recounted);
         }
     }
 
     fn compare(
         &mut self,
         id: Option<&EnterpriseProjectId>,
-        cell: Cell,
+        (ignored, cell): (bool, Cell),
         counted: u64,
         recounted: u64,
     ) {
         self.counts_checked += 1;
         if counted != recounted {
             self.differences.push(Difference::Row {
+                ignored,
                 enterprise_project: id.cloned(),
                 category: cell.list().category,
                 v6: cell.list().v6,

@@ -1,10 +1,11 @@
 //! The counts of one group of hosts: an enterprise project, or the whole project.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-use crate::cells::{Cell, ListId};
+use crate::cells::{Cell, ListId, RowKey};
 use crate::liveness::HostCounts;
 use crate::rows::{Row, RowChange, Rows};
 use crate::slots::Slots;
@@ -22,6 +23,8 @@ pub(crate) struct Scope {
 pub(crate) struct List {
     pub(crate) rows: Rows,
     pub(crate) present: Arc<RoaringBitmap>,
+    /// Of rows that the port table calls danger: how many of the assets ignore it, where any does.
+    pub(crate) ignored: Arc<BTreeMap<RowKey, u32>>,
 }
 
 impl Scope {
@@ -68,7 +71,21 @@ impl Scope {
         }
     }
 
+    /// So many more, or fewer, of a row's assets ignore it.
+    pub(crate) fn ignore(&mut self, cell: Cell, by: i32) {
+        let Some(list) = self.lists.get_mut(cell.list().index()) else {
+            return;
+        };
+        let ignored = Arc::make_mut(&mut list.ignored);
+        let num = ignored.entry(cell.key()).or_default();
+        *num = num.saturating_add_signed(by);
+        if *num == 0 {
+            ignored.remove(&cell.key());
+        }
+    }
+
     pub(crate) fn has_no_rows(&self) -> bool {
-        self.lists.iter().all(|list| list.rows.is_empty())
+        let is_empty = |list: &List| list.rows.is_empty() && list.ignored.is_empty();
+        self.lists.iter().all(is_empty)
     }
 }

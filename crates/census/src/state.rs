@@ -6,24 +6,27 @@ use imbl::OrdMap;
 use portolan_wire::ids::{HostKey, ProjectId};
 
 use crate::host::{Host, HostFacts};
+use crate::ignored::Ignored;
 use crate::project::Project;
 
 /// One change of the census.
 #[derive(Clone, Debug)]
 pub enum Commit {
-    /// A host's newest report was committed.
+    /// A host's newest report was committed, or what is ignored of it has changed.
     Put(HostCommit),
     /// A host was removed.
     Remove(HostKey),
 }
 
-/// What a committed report says of its host.
+/// A host as of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostCommit {
     /// The project.
     pub project: ProjectId,
     /// The host.
     pub facts: HostFacts,
+    /// What is ignored of it, made of the same set as the facts.
+    pub ignored: Ignored,
 }
 
 /// The census. A clone is a snapshot: cheap to make, and it never changes.
@@ -47,8 +50,13 @@ impl State {
     pub fn apply(&mut self, commit: Commit) {
         self.applied += 1;
         match commit {
-            Commit::Put(HostCommit { project, facts }) => {
-                Arc::make_mut(self.projects.entry(project).or_default()).put(facts, self.applied);
+            Commit::Put(HostCommit {
+                project,
+                facts,
+                ignored,
+            }) => {
+                let project = Arc::make_mut(self.projects.entry(project).or_default());
+                project.put(facts, ignored, self.applied);
             }
             Commit::Remove(key) => {
                 let Some(project) = self.projects.get_mut(&key.project) else {

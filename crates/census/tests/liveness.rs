@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use portolan_census::{
-    Agents, Cells, Commit, Freshness, HostCommit, HostFacts, Liveness, Pair, Selection, State,
+    Agents, Cells, Commit, Freshness, HostCommit, HostFacts, Ignored, Liveness, Pair, Selection,
+    State,
 };
 use portolan_wire::digest::Digest;
 use portolan_wire::ids::HostKey;
@@ -27,6 +28,7 @@ fn put(state: &mut State, id: &str, enterprise_project: &str, interval_s: u32) {
     state.apply(Commit::Put(HostCommit {
         project: "p".into(),
         facts,
+        ignored: Ignored::default(),
     }));
 }
 

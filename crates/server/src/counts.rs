@@ -160,7 +160,7 @@ fn make_room(kept: &mut HashMap<Asked, Arc<Kept>>, scopes: &Scopes) {
 #[cfg(test)]
 mod tests {
     use portolan_census::{
-        Agents, Cells, Commit, HostCommit, HostFacts, Liveness, Pair, Start, State,
+        Agents, Cells, Choice, Commit, HostCommit, HostFacts, Ignored, Liveness, Pair, Start, State,
     };
     use portolan_wire::digest::Digest;
     use portolan_wire::hss::port_statistics::SortDir;
@@ -189,7 +189,23 @@ mod tests {
                 open_ports: 0,
                 cells: Cells::of(ports.iter().map(Into::into)),
             },
+            ignored: Ignored::default(),
         })
+    }
+
+    /// The host as [`put`] makes it, with its danger on port 23 ignored.
+    fn ignoring(host: &str, enterprise_project: &str, ports: &[u16]) -> Commit {
+        let Commit::Put(mut commit) = put(host, enterprise_project, ports) else {
+            unreachable!("it puts");
+        };
+        let choice = Choice {
+            container_asset: None,
+            port: 23,
+            transport: Transport::Tcp,
+        };
+        let open = OpenPort::new(Transport::Tcp, [0, 0, 0, 0].into(), 23);
+        commit.ignored = Ignored::of([choice], [(&open).into()]);
+        Commit::Put(commit)
     }
 
     fn remove(host: &str) -> Commit {
@@ -230,6 +246,9 @@ mod tests {
             put("h2", "c", &[22, 80]),
             put("h2", "b", &[80]),
             put("h3", "b", &[]),
+            put("h2", "b", &[23]),
+            ignoring("h2", "b", &[23]),
+            put("h2", "b", &[23]),
             remove("h1"),
             remove("h3"),
             // The project is gone, and comes back with as many commits of its own.

@@ -78,11 +78,13 @@ pub(crate) enum Limit {
     SignatureFailuresKept,
     /// A credential that calls too often.
     CallsOfACredential,
+    /// A host or a project has as many ignored ports as it may.
+    IgnoredPorts,
 }
 
 impl Limit {
     /// Every limit, in the order of its counters.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Connections,
         Self::ConnectionsOfAnAddress,
         Self::TlsHandshakeTime,
@@ -107,6 +109,7 @@ impl Limit {
         Self::SignatureFailures,
         Self::SignatureFailuresKept,
         Self::CallsOfACredential,
+        Self::IgnoredPorts,
     ];
 
     /// The limit as `/metrics` names it.
@@ -136,6 +139,7 @@ impl Limit {
             Self::SignatureFailures => "signature_failures",
             Self::SignatureFailuresKept => "signature_failures_kept",
             Self::CallsOfACredential => "calls_of_a_credential",
+            Self::IgnoredPorts => "ignored_ports",
         }
     }
 }

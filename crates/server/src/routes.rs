@@ -87,6 +87,10 @@ fn hss_routes() -> Routes {
             get(hss::common_port_info),
         ),
         (
+            "/v5/{project_id}/asset/batch-modify-port-status",
+            post(hss::batch_modify_port_status),
+        ),
+        (
             "/v5/{project_id}/asset/overview/statistics/top/port",
             get(hss::top_ports),
         ),

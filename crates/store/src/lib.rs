@@ -4,6 +4,7 @@
 //! Knows no HTTP, and nothing of how open ports are found.
 #![forbid(unsafe_code)]
 
+mod agents;
 mod answers;
 pub mod backup;
 mod bytes;
@@ -12,6 +13,7 @@ mod committer;
 mod counters;
 pub mod embedded;
 mod error;
+mod ignoring;
 mod kept;
 mod record;
 mod recount;
@@ -19,11 +21,12 @@ mod replay;
 mod snapshot;
 mod store;
 
+pub use agents::hosts_of_agents;
 pub use answers::{Asked, confirm, decided};
 pub use clock::{Clock, SystemClock};
 pub use committer::{
-    Committer, Decision, Handle, Prepared, Published, Queue, QueueFull, Retirement, Submission,
-    start,
+    Committer, Decision, Handle, Ignoring, IgnoringDone, Prepared, Published, Queue, QueueFull,
+    Retirement, Submission, start,
 };
 pub use counters::Counters;
 pub use error::StoreError;

@@ -19,7 +19,8 @@ pub enum RecordKind {
     AccessKey = 2,
     /// A user who may log in. One a user.
     User = 3,
-    /// An open port that an operator chose to ignore. One a choice.
+    /// The ports that an operator chose to ignore of a host. One a host that has any; replaced by
+    /// each change, removed with the host.
     Ignore = 4,
     /// What a log-in made: a token that ends by itself. One a log-in.
     Session = 5,
@@ -46,7 +47,7 @@ impl RecordKind {
             Self::Token => "token",
             Self::AccessKey => "access key",
             Self::User => "user",
-            Self::Ignore => "ignored port",
+            Self::Ignore => "ignored ports",
             Self::Session => "log-in",
         }
     }

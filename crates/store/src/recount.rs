@@ -1,8 +1,9 @@
 //! Counting again from the stored sets, while the writer goes on.
 //!
 //! The census of one moment is checked against its hosts' cells, and each host's cells against the
-//! stored set of the same version. A host that was reported anew between the two has another record
-//! hash; it is compared again in the newest published state.
+//! stored set and choices of the same version. A host that was reported anew between the two has another
+//! record hash, and one whose choices changed has others; it is compared again in the newest
+//! published state.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use arc_swap::ArcSwap;
 use portolan_census::{Cells, Counted, Host, Recount, Selection, State};
 use portolan_wire::ids::{HostKey, ProjectId};
 
-use crate::{Snapshot, Store, StoreError, record_hash};
+use crate::{Snapshot, Store, StoreError, ignoring, record_hash};
 
 /// How long the census may lag behind the store: between a batch's sync and its publication there
 /// is the rest of that sync only, but a disk can stall.
@@ -66,7 +67,10 @@ fn agrees(
         let state = published.load();
         match (state.host(key), stored) {
             (None, None) => return Ok(true),
-            (Some(host), Some(value)) if host.facts.record_hash == record_hash(key, &value) => {
+            (Some(host), Some(value))
+                if host.facts.record_hash == record_hash(key, &value)
+                    && host.ignored == ignoring::stored(store, key, &value)? =>
+            {
                 return same_set(host, key, &value);
             }
             _ if Instant::now() > until => return Ok(false),

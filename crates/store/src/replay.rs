@@ -8,12 +8,12 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
-use portolan_census::{Builder, HostCommit, State};
+use portolan_census::{Builder, HostCommit, Ignored, State};
 use portolan_wire::ids::HostKey;
 
 use crate::record::RecordKey;
 use crate::store::{Entry, Loaded, Store};
-use crate::{StoreError, record_hash, snapshot};
+use crate::{StoreError, ignoring, record_hash, snapshot};
 
 /// Hosts of one message: large enough that passing it on costs nothing beside decoding it.
 const CHUNK_HOSTS: usize = 256;
@@ -70,11 +70,15 @@ pub fn rebuild_all(store: &dyn Store, progress: impl FnMut(u64)) -> Result<Rebui
         match builder.join() {
             // A value that does not decode also ends the reading: the first cause is told.
             Ok(Err(error)) => Err(error),
-            Ok(Ok(state)) => read.map(|(records, loaded)| Rebuilt {
-                state,
-                records,
-                loaded,
-            }),
+            Ok(Ok(mut state)) => {
+                let (records, loaded) = read?;
+                ignoring::put_into(&mut state, store, &records)?;
+                Ok(Rebuilt {
+                    state,
+                    records,
+                    loaded,
+                })
+            }
             Err(_) => Err(StoreError::Read {
                 what: "the thread that builds the census panicked".into(),
             }),
@@ -135,6 +139,8 @@ fn commit((key, value): (HostKey, Vec<u8>)) -> Result<HostCommit, StoreError> {
     Ok(HostCommit {
         project: key.project,
         facts,
+        // Known only when all records are read.
+        ignored: Ignored::default(),
     })
 }
 

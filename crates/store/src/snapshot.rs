@@ -6,9 +6,10 @@
 //! and the reader of each old version is kept.
 //! Holds: decoding gives what was encoded; unknown versions and cut bytes are errors.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use portolan_census::{Agents, Cells, Counted, HostFacts, Pair};
+use portolan_census::{Agents, Cells, Choice, Counted, HostFacts, Ignored, Pair};
 use portolan_wire::digest::Digest;
 use portolan_wire::ids::{EnterpriseProjectId, HostId};
 use portolan_wire::open_port::{OpenPort, Published, Transport};
@@ -213,6 +214,40 @@ pub(crate) fn facts(id: HostId, value: &[u8], hash: u128) -> Result<HostFacts, S
         open_ports: u32::try_from(body.open_ports.len()).unwrap_or(u32::MAX),
         cells: Cells::of(body.open_ports.iter().map(Counted::from)),
     })
+}
+
+/// What is ignored of a host with these choices and this stored value.
+pub(crate) fn ignored(
+    choices: impl IntoIterator<Item = Choice>,
+    value: &[u8],
+) -> Result<Ignored, SnapshotError> {
+    let (_, body) = decode(value)?;
+    Ok(Ignored::of(
+        choices,
+        body.open_ports.iter().map(Counted::from),
+    ))
+}
+
+/// The same, for a body that has no head yet.
+pub(crate) fn ignored_in_body(
+    choices: impl IntoIterator<Item = Choice>,
+    body: &[u8],
+) -> Result<Ignored, SnapshotError> {
+    let body: Body<'_> = postcard::from_bytes(body)?;
+    Ok(Ignored::of(
+        choices,
+        body.open_ports.iter().map(Counted::from),
+    ))
+}
+
+/// The containers of a stored value that count as assets.
+pub(crate) fn containers(value: &[u8]) -> Result<BTreeSet<String>, SnapshotError> {
+    let (_, body) = decode(value)?;
+    let assets = body
+        .open_ports
+        .iter()
+        .filter_map(|port| Counted::from(port).container_asset);
+    Ok(assets.map(str::to_owned).collect())
 }
 
 impl Snapshot {

@@ -126,8 +126,9 @@ pub const COMMIT_QUEUE_BYTES_MAX: usize = 256 << 20;
 /// Reports after which a durable write takes no further request; the last one that it takes may bring
 /// [`BATCH_MAX`].
 pub const COMMIT_BATCH_MAX: usize = 4_096;
-/// Longest id of a record beside the hosts (a credential, a user), in bytes.
-pub const RECORD_ID_BYTES_MAX: usize = 1_024;
+/// Longest id of a record beside the hosts (a credential, a user), in bytes: a host id and a project
+/// id of 256 characters of four bytes fit.
+pub const RECORD_ID_BYTES_MAX: usize = 1_280;
 /// Longest value of a record beside the hosts, in bytes.
 pub const RECORD_VALUE_BYTES_MAX: usize = 1 << 20;
 /// What the embedded store leaves free on its file system beside what it writes, in bytes: a new
@@ -206,6 +207,14 @@ pub const KEYSTONE_ANSWER_S_MAX: u64 = 10;
 pub const KEYSTONE_REQUEST_S_MAX: u64 = 5;
 /// Longest answer of it that is read, in bytes.
 pub const KEYSTONE_ANSWER_BYTES_MAX: u64 = 1 << 20;
+/// Most open ports that one request ignores, or ignores no longer.
+pub const IGNORING_ITEMS_MAX: usize = 200;
+/// Longest agent, host and container id of such a request, in characters.
+pub const IGNORING_ID_CHARS_MAX: usize = 64;
+/// Most ports that are ignored of one host, whether or not they are open; beyond it 400.
+pub const IGNORED_OF_A_HOST_MAX: usize = 1_000;
+/// Most ports that are ignored of one project; beyond it 400. One takes some 100 bytes.
+pub const IGNORED_OF_A_PROJECT_MAX: u64 = 100_000;
 /// Largest file of the audit log, in bytes; then the chain goes on in the next.
 pub const AUDIT_FILE_BYTES_MAX: u64 = 64 << 20;
 /// Most refused credentials of one minute that get a line of their own in the audit log; the rest is
@@ -219,7 +228,7 @@ pub const AUDIT_QUEUE_MAX: usize = 1_024;
 /// Most characters of a request's path in the audit log.
 pub const AUDIT_TARGET_CHARS_MAX: usize = 256;
 /// Longest line of the audit log that is read, in bytes: far beyond what is written.
-pub const AUDIT_LINE_BYTES_MAX: usize = 64 << 10;
+pub const AUDIT_LINE_BYTES_MAX: usize = 256 << 10;
 /// Most connections the server holds open.
 pub const CONNECTIONS_MAX: usize = 4_096;
 /// One address may hold one part in this many of the connections, this machine's own apart; the next

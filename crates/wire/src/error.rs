@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 pub enum ErrorCode {
     /// A parameter is faulty.
     InvalidParameter,
+    /// The body of an HSS call is not JSON.
+    RequestNotParsed,
+    /// A host or container that an HSS call is to change is not there.
+    AssetUnknown,
     /// The enterprise project is not granted.
     InsufficientPermissions,
     /// No such route, or not with that method.
@@ -69,6 +73,8 @@ impl ErrorCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidParameter => "HSS.0001",
+            Self::RequestNotParsed => "HSS.0002",
+            Self::AssetUnknown => "HSS.0011",
             Self::InsufficientPermissions => "HSS.0013",
             Self::ApiNotFound => "APIGW.0101",
             Self::RequestError | Self::TargetTooLong | Self::HeadTooLong => "APIGW.0201",
@@ -102,6 +108,8 @@ impl ErrorCode {
     pub const fn http_status(self) -> u16 {
         match self {
             Self::InvalidParameter
+            | Self::RequestNotParsed
+            | Self::AssetUnknown
             | Self::InsufficientPermissions
             | Self::RequestError
             | Self::NotJson
@@ -128,6 +136,8 @@ impl ErrorCode {
     pub const fn text(self) -> &'static str {
         match self {
             Self::InvalidParameter => "Invalid parameter.",
+            Self::RequestNotParsed => "Failed to parse the request.",
+            Self::AssetUnknown => "Requested resource not found.",
             Self::InsufficientPermissions => "Insufficient permissions.",
             Self::ApiNotFound => {
                 "The API does not exist or has not been published in the environment."
@@ -170,6 +180,8 @@ impl ErrorCode {
             | Self::IamUnavailable
             | Self::Internal => true,
             Self::InvalidParameter
+            | Self::RequestNotParsed
+            | Self::AssetUnknown
             | Self::InsufficientPermissions
             | Self::ApiNotFound
             | Self::RequestError

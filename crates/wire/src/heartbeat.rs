@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::json;
 use crate::report::{
     DigestText, Fault, Form, HostIdText, Item, Object, Pair, Read as _, RequestFault, Row, shapes,
 };
+use crate::{caps, json};
 
 /// The body of `POST …/heartbeats`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,7 +36,7 @@ pub struct Heartbeat {
 /// A fault of the whole request: [`NotJson`](crate::error::ErrorCode::NotJson) or
 /// [`BatchSize`](crate::error::ErrorCode::BatchSize).
 pub fn parse(body: &[u8]) -> Result<Vec<Result<Heartbeat, Fault>>, RequestFault> {
-    let items = json::items(body, HEARTBEAT.list)?;
+    let items = json::items(body, HEARTBEAT.list, 1..=caps::BATCH_MAX)?;
     let heartbeats = items.iter().enumerate().map(|(index, raw)| {
         Item {
             form: &HEARTBEAT,

@@ -9,6 +9,8 @@
 mod depth;
 mod look;
 
+use std::ops::RangeInclusive;
+
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
@@ -20,13 +22,18 @@ use crate::caps;
 use crate::error::ErrorCode;
 use crate::report::RequestFault;
 
-/// The items of the list `name` in the object that `body` is.
+/// The items of the list `name` in the object that `body` is, as many as `allowed`, which is
+/// [`caps::BATCH_MAX`] at most.
 ///
 /// # Errors
 /// [`ErrorCode::NotJson`] where the body is not UTF-8, not one JSON text or nested too deep;
-/// [`ErrorCode::BatchSize`] where it is JSON, but no object with a list of 1 to
-/// [`caps::BATCH_MAX`] items under that name.
-pub(crate) fn items<'a>(body: &'a [u8], name: &str) -> Result<Vec<&'a RawValue>, RequestFault> {
+/// [`ErrorCode::BatchSize`] where it is JSON, but no object with a list of as many items
+/// under that name.
+pub(crate) fn items<'a>(
+    body: &'a [u8],
+    name: &str,
+    allowed: RangeInclusive<usize>,
+) -> Result<Vec<&'a RawValue>, RequestFault> {
     let text = text(body)?;
     let mut json = serde_json::Deserializer::from_str(text);
     let outer = json.deserialize_map(Outer { name });
@@ -34,13 +41,13 @@ pub(crate) fn items<'a>(body: &'a [u8], name: &str) -> Result<Vec<&'a RawValue>,
         .and_then(|list| json.end().map(|()| list))
         .map_err(|fault| explain(text, name, &fault))?
         .ok_or_else(|| batch(format!("{name} is required")))?;
-    match list.count {
-        1..=caps::BATCH_MAX => Ok(list.items),
-        count => Err(batch(format!(
-            "{name} must have 1 to {} entries, got {count}",
-            caps::BATCH_MAX
-        ))),
+    if allowed.contains(&list.count) {
+        return Ok(list.items);
     }
+    let (least, most, count) = (allowed.start(), allowed.end(), list.count);
+    Err(batch(format!(
+        "{name} must have {least} to {most} entries, got {count}"
+    )))
 }
 
 /// The one JSON value that `body` is, as text.

@@ -6,8 +6,8 @@ mod lists;
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_census::{
-    Agents, Builder, Cells, Commit, Counted, Cursor, Filter, HostCommit, HostFacts, Page,
-    PageRequest, Pair, Project, Recount, Selection, Start, State, knowledge,
+    Agents, Builder, Cells, Choice, Commit, Counted, Cursor, Filter, HostCommit, HostFacts,
+    Ignored, Page, PageRequest, Pair, Project, Recount, Selection, Start, State, knowledge,
 };
 use portolan_wire::digest::Digest;
 use portolan_wire::hss::port_statistics::{PortStatus, SortDir};
@@ -16,15 +16,23 @@ use portolan_wire::open_port::{Category, OpenPort, Transport, canonicalise};
 use portolan_wire::time::UnixMicros;
 use proptest::prelude::*;
 
-/// Host id -> (enterprise project, its open ports).
+/// Host id -> (enterprise project, its open ports), and the choices of hosts that are there.
 #[derive(Clone, Debug, Default)]
 struct Model {
     hosts: BTreeMap<String, (String, Vec<OpenPort>)>,
+    ignored: BTreeMap<String, BTreeSet<Choice>>,
 }
 
+/// A row: port, type, distinct assets, status.
+type Row = (u16, Transport, u64, PortStatus);
+
 impl Model {
-    /// (port, type) -> distinct assets, by the words of the design alone.
-    fn counts(&self, scope: Option<&[&str]>, filter: &Filter) -> BTreeMap<(u16, Transport), u64> {
+    /// (port, type) -> distinct assets and status, by the words of the design alone.
+    fn counts(
+        &self,
+        scope: Option<&[&str]>,
+        filter: &Filter,
+    ) -> BTreeMap<(u16, Transport), (u64, PortStatus)> {
         let mut assets = BTreeMap::<(u16, Transport), BTreeSet<(String, String)>>::new();
         for (id, (enterprise_project, ports)) in &self.hosts {
             if scope.is_some_and(|scope| !scope.contains(&enterprise_project.as_str())) {
@@ -43,10 +51,7 @@ impl Model {
                     && filter
                         .port_string
                         .as_ref()
-                        .is_none_or(|s| port.port.to_string().contains(s))
-                    && filter
-                        .status
-                        .is_none_or(|s| s == knowledge::status(port.port, port.transport));
+                        .is_none_or(|s| port.port.to_string().contains(s));
                 if shown {
                     let asset = match category {
                         Category::Host => String::new(),
@@ -65,23 +70,42 @@ impl Model {
         }
         assets
             .into_iter()
-            .map(|(row, assets)| (row, assets.len() as u64))
+            .map(|(row, assets)| (row, (assets.len() as u64, self.status(row, &assets))))
+            .filter(|(_, (_, status))| filter.status.is_none_or(|only| only == *status))
             .collect()
     }
 
-    fn rows(
-        &self,
-        scope: Option<&[&str]>,
-        filter: &Filter,
-        dir: SortDir,
-    ) -> Vec<(u16, Transport, u64)> {
+    /// Danger by the table is normal where every asset that counts ignores it.
+    fn status(&self, row: (u16, Transport), assets: &BTreeSet<(String, String)>) -> PortStatus {
+        let ignores = |(host, asset): &(String, String)| {
+            self.ignored.get(host).is_some_and(|choices| {
+                choices.iter().any(|choice| {
+                    (choice.port, choice.transport) == row
+                        && choice.container_asset.as_deref().unwrap_or("") == asset
+                })
+            })
+        };
+        match knowledge::status(row.0, row.1) {
+            PortStatus::Danger if assets.iter().all(ignores) => PortStatus::Normal,
+            status => status,
+        }
+    }
+
+    /// What is ignored of a host, as a commit says it.
+    fn ignored_of(&self, host: &str) -> Ignored {
+        let (_, ports) = self.hosts.get(host).unwrap();
+        let choices = self.ignored.get(host).into_iter().flatten().cloned();
+        Ignored::of(choices, ports.iter().map(Counted::from))
+    }
+
+    fn rows(&self, scope: Option<&[&str]>, filter: &Filter, dir: SortDir) -> Vec<Row> {
         let mut rows: Vec<_> = self
             .counts(scope, filter)
             .into_iter()
-            .map(|((port, transport), num)| (port, transport, num))
+            .map(|((port, transport), (num, status))| (port, transport, num, status))
             .collect();
         if dir == SortDir::Desc {
-            rows.sort_by_key(|(port, transport, _)| (std::cmp::Reverse(*port), *transport));
+            rows.sort_by_key(|(port, transport, ..)| (std::cmp::Reverse(*port), *transport));
         }
         rows
     }
@@ -109,6 +133,8 @@ fn facts(id: &str, enterprise_project: &str, ports: &[OpenPort], version: u64) -
 enum Step {
     Put(String, String, Vec<OpenPort>),
     Remove(String),
+    Ignore(String, Choice),
+    IgnoreNoLonger(String, Choice),
 }
 
 fn ports() -> impl Strategy<Value = Vec<OpenPort>> {
@@ -156,31 +182,66 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         5 => (host.clone(), enterprise_project, ports())
             .prop_map(|(h, e, p)| Step::Put(h.into(), e.into(), p)),
-        1 => host.prop_map(|h| Step::Remove(h.into())),
+        1 => host.clone().prop_map(|h| Step::Remove(h.into())),
+        5 => (host.clone(), choice()).prop_map(|(h, c)| Step::Ignore(h.into(), c)),
+        2 => (host, choice()).prop_map(|(h, c)| Step::IgnoreNoLonger(h.into(), c)),
     ];
-    prop::collection::vec(step, 1..30)
+    prop::collection::vec(step, 1..40)
+}
+
+/// Mostly of danger that hosts often have, so that rows are ignored by all their assets.
+fn choice() -> impl Strategy<Value = Choice> {
+    let asset = prop_oneof![3 => Just(None), 1 => Just(Some("n1")), 2 => Just(Some("c2"))];
+    let row = prop_oneof![
+        4 => Just((6379, Transport::Tcp)),
+        1 => (1u16..30).prop_map(|port| (port, Transport::Tcp)),
+        1 => Just((19, Transport::Udp)),
+        1 => Just((22, Transport::Tcp)),
+    ];
+    (asset, row).prop_map(|(asset, (port, transport))| Choice {
+        container_asset: asset.map(Into::into),
+        port,
+        transport,
+    })
 }
 
 fn apply(state: &mut State, model: &mut Model, step: &Step, version: u64) {
     match step {
         Step::Put(id, enterprise_project, ports) => {
-            let facts = facts(id, enterprise_project, ports, version);
-            state.apply(Commit::Put(HostCommit {
-                project: "p".into(),
-                facts,
-            }));
             model
                 .hosts
                 .insert(id.clone(), (enterprise_project.clone(), ports.clone()));
+            put(state, model, id, version);
         }
+        Step::Ignore(id, choice) if model.hosts.contains_key(id) => {
+            let choices = model.ignored.entry(id.clone()).or_default();
+            choices.insert(choice.clone());
+            put(state, model, id, version);
+        }
+        Step::IgnoreNoLonger(id, choice) if model.hosts.contains_key(id) => {
+            model.ignored.entry(id.clone()).or_default().remove(choice);
+            put(state, model, id, version);
+        }
+        Step::Ignore(..) | Step::IgnoreNoLonger(..) => {}
         Step::Remove(id) => {
             state.apply(Commit::Remove(HostKey {
                 project: "p".into(),
                 host: id.as_str().into(),
             }));
             model.hosts.remove(id);
+            model.ignored.remove(id);
         }
     }
+}
+
+/// Puts a host of the model into the census.
+fn put(state: &mut State, model: &Model, id: &str, version: u64) {
+    let (enterprise_project, ports) = model.hosts.get(id).unwrap();
+    state.apply(Commit::Put(HostCommit {
+        project: "p".into(),
+        facts: facts(id, enterprise_project, ports, version),
+        ignored: model.ignored_of(id),
+    }));
 }
 
 fn selection(scope: Option<&[&str]>) -> Selection {
@@ -247,6 +308,27 @@ fn filters() -> Vec<Filter> {
             ..every.clone()
         });
         filters.push(Filter {
+            status: Some(PortStatus::Danger),
+            port_string: Some("3".into()),
+            ..every.clone()
+        });
+        filters.push(Filter {
+            status: Some(PortStatus::Normal),
+            transport: Some(Transport::Tcp),
+            ..every.clone()
+        });
+        filters.push(Filter {
+            status: Some(PortStatus::Normal),
+            port: Some(6379),
+            ..every.clone()
+        });
+        filters.push(Filter {
+            status: Some(PortStatus::Danger),
+            transport: Some(Transport::Tcp),
+            v6: true,
+            ..every.clone()
+        });
+        filters.push(Filter {
             status: Some(PortStatus::Unknown),
             port_string: Some("2".into()),
             ..every.clone()
@@ -289,7 +371,7 @@ fn check_pages(
     scope: Option<&[&str]>,
     filter: &Filter,
     sort_dir: SortDir,
-    rows: &[(u16, Transport, u64)],
+    rows: &[Row],
 ) {
     for offset in [0, 1, 2, 5, rows.len(), rows.len() + 3] {
         for limit in [1, 3, 200] {
@@ -302,7 +384,7 @@ fn check_pages(
             let got: Vec<_> = page
                 .rows
                 .iter()
-                .map(|r| (r.port, r.transport, r.num))
+                .map(|r| (r.port, r.transport, r.num, r.status))
                 .collect();
             let expected: Vec<_> = rows.iter().copied().skip(offset).take(limit).collect();
             assert_eq!(got, expected, "{scope:?} {filter:?} {request:?}");
@@ -384,6 +466,8 @@ fn check_hosts(project: Option<&Project>, model: &Model) {
         ids.iter().eq(model.hosts.keys()),
         "hosts in the order of their ids"
     );
+    let choices = model.ignored.values().map(|choices| choices.len() as u64);
+    assert_eq!(project.choices(), choices.sum::<u64>());
     let mut recount = Recount::default();
     recount.project(project, &Selection::Whole);
     assert_eq!(
@@ -401,6 +485,7 @@ fn built(model: &Model, version: u64) -> State {
         builder.add(HostCommit {
             project: "p".into(),
             facts,
+            ignored: model.ignored_of(id),
         });
     }
     builder.finish()
@@ -409,7 +494,7 @@ fn built(model: &Model, version: u64) -> State {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
-    /// Reports, moves between enterprise projects and removals, in any order.
+    /// Reports, moves between enterprise projects, removals and what is ignored, in any order.
     #[test]
     fn the_census_equals_the_naive_model(steps in steps()) {
         let (mut state, mut model) = (State::default(), Model::default());
@@ -454,6 +539,10 @@ proptest! {
             for (id, (enterprise_project, ports)) in model.hosts.iter().rev() {
                 let put = Step::Put(id.clone(), enterprise_project.clone(), ports.clone());
                 apply(&mut replayed, &mut again, &put, version);
+                for choice in model.ignored.get(id).into_iter().flatten() {
+                    let ignore = Step::Ignore(id.clone(), choice.clone());
+                    apply(&mut replayed, &mut again, &ignore, version);
+                }
             }
             for filter in filters() {
                 let request = PageRequest { sort_dir: SortDir::Asc, start: Start::Offset(0), limit: 1_000 };

@@ -45,6 +45,18 @@ fn report(url: &str, host: u64, sequence: u64) {
     assert_eq!(answer["results"][0]["status"], "accepted", "{answer}");
 }
 
+/// Ignores the port of its own of one host.
+fn ignore(url: &str, host: u64) {
+    let item = json!({"host_id": format!("h{host:03}"), "port": 1000 + host, "port_type": "TCP"});
+    let body = json!({"operate_type": "ignore", "data_list": [item]});
+    let path = format!("/v5/{PROJECT}/asset/batch-modify-port-status");
+    let answer = ureq::post(format!("{url}{path}"))
+        .header("X-Auth-Token", PROJECT_ADMIN)
+        .send_json(body)
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
 /// Runs `portolan` and gives its exit code and what it said.
 fn command(arguments: &[&str]) -> (Option<i32>, String) {
     let ended = portolan().args(arguments).output().unwrap();
@@ -68,7 +80,7 @@ fn restore(file: &Path, folder: &Path) -> (Option<i32>, String) {
 /// What the server says of everything it holds.
 fn told(server: &Server) -> Vec<Value> {
     let mut told = vec![server.native("/hosts?limit=200")["data_list"].take()];
-    told.push(server.native("/statistics?limit=200")["data_list"].take());
+    told.push(server.native("/statistics?limit=200&status_field=true")["data_list"].take());
     for host in [0, HOSTS - 1] {
         told.push(server.native(&format!("/hosts/h{host:03}")));
     }
@@ -92,6 +104,13 @@ fn a_server_on_a_restored_backup_gives_the_same_answers() {
     for host in 0..HOSTS {
         report(&server.url, host, 1);
     }
+    // A port of danger by the table, which is told as normal from here on.
+    ignore(&server.url, 99);
+    let status = |server: &Server| {
+        let path = "/statistics?port=1099&status_field=true";
+        server.native(path)["data_list"][0]["status"].take()
+    };
+    assert_eq!(status(&server), "normal");
     let before = told(&server);
     let file = folder.path().join("backup");
     let (code, said) = backup(&server, ADMIN, &file);
@@ -112,6 +131,7 @@ fn a_server_on_a_restored_backup_gives_the_same_answers() {
     assert_eq!(code, Some(0), "{said}");
     let server = Server::start(other.path());
     assert_eq!(told(&server), before);
+    assert_eq!(status(&server), "normal");
     assert_eq!(server.native("/recount")["equal"], true);
     // It goes on: a retry and a newer report of the same host.
     report(&server.url, 0, 1);

@@ -14,6 +14,7 @@ mod credentials;
 mod full_disk;
 mod harness;
 mod identity;
+mod ignored_ports;
 mod machine;
 mod service_manager;
 mod small_disk;

@@ -66,7 +66,7 @@ impl Intent {
 
 /// Does `work`; that it begins, and what became of it, is in the audit log before each. It goes on
 /// when the client goes away: half an act would be neither done nor undone.
-pub(super) async fn act<T: Send + 'static>(
+pub(crate) async fn act<T: Send + 'static>(
     app: &Arc<App>,
     intent: Intent,
     work: impl Future<Output = Result<T, ApiError>> + Send + 'static,

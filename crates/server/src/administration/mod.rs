@@ -13,7 +13,7 @@ mod list;
 mod revoke;
 
 pub(crate) use access_keys::{MadeAccessKey, create_access_key};
-pub(crate) use act::Intent;
+pub(crate) use act::{Intent, act};
 pub(crate) use create::{Made, create_token, create_user};
 pub(crate) use hosts::remove_host;
 pub(crate) use list::{List, list};

@@ -11,6 +11,7 @@ pub(crate) enum Api {
     CommonPortInfo,
     AssetStatistics,
     HssHosts,
+    ModifyPortStatus,
     Reports,
     Heartbeats,
     Statistics,
@@ -61,7 +62,7 @@ impl Api {
             | Self::Assets
             | Self::Recount => Need::Read,
             Self::Reports | Self::Heartbeats => Need::Report,
-            Self::RemoveHost => Need::Administer,
+            Self::RemoveHost | Self::ModifyPortStatus => Need::Administer,
             Self::CreateCredential | Self::ListCredentials | Self::RevokeCredential => {
                 Need::AdministerCredentials
             }

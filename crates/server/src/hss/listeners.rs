@@ -17,7 +17,6 @@ use portolan_wire::time::UnixMicros;
 
 use crate::app::{App, Asker};
 use crate::error::ApiError;
-use crate::hss::row_status::row_status;
 
 /// How often a page is made anew when hosts of it were reported between view and store.
 const VIEWS_MAX: usize = 3;
@@ -107,7 +106,7 @@ impl Asked {
             of_the_view &= at == Some(share.host.facts.at);
             // A host that was removed or moved away since is not told of.
             let Some(snapshot) = stored else { continue };
-            let of_page = self.listeners(&snapshot);
+            let of_page = self.listeners(&share.host, &snapshot);
             let of_page = of_page.into_iter().skip(share.skip).take(share.take);
             rows.extend(of_page.map(|(port, status)| row(&snapshot, port, status)));
         }
@@ -162,7 +161,7 @@ impl Asked {
             return Ok(());
         };
         let (from, limit) = (u64::from(self.range.offset), self.range.limit as usize);
-        for (port, status) in self.listeners(&snapshot) {
+        for (port, status) in self.listeners(host, &snapshot) {
             if self.status.is_some_and(|only| only != status) {
                 continue;
             }
@@ -203,7 +202,11 @@ impl Asked {
 
     /// The listeners of a host that match, by port, TCP before UDP, then by netns and local address
     /// as the set is.
-    fn listeners<'a>(&self, snapshot: &'a Snapshot) -> Vec<(&'a OpenPort, PortStatus)> {
+    fn listeners<'a>(
+        &self,
+        host: &Host,
+        snapshot: &'a Snapshot,
+    ) -> Vec<(&'a OpenPort, PortStatus)> {
         let ListenerFilter {
             category,
             v6,
@@ -216,10 +219,15 @@ impl Asked {
                 && transport.is_none_or(|only| only == open.transport)
                 && port.is_none_or(|only| only == open.port)
         });
-        let mut listeners: Vec<_> = ports.map(|open| (open, row_status(open))).collect();
+        let mut listeners: Vec<_> = ports.map(|open| (open, status(host, open))).collect();
         listeners.sort_by_key(|(open, _)| (open.port, open.transport));
         listeners
     }
+}
+
+/// What is told of one asset's open port: the table's word, but normal where it is ignored.
+fn status(host: &Host, open: &OpenPort) -> PortStatus {
+    host.port_status(open.container_asset(), open.port, open.transport)
 }
 
 impl<R> Listed<R> {

@@ -1,5 +1,6 @@
 //! The HSS v5 compatibility surface.
 
+mod batch_modify_port_status;
 mod common_port_info;
 mod host_ports;
 mod hosts;
@@ -7,9 +8,9 @@ mod listeners;
 mod overview;
 mod port_hosts;
 mod port_statistics;
-mod row_status;
 mod shared;
 
+pub(crate) use batch_modify_port_status::batch_modify_port_status;
 pub(crate) use common_port_info::common_port_info;
 pub(crate) use host_ports::host_ports;
 pub(crate) use hosts::hosts;

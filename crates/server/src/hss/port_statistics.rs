@@ -66,7 +66,7 @@ pub(crate) fn row(row: PageRow, kind: Option<KindFilter>, with_status: bool) -> 
         num: row.num,
         port: row.port,
         kind: kind.map_or(row.transport.as_str(), |kind| kind.as_str()),
-        status: with_status.then(|| row.status()),
+        status: with_status.then_some(row.status),
     }
 }
 

@@ -76,6 +76,7 @@ async fn count(
 fn told(difference: &Difference) -> Value {
     match difference {
         Difference::Row {
+            ignored,
             enterprise_project,
             category,
             v6,
@@ -84,7 +85,7 @@ fn told(difference: &Difference) -> Value {
             counted,
             recounted,
         } => object!({
-            "what": "count", "enterprise_project_id": enterprise_project, "category": category, "v6": v6,
+            "what": if *ignored { "ignored" } else { "count" }, "enterprise_project_id": enterprise_project, "category": category, "v6": v6,
             "port": port, "type": transport, "counted": counted, "recounted": recounted,
         }),
         Difference::Host { host, .. } => object!({"what": "host", "host_id": host}),

@@ -22,6 +22,8 @@ use Bound::{Items, Number, OneOf, Text};
 const COUNT: Bound = Number(0, caps::PAIR_MAX);
 
 const FIELDS: &[(&str, Bound)] = &[
+    ("operate_type", OneOf(&["ignore", "not_ignore"])),
+    ("port_type", OneOf(&["TCP", "UDP"])),
     ("type", OneOf(&["TCP", "UDP", "TCP6", "UDP6"])),
     ("status", Text(2, 13)),
     ("expires_at", Text(20, 40)),

@@ -4,6 +4,7 @@
 //! written and read, ranges from `caps`. Holds: every route is described, and every text and number
 //! has its range (tests in `tests/http/openapi.rs`).
 
+mod bodies;
 mod bounds;
 mod call;
 mod document;

@@ -2,6 +2,7 @@
 
 use portolan_wire::credential::{AccessKeyRequest, CredentialRequest, UserRequest};
 use portolan_wire::heartbeat::{HeartbeatsAnswer, HeartbeatsRequest};
+use portolan_wire::hss::batch_modify_port_status;
 use portolan_wire::hss::common_port_info::{CommonPort, CommonPortQuery};
 use portolan_wire::hss::host_ports::{HostPorts, HostPortsQuery};
 use portolan_wire::hss::hosts::{Hosts, HostsQuery};
@@ -14,6 +15,7 @@ use portolan_wire::hss::port_statistics::{PortStatistics, PortStatisticsQuery};
 use portolan_wire::query::Parameter;
 use portolan_wire::report::{ReportsAnswer, ReportsRequest};
 
+use super::bodies::{Nothing, PortStatusRequest};
 use super::call::{Access, Call};
 use super::keystone;
 use crate::administration::{List, Made, MadeAccessKey};
@@ -70,6 +72,15 @@ fn hss() -> Vec<Call> {
         .required(&["port"])
         .answers::<PortHosts>()
         .counted(),
+        Call::post(
+            "/v5/{project_id}/asset/batch-modify-port-status",
+            "BatchModifyPortStatus",
+            "Ignores ports of assets, or ignores them no longer",
+        )
+        .of(Access::Admin)
+        .query(copied(batch_modify_port_status::PARAMETERS))
+        .sends::<PortStatusRequest>()
+        .answers::<Nothing>(),
         Call::get(
             "/v5/{project_id}/asset/overview/statistics/top/port",
             "ShowPortTop",

@@ -178,6 +178,8 @@ impl Answer {
 fn published(status: u16, code: &str) -> &'static str {
     match (status, code) {
         (400, "HSS.0001") => "Invalid parameter.",
+        (400, "HSS.0002") => "Failed to parse the request.",
+        (400, "HSS.0011") => "Requested resource not found.",
         (400, "HSS.0013") => "Insufficient permissions.",
         (404, "APIGW.0101") => {
             "The API does not exist or has not been published in the environment."

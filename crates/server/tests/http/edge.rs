@@ -7,6 +7,8 @@ use crate::client::Request;
 /// Every route of the server, with the methods that it has.
 const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v5/p1/asset/port/statistics"),
+    ("GET", "/v5/p1/asset/common-port-info"),
+    ("POST", "/v5/p1/asset/batch-modify-port-status"),
     ("POST", "/portolan/v1/projects/p1/reports"),
     ("POST", "/portolan/v1/projects/p1/heartbeats"),
     ("GET", "/portolan/v1/projects/p1/statistics"),

@@ -37,6 +37,7 @@ mod grants;
 mod heartbeats;
 mod hss_hosts;
 mod hss_overview;
+mod ignored_ports;
 mod isolation;
 mod isolation_administration;
 mod keystone;

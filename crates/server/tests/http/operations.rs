@@ -168,6 +168,7 @@ fn every_limit_has_a_counter() {
         "connections_of_an_address",
         "head_bytes",
         "head_time",
+        "ignored_ports",
         "keystone_tokens",
         "keystone_waiting",
         "large_bodies",

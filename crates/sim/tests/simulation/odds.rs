@@ -41,6 +41,8 @@ pub(crate) enum Fault {
     Retired,
     /// An operator makes or removes a token: a record beside the hosts.
     RecordChanged,
+    /// An operator ignores a port of a host, or ignores it no longer.
+    Ignored,
     /// A host's machine is cloned, its id included; the clone enrols as an agent of its own.
     Cloned,
     /// The same, with a copy of the state folder: two agents with one agent id.
@@ -48,7 +50,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::ServerKilled,
         Self::PowerLost,
         Self::CommitInterrupted,
@@ -65,6 +67,7 @@ impl Fault {
         Self::Moved,
         Self::Retired,
         Self::RecordChanged,
+        Self::Ignored,
         Self::Cloned,
         Self::ClonedWithState,
     ];

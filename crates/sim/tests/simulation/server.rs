@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use portolan_census::{Liveness, Selection, State};
 use portolan_store::{
-    Clock, Committer, Decision, Prepared, Published, RecordChange, RecordKey, Retirement, Store,
-    StoreError, Submission, rebuild, restore_liveness, seen,
+    Clock, Committer, Decision, Ignoring, IgnoringDone, Prepared, Published, RecordChange,
+    RecordKey, Retirement, Store, StoreError, Submission, rebuild, restore_liveness, seen,
 };
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
@@ -46,6 +46,8 @@ pub(crate) enum Job {
     Retire(HostKey),
     /// An operator makes a token, or removes it.
     Record(RecordKey, Option<Vec<u8>>),
+    /// An operator ignores one port of a host, or ignores it no longer.
+    Ignore(Ignoring),
 }
 
 /// What is known of a report beside what the committer needs.
@@ -60,6 +62,7 @@ pub(crate) enum Done {
     Report(Reported, Reply<Decision>),
     Retire(HostKey, Reply<Retirement>),
     Record(RecordKey, Option<Vec<u8>>, Reply<()>),
+    Ignore(Ignoring, Reply<IgnoringDone>),
 }
 
 /// What the committer answered, and how things stood at that very moment.
@@ -153,6 +156,11 @@ impl Process {
                     };
                     submissions.push(Submission::records(vec![change], reply));
                     answers.push(Box::new(|| Some(Done::Record(key, value, slot.take()?))));
+                }
+                Job::Ignore(wanted) => {
+                    let (reply, slot) = self.slot();
+                    submissions.push(Submission::ignore(wanted.clone(), reply));
+                    answers.push(Box::new(|| Some(Done::Ignore(wanted, slot.take()?))));
                 }
             }
         }

@@ -66,6 +66,15 @@ impl Gathered {
         self.records.add(write);
     }
 
+    /// The value that the batch gives a host, or that it removes it; `None` where it leaves it.
+    pub(super) fn host_value(&self, host: &HostKey) -> Option<Option<&[u8]>> {
+        let place = self.hosts.places.get(host)?;
+        self.hosts
+            .writes
+            .get(*place)
+            .map(|write| write.value.as_deref())
+    }
+
     /// Whether the batch already changes the record.
     pub(super) fn has(&self, record: &RecordKey) -> bool {
         self.records.places.contains_key(record)

@@ -10,6 +10,7 @@
 
 mod batch;
 mod decide;
+mod ignoring;
 mod published;
 mod queue;
 mod round;
@@ -21,6 +22,7 @@ use portolan_census::{Selection, State};
 use portolan_wire::ids::HostKey;
 
 pub use decide::{Decision, Prepared, Retirement};
+pub use ignoring::{Ignoring, IgnoringDone};
 pub use published::Published;
 pub use queue::{Queue, QueueFull, Submission};
 pub use thread::{Handle, start};
@@ -82,7 +84,15 @@ impl Committer {
     /// # Errors
     /// The store failed: the host is still there.
     pub fn retire(&mut self, host: HostKey, granted: &Selection) -> Result<Retirement, StoreError> {
-        self.in_one_write(|round| Ok(round.retire(host, granted)))
+        self.in_one_write(|round| round.retire(host, granted))
+    }
+
+    /// Makes ports of hosts ignored, or ignored no longer, by one write: all or none of them.
+    ///
+    /// # Errors
+    /// The store failed: nothing was changed.
+    pub fn ignore(&mut self, wanted: &Ignoring) -> Result<IgnoringDone, StoreError> {
+        self.in_one_write(|round| round.ignore(wanted))
     }
 
     /// Makes all submissions durable by one write. Every one is answered, whatever becomes of it.

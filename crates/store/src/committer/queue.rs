@@ -10,7 +10,7 @@ use portolan_wire::ids::HostKey;
 
 use crate::StoreError;
 use crate::committer::round::Round;
-use crate::committer::{Decision, Prepared, Retirement};
+use crate::committer::{Decision, Ignoring, IgnoringDone, Prepared, Retirement};
 use crate::record::RecordChange;
 
 /// How a submission is answered, once what it asks for is durable and visible. The call comes from
@@ -30,6 +30,7 @@ enum Wanted {
     Reports(Vec<Prepared>, Reply<Vec<Decision>>),
     Records(Vec<RecordChange>, Reply<()>),
     Retirement(HostKey, Selection, Reply<Retirement>),
+    Ignoring(Ignoring, Reply<IgnoringDone>),
 }
 
 impl Submission {
@@ -60,12 +61,23 @@ impl Submission {
         }
     }
 
+    /// Ports of hosts that are to be ignored, or no longer; all of them or none.
+    pub fn ignore(wanted: Ignoring, reply: Reply<IgnoringDone>) -> Self {
+        // An item is three short ids at most.
+        const ITEM_BYTES: usize = 512;
+        Self {
+            bytes: size_of::<Self>() + wanted.items.len() * ITEM_BYTES,
+            wanted: Wanted::Ignoring(wanted, reply),
+        }
+    }
+
     /// What it adds to a batch: reports, or as much as one.
     pub(super) fn size(&self) -> usize {
         match &self.wanted {
             Wanted::Reports(reports, _) => reports.len(),
             Wanted::Records(changes, _) => changes.len(),
             Wanted::Retirement(..) => 1,
+            Wanted::Ignoring(wanted, _) => wanted.items.len().max(1),
         }
     }
 
@@ -75,8 +87,9 @@ impl Submission {
             Wanted::Reports(reports, reply) => waiting(round.reports(reports), reply),
             Wanted::Records(changes, reply) => waiting(round.records(changes), reply),
             Wanted::Retirement(host, granted, reply) => {
-                waiting(Ok(round.retire(host, &granted)), reply)
+                waiting(round.retire(host, &granted), reply)
             }
+            Wanted::Ignoring(wanted, reply) => waiting(round.ignore(&wanted), reply),
         }
     }
 }

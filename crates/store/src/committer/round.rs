@@ -5,15 +5,15 @@
 
 use std::sync::Arc;
 
-use portolan_census::{Commit, Host, HostCommit, Selection, State};
-use portolan_wire::ids::HostKey;
+use portolan_census::{Commit, Host, HostCommit, Ignored, Selection, State};
+use portolan_wire::ids::{HostKey, ProjectId};
 use portolan_wire::time::UnixMicros;
 
 use crate::committer::batch::{self, Gathered};
 use crate::committer::decide;
 use crate::committer::{Decision, Prepared, Published, Retirement};
 use crate::record::RecordChange;
-use crate::{Counters, Store, StoreError};
+use crate::{Counters, Store, StoreError, ignoring, snapshot};
 
 /// Decides, one submission after the other.
 pub(super) struct Round<'a> {
@@ -63,17 +63,19 @@ impl<'a> Round<'a> {
 
     fn report(&mut self, report: Prepared) -> Result<Decision, StoreError> {
         let key = report.key.clone();
-        let held = self.working.host(&key);
-        let host = held.map(|host| &**host);
+        let held = self.working.host(&key).map(Arc::clone);
+        let host = held.as_deref();
         let decision = decide::decide(host, &report, self.now);
         let two_speak = decide::shows_two(decision, host, &report, self.now);
         if let Decision::Accepted { fresh: true } = decision {
-            let held = held.map(|host| &host.facts);
+            let ignored = self.still_ignored(host, &report)?;
+            let held = host.map(|host| &host.facts);
             let (facts, write) = batch::version(report, held, self.now)?;
             self.gathered.host(write, facts.at);
             let commit = HostCommit {
                 project: key.project.clone(),
                 facts,
+                ignored,
             };
             self.working.apply(Commit::Put(commit));
         }
@@ -85,22 +87,76 @@ impl<'a> Round<'a> {
         Ok(decision)
     }
 
-    pub(super) fn retire(&mut self, key: HostKey, granted: &Selection) -> Retirement {
-        // A host that the caller may not see is as unknown as one that is not there.
-        let held = self
-            .working
-            .host(&key)
-            .filter(|host| granted.holds(&host.facts.enterprise_project))
-            .map(Arc::clone);
-        let Some(host) = held else {
-            return Retirement::Unknown;
+    /// What is ignored of the host once it has the report's set.
+    fn still_ignored(
+        &mut self,
+        held: Option<&Host>,
+        report: &Prepared,
+    ) -> Result<Ignored, StoreError> {
+        match held {
+            Some(held) if held.ignored.is_empty() => Ok(Ignored::default()),
+            Some(held) => {
+                let choices = held.ignored.choices().iter().cloned();
+                Ok(snapshot::ignored_in_body(choices, &report.body)?)
+            }
+            // A new host begins with none, also where a repair has left those of an earlier one.
+            None => {
+                self.records(vec![RecordChange::remove(ignoring::key(&report.key))])?;
+                Ok(Ignored::default())
+            }
+        }
+    }
+
+    /// A host as the round has it, if it is in an enterprise project of `granted`.
+    pub(super) fn held(&self, key: &HostKey, granted: &Selection) -> Option<Arc<Host>> {
+        let held = self.working.host(key);
+        let held = held.filter(|host| granted.holds(&host.facts.enterprise_project));
+        held.map(Arc::clone)
+    }
+
+    /// How many ports are ignored of the project's hosts.
+    pub(super) fn choices(&self, project: &ProjectId) -> u64 {
+        let project = self.working.project(project.as_str());
+        project.map_or(0, |project| project.choices())
+    }
+
+    /// The value of a host that the round has.
+    pub(super) fn value(&self, key: &HostKey) -> Result<Vec<u8>, StoreError> {
+        let value = match self.gathered.host_value(key) {
+            Some(value) => value.map(<[u8]>::to_vec),
+            None => self.store.host(key)?,
         };
+        value.ok_or_else(|| StoreError::Read {
+            what: format!(
+                "the host {} of {} is not in the store",
+                key.host, key.project
+            ),
+        })
+    }
+
+    /// Changes the state that the round decides on.
+    pub(super) fn apply(&mut self, commit: Commit) {
+        self.working.apply(commit);
+    }
+
+    pub(super) fn retire(
+        &mut self,
+        key: HostKey,
+        granted: &Selection,
+    ) -> Result<Retirement, StoreError> {
+        // A host that the caller may not see is as unknown as one that is not there.
+        let Some(host) = self.held(&key, granted) else {
+            return Ok(Retirement::Unknown);
+        };
+        if !host.ignored.is_empty() {
+            self.records(vec![RecordChange::remove(ignoring::key(&key))])?;
+        }
         let at = batch::next_at(Some(&host.facts), self.now);
         let write = batch::removal(key.clone(), &host.facts);
         self.gathered.host(write, at);
         self.working.apply(Commit::Remove(key));
         self.outcome.retired.push(host);
-        Retirement::Retired
+        Ok(Retirement::Retired)
     }
 
     pub(super) fn records(&mut self, changes: Vec<RecordChange>) -> Result<(), StoreError> {

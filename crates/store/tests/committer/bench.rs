@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use portolan_census::{
-    AssetsOf, Filter, Host, HostFacts, Liveness, Page, PageRequest, Selection, Start, State,
+    AssetsOf, Filter, Host, HostFacts, Ignored, Liveness, Page, PageRequest, Selection, Start,
+    State,
 };
 use portolan_store::{
-    Batch, Clock, Committer, CopyOut, Decision, EachEntry, Entry, Loaded, Prepared, Published,
-    RecordChange, RecordKey, Retirement, SeenAt, Store, StoreError, Write, rebuild, record_hash,
+    Batch, Clock, Committer, CopyOut, Decision, EachEntry, Entry, Ignoring, IgnoringDone, Loaded,
+    Prepared, Published, RecordChange, RecordKey, Retirement, SeenAt, Store, StoreError, Write,
+    rebuild, record_hash,
 };
-use portolan_wire::hss::port_statistics::SortDir;
+use portolan_wire::hss::port_statistics::{PortStatus, SortDir};
 use portolan_wire::ids::{EnterpriseProjectId, HostKey};
 use portolan_wire::open_port::{Category, OpenPort, Transport};
 use portolan_wire::report::{Coverage, Host as WireHost, Report};
@@ -46,6 +48,20 @@ impl MemoryStore {
     pub(crate) fn put_raw(&self, host: &str, value: &[u8]) {
         let key = host_key(host);
         self.hosts.lock().unwrap().insert(key, value.to_vec());
+    }
+
+    /// Every record, to be put back past the committer.
+    pub(crate) fn records_now(&self) -> BTreeMap<RecordKey, Vec<u8>> {
+        self.records.lock().unwrap().clone()
+    }
+
+    /// Puts records into the store past the committer.
+    pub(crate) fn put_records(&self, records: BTreeMap<RecordKey, Vec<u8>>) {
+        let mut sum = self.sum.lock().unwrap();
+        for (key, value) in records {
+            *sum = sum.wrapping_add(key.hash_with(&value));
+            self.records.lock().unwrap().insert(key, value);
+        }
     }
 
     /// Calls `what` in the middle of the next write.
@@ -229,6 +245,30 @@ impl Bench {
         self.committer.retire(host_key(id), granted)
     }
 
+    /// Makes ports ignored, or ignored no longer.
+    pub(crate) fn ignore(&mut self, wanted: &Ignoring) -> IgnoringDone {
+        self.try_ignore(wanted).unwrap()
+    }
+
+    pub(crate) fn try_ignore(&mut self, wanted: &Ignoring) -> Result<IgnoringDone, StoreError> {
+        self.committer.ignore(wanted)
+    }
+
+    /// The statuses of a TCP port's rows in one enterprise project.
+    pub(crate) fn statuses(&self, enterprise_project: &str, port: u16) -> Vec<PortStatus> {
+        let selection = Selection::of([EnterpriseProjectId::from(enterprise_project)]);
+        let filter = Filter {
+            port: Some(port),
+            ..every_tcp()
+        };
+        let state = self.published.state.load();
+        let page = state
+            .project(PROJECT)
+            .unwrap()
+            .page(&selection, &filter, &all_rows());
+        page.rows.iter().map(|row| row.status).collect()
+    }
+
     pub(crate) fn change(&mut self, changes: Vec<RecordChange>) -> Result<(), StoreError> {
         self.committer.change_records(changes)
     }
@@ -294,13 +334,16 @@ impl Bench {
     }
 }
 
-/// All that a state answers: the facts of each host, and every row of every scope.
-pub(crate) fn told(state: &State) -> Vec<(String, Vec<HostFacts>, Vec<Page>)> {
+/// A project's id, its hosts and its pages.
+type Told = (String, Vec<(HostFacts, Ignored)>, Vec<Page>);
+
+/// All that a state answers: the facts of each host and what is ignored of it, and every row of every scope.
+pub(crate) fn told(state: &State) -> Vec<Told> {
     let mut all = Vec::new();
     for (id, project) in state.projects() {
         let facts = project
             .hosts_after(None)
-            .map(|host| host.facts.clone())
+            .map(|host| (host.facts.clone(), host.ignored.clone()))
             .collect();
         let mut pages = Vec::new();
         let scopes = project

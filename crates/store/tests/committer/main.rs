@@ -8,6 +8,7 @@
 
 mod bench;
 mod decisions;
+mod ignoring;
 mod rebuild;
 mod records;
 mod retirement;

@@ -22,7 +22,8 @@ pub struct Fault {
 #[error("{message}")]
 pub struct RequestFault {
     /// [`ErrorCode::NotJson`] or [`ErrorCode::BatchSize`]; [`ErrorCode::FieldInvalid`] of a body that
-    /// is one item.
+    /// is one item; of a call of the HSS API [`ErrorCode::RequestNotParsed`] or
+    /// [`ErrorCode::InvalidParameter`].
     pub code: ErrorCode,
     /// What is wrong; of a body that is not JSON with line and column.
     pub message: String,

@@ -19,10 +19,10 @@ pub use answer::{Current, IDENTITY_CONFLICT, ReportResult, ReportsAnswer, Status
 pub(crate) use explain::Item;
 pub use fault::{Fault, RequestFault};
 pub use parse::parse;
-pub(crate) use read::{Flag, List, Maybe, Object, OrDefault, Read, Shape};
+pub(crate) use read::{Filled, Flag, Int, List, Maybe, Object, OrDefault, Read, Shape};
 pub(crate) use rule::{Form, Row};
 pub(crate) use shape::{Pair, shapes};
-pub(crate) use text::{DigestText, HostIdText, Moment, RoleText, SecretText, Text};
+pub(crate) use text::{DigestText, HostIdText, Moment, RoleText, SecretText, Text, TransportText};
 
 use crate::digest::Digest;
 use crate::open_port::{OpenPort, Transport};

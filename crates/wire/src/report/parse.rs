@@ -14,7 +14,7 @@ use crate::{caps, json};
 /// A fault of the whole request: [`NotJson`](crate::error::ErrorCode::NotJson) or
 /// [`BatchSize`](crate::error::ErrorCode::BatchSize).
 pub fn parse(body: &[u8], now: UnixMicros) -> Result<Vec<Result<Report, Fault>>, RequestFault> {
-    let items = json::items(body, REPORT.list)?;
+    let items = json::items(body, REPORT.list, 1..=caps::BATCH_MAX)?;
     let reports = items.iter().enumerate().map(|(index, raw)| {
         report(
             Item {

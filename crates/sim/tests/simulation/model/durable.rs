@@ -1,9 +1,9 @@
 //! What is on the disk, batch by batch, and what a crash may have made of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_census::State;
-use portolan_store::Snapshot;
+use portolan_store::{RecordKind, Snapshot};
 use portolan_wire::digest::Digest;
 use portolan_wire::ids::HostKey;
 
@@ -143,8 +143,30 @@ impl Model {
         } = self;
         acknowledged.retain(|key, _| !retiring.contains(key));
         self.held = self.durable_versions();
-        self.records = self.durable_records.clone();
+        let records = self.durable_records.iter();
+        let records = records.filter(|(key, _)| key.kind != RecordKind::Ignore);
+        self.records = records
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        self.restarted_ignoring(found.last(), state);
         self.batch_ends(state)
+    }
+
+    /// Only the batch that was cut short may have changed what is ignored.
+    fn restarted_ignoring(&mut self, found: Option<&Frame>, state: &State) {
+        let changed = found.into_iter().flat_map(|frame| &frame.records);
+        let changed: BTreeSet<String> = changed.map(|write| write.key().id).collect();
+        for key in self.durable.keys() {
+            if changed.contains(&format!("{}/{}", key.host, key.project)) {
+                let host = state.host(key);
+                let choices = host.into_iter().flat_map(|host| host.ignored.choices());
+                self.ignored.insert(key.clone(), choices.cloned().collect());
+            }
+        }
+        let Self {
+            ignored, durable, ..
+        } = self;
+        ignored.retain(|key, choices| !choices.is_empty() && durable.contains_key(key));
     }
 
     pub(super) fn durable_versions(&self) -> BTreeMap<HostKey, Version> {

@@ -10,8 +10,10 @@ mod speakers;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_census::{Pair, Selection, State};
-use portolan_store::{Asked, Decision, RecordKey, Retirement, Snapshot};
+use portolan_census::{Choice, Pair, Selection, State};
+use portolan_store::{
+    Asked, Decision, Ignoring, IgnoringDone, RecordKey, RecordKind, Retirement, Snapshot,
+};
 use portolan_wire::digest::Digest;
 use portolan_wire::ids::{EnterpriseProjectId, HostKey};
 use portolan_wire::report::Report;
@@ -74,6 +76,8 @@ pub(crate) struct Model {
     /// The records beside the hosts, as acknowledged and as durable.
     records: BTreeMap<RecordKey, Vec<u8>>,
     durable_records: BTreeMap<RecordKey, Vec<u8>>,
+    /// What is ignored of each host, as acknowledged.
+    ignored: BTreeMap<HostKey, BTreeSet<Choice>>,
     /// How many reports were acknowledged.
     pub(crate) acknowledgements: u64,
 }
@@ -208,6 +212,7 @@ impl Model {
     pub(crate) fn retired(&mut self, key: &HostKey, retirement: Retirement) -> Result<(), Broken> {
         let was_held = self.held.remove(key).is_some();
         self.acknowledged.remove(key);
+        self.ignored.remove(key);
         self.speakers.forget(key);
         must(
             was_held == (retirement == Retirement::Retired),
@@ -221,6 +226,27 @@ impl Model {
         )
     }
 
+    /// The committer made ports ignored, or ignored no longer, or did not know the host.
+    pub(crate) fn ignored(&mut self, wanted: &Ignoring, told: IgnoringDone) -> Result<(), Broken> {
+        for (host, choice) in &wanted.items {
+            let key = HostKey {
+                project: wanted.project.clone(),
+                host: host.clone(),
+            };
+            let is_held = self.held.contains_key(&key);
+            must(is_held == (told == IgnoringDone::Done), Rule::Works, || {
+                format!("{host} is held: {is_held}; ignoring a port of it: {told:?}")
+            })?;
+            if is_held && wanted.ignore {
+                self.ignored.entry(key).or_default().insert(choice.clone());
+            } else if let Some(choices) = self.ignored.get_mut(&key) {
+                choices.remove(choice);
+            }
+        }
+        self.ignored.retain(|_, choices| !choices.is_empty());
+        Ok(())
+    }
+
     /// The committer changed a record.
     pub(crate) fn changed(&mut self, key: &RecordKey, value: Option<&Vec<u8>>) {
         match value {
@@ -232,8 +258,11 @@ impl Model {
     /// All answers of a batch were taken in: what is durable is what they said, and what is shown.
     pub(crate) fn batch_ends(&mut self, state: &State) -> Result<(), Broken> {
         self.retiring.clear();
+        // What is ignored has records of the committer's own: only whose they are is known here.
+        let (ignored, records): (BTreeMap<_, _>, _) =
+            (self.durable_records.iter()).partition(|(key, _)| key.kind == RecordKind::Ignore);
         must(
-            self.records == self.durable_records,
+            self.records.iter().eq::<BTreeMap<_, _>>(records),
             Rule::AcknowledgedIsKept,
             || {
                 format!(
@@ -241,6 +270,14 @@ impl Model {
                     self.records, self.durable_records
                 )
             },
+        )?;
+        let hosts: BTreeSet<String> = (self.ignored.keys())
+            .map(|key| format!("{}/{}", key.host, key.project))
+            .collect();
+        must(
+            hosts.iter().eq(ignored.keys().map(|key| &key.id)),
+            Rule::AcknowledgedIsKept,
+            || format!("ignored is {:?}, durable {ignored:?}", self.ignored),
         )?;
         let durable: BTreeMap<_, _> = self.durable_versions();
         must(durable == self.held, Rule::AcknowledgedIsKept, || {
@@ -274,6 +311,13 @@ impl Model {
                         key.host
                     )
                 },
+            )?;
+            let shown = state.host(key).map(|host| host.ignored.choices());
+            let choices = self.ignored.get(key);
+            must(
+                shown.is_some_and(|shown| shown.iter().eq(choices.into_iter().flatten())),
+                Rule::AcknowledgedIsKept,
+                || format!("{} ignores {shown:?}, told was {choices:?}", key.host),
             )?;
         }
         Ok(())

@@ -129,6 +129,12 @@ impl World {
                     self.heard.remove(&key);
                 }
             }
+            Done::Ignore(wanted, reply) => {
+                if let Ok(told) = reply.told {
+                    self.durable_when_told(reply.durable)?;
+                    self.model.ignored(&wanted, told)?;
+                }
+            }
             Done::Record(key, value, reply) => {
                 if reply.told.is_ok() {
                     self.durable_when_told(reply.durable)?;

@@ -6,8 +6,9 @@ use crate::odds::Fault;
 use crate::real_host::{ENTERPRISE_PROJECTS, RealHost};
 use crate::server::Job;
 use crate::timeline::{Micros, SECOND};
-use portolan_census::Selection;
-use portolan_store::{RecordKey, RecordKind};
+use portolan_census::{Choice, Selection};
+use portolan_store::{Ignoring, RecordKey, RecordKind};
+use portolan_wire::open_port::Transport;
 
 use super::{Event, Phase, World};
 
@@ -108,6 +109,26 @@ impl World {
                     },
                     value,
                 ));
+            }
+            Fault::Ignored => {
+                let key = self.nodes[node].real.key.clone();
+                let choice = Choice {
+                    container_asset: None,
+                    // Mostly what is danger by the table; many hosts have it.
+                    port: die.one_of(&[6379, 6379, 22]),
+                    transport: Transport::Tcp,
+                };
+                let ignore = die.chance(700);
+                self.say(format_args!(
+                    "an operator ignores ({ignore}) port {} of {}/{}",
+                    choice.port, key.project, key.host
+                ));
+                self.submit(Job::Ignore(Ignoring {
+                    project: key.project,
+                    selection: Selection::Whole,
+                    ignore,
+                    items: vec![(key.host, choice)],
+                }));
             }
             Fault::Cloned => self.clone_machine(node, false),
             Fault::ClonedWithState => self.clone_machine(node, true),
