@@ -55,12 +55,13 @@ fn check_assets(project: &Project, scope: Option<&[&str]>, of: AssetsOf, model: 
     for (id, entry) in &model.hosts {
         let alone = Model {
             hosts: [(id.clone(), entry.clone())].into(),
+            ..Model::default()
         };
         let counts = alone.counts(scope, &filter);
         rows.extend(
             counts
                 .into_iter()
-                .map(|((_, transport), num)| (&**id, transport, num)),
+                .map(|((_, transport), (num, _))| (&**id, transport, num)),
         );
     }
     let cursors = rows.iter().map(|row| Some((row.0, row.1)));
