@@ -198,7 +198,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Agents, Cells, Counted, HostFacts, Pair};
+    use crate::{Agents, Cells, Counted, HostFacts, Ignored, Pair};
     use portolan_wire::digest::Digest;
     use portolan_wire::ids::EnterpriseProjectId;
     use portolan_wire::open_port::OpenPort;
@@ -234,7 +234,8 @@ mod tests {
             // Slots in another order than ids.
             for (id, (has, enterprise_project)) in hosts.iter().rev() {
                 let transports: Vec<_> = both.into_iter().enumerate().filter(|(bit, _)| has >> bit & 1 == 1).map(|(_, t)| t).collect();
-                project.put(facts(id, &enterprise_project.to_string(), &transports), 1);
+                let facts = facts(id, &enterprise_project.to_string(), &transports);
+                project.put(facts, Ignored::default(), 1);
             }
             let selection = scopes.map_or(Selection::Whole, |scopes| Selection::of(scopes.iter().map(|id| EnterpriseProjectId::from(&*id.to_string()))));
             let of = AssetsOf { category: Category::Host, v6: false, port: 53, transport: None };
