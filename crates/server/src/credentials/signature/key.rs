@@ -37,10 +37,8 @@ impl SigningKey {
 
     /// Whether one of the canonical forms was signed with this key. Compared in constant time.
     pub(super) fn has_signed(&self, offer: &Offer<'_>, mut canonical: Canonical<'_>) -> bool {
-        let key = match &offer.scope {
-            None => self.plain.clone(),
-            Some(scope) => self.derived(scope),
-        };
+        let derived = offer.scope.as_ref().map(|scope| self.derived(scope));
+        let key = derived.as_ref().unwrap_or(&self.plain);
         while let Some(form) = canonical.next_form() {
             let hash = hex::digits(&Sha256::digest(form).into());
             let mut mac = key.clone();
