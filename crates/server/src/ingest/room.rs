@@ -64,8 +64,8 @@ impl Room {
         let of_one = sent_bytes / caps::LARGE_BODIES_SENT_OF_A_CREDENTIAL_PART;
         Self {
             sent: Arc::new(Shares::new(sent_bytes, of_one)),
-            // Nobody knows yet whose they are: all of them are one.
-            unproven: Arc::new(Shares::new(unproven_bytes, unproven_bytes)),
+            // Nobody knows yet whose they are.
+            unproven: Arc::new(Shares::new(unproven_bytes, usize::MAX)),
             unpacked: Budget::new(unpacked_bytes),
             wait,
         }

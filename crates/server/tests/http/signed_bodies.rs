@@ -77,7 +77,7 @@ fn a_body_over_its_cap_is_refused_whatever_it_is_signed_with() {
     assert_eq!(app.send(&chunked).code(), refused);
 }
 
-/// A connection that has announced a body and sends none.
+/// A connection that has sent all of a body but its last byte.
 fn slow(app: &App, key: &AccessKey, length: usize) -> Connection {
     let signed = key.sign(app, Request::new("POST", TARGET));
     let mut connection = app.connect();
@@ -87,6 +87,7 @@ fn slow(app: &App, key: &AccessKey, length: usize) -> Connection {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     connection.write((head + "\r\n").as_bytes());
+    connection.write(&vec![b' '; length - 1]);
     connection
 }
 

@@ -33,7 +33,7 @@ fn a_credential_that_calls_too_often_is_told_when_to_come_again_and_others_are_n
     }
     assert_eq!(signed(), 429);
     let answer = get(&reader, STATISTICS);
-    let told = "The throttling threshold has been reached: policy user over ratelimit,limit:3,time:1 second";
+    let told = "The throttling threshold has been reached. policy user over ratelimit,limit:3,time:1 second";
     assert_eq!(answer.error(), (429, "APIGW.0308".into(), told.into()));
     assert_eq!(answer.header("retry-after"), Some("1"));
     // Each call and each credential counts by itself.
