@@ -134,6 +134,7 @@ fn long() -> anyhow::Result<()> {
         measure("100000", "1"),
         measure("100000", "100"),
         measure("1000000", "100"),
+        pages("1000000"),
         ceilings("100000"),
         visible(),
         overload(),
@@ -160,6 +161,11 @@ fn release() -> Step {
 
 fn measure(hosts: &str, batch: &str) -> Step {
     fleet_bench("run", &["--hosts", hosts, "--batch", batch])
+}
+
+/// First and last pages of lists of open ports.
+fn pages(hosts: &str) -> Step {
+    fleet_bench("pages", &["--hosts", hosts])
 }
 
 /// Reports and heartbeats beside what bounds them.
