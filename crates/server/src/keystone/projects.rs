@@ -75,18 +75,20 @@ fn holder(app: &App, call: &Call) -> Result<Arc<Entry>, ApiError> {
     Ok(parent.unwrap_or_else(|| Arc::clone(entry)))
 }
 
-/// The project of the holder; for every project, those that have hosts.
+/// The project of the holder; for every project, those that have hosts of its enterprise projects.
 fn ids(app: &App, holder: &Entry, name: Option<&str>) -> Vec<String> {
     let wanted = |id: &str| name.is_none_or(|name| name == id);
     match holder.grant.project_id.as_str() {
         Grant::EVERY_PROJECT => {
             let state = app.state();
-            let ids = state.projects().map(|(id, _)| id.as_str());
+            let granted = &holder.grant.enterprise_projects;
             let beyond = caps::PROJECTS_LISTED_MAX + 1;
-            ids.filter(|id| wanted(id))
-                .take(beyond)
-                .map(str::to_owned)
-                .collect()
+            let theirs = state.projects().filter(|(id, project)| {
+                // Else it would tell of a project that others' hosts alone make.
+                wanted(id.as_str()) && project.hosts_in(granted) > 0
+            });
+            let ids = theirs.take(beyond).map(|(id, _)| id.as_str().to_owned());
+            ids.collect()
         }
         own => wanted(own).then(|| own.to_owned()).into_iter().collect(),
     }

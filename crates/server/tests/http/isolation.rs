@@ -12,15 +12,15 @@ use crate::client::Request;
 use crate::fleet::{Host, digest, tcp, udp};
 
 /// A group of hosts that only some credentials may see.
-struct Group {
-    project: &'static str,
-    enterprise_project: &'static str,
+pub(crate) struct Group {
+    pub(crate) project: &'static str,
+    pub(crate) enterprise_project: &'static str,
     /// A word that stands in everything of this group and in nothing else.
-    word: &'static str,
-    hosts: Vec<Host>,
+    pub(crate) word: &'static str,
+    pub(crate) hosts: Vec<Host>,
 }
 
-fn group(
+pub(crate) fn group(
     project: &'static str,
     enterprise_project: &'static str,
     word: &'static str,
@@ -52,11 +52,11 @@ fn group(
 }
 
 /// Two projects with the same names of enterprise projects in both, and one host id in both.
-fn groups() -> Vec<Group> {
+pub(crate) fn groups() -> Vec<Group> {
     let mut groups = vec![
         group("p1", "red", "crimson", 11_000),
         group("p1", "blue", "azure", 12_000),
-        group("p1", "0", "plain", 13_000),
+        group("p1", "0", "ashen", 13_000),
         group("p2", "red", "scarlet", 21_000),
         group("p2", "0", "blank", 23_000),
     ];
@@ -81,9 +81,10 @@ fn tokens() -> Vec<Token> {
     ]
 }
 
-fn sees(token: &Token, group: &Group) -> bool {
+pub(crate) fn sees(token: &Token, group: &Group) -> bool {
     let granted = |id: &String| id == "all_granted_eps" || id == group.enterprise_project;
-    token.project == group.project && token.enterprise_projects.iter().any(granted)
+    let is_theirs = token.project == group.project || token.project == "*";
+    is_theirs && token.enterprise_projects.iter().any(granted)
 }
 
 /// A server with the groups that `there` says are there.

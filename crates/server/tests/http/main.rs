@@ -40,6 +40,7 @@ mod hss_overview;
 mod ignored_ports;
 mod isolation;
 mod isolation_administration;
+mod isolation_routes;
 mod keystone;
 mod large_bodies;
 mod listener_changes;

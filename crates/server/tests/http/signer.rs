@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::app::App;
+use crate::app::{ALL, App, Token};
 use crate::client::{HOST, Request};
 
 /// An access key of a test.
@@ -28,11 +28,17 @@ impl AccessKey {
     }
 
     /// An entry of a credentials file.
-    pub(crate) fn entry(&self, role: &str, project: &str, more: &str) -> String {
+    pub(crate) fn entry(&self, role: &'static str, project: &str, more: &str) -> String {
+        format!("{}{more}\n", self.entry_as(&Token::new(role, project, ALL)))
+    }
+
+    /// The same with what a token grants.
+    pub(crate) fn entry_as(&self, token: &Token) -> String {
         let Self { ak, sk, .. } = self;
+        let (role, project, ids) = (token.role, &token.project, &token.enterprise_projects);
         format!(
             "[[access_key]]\nak = {ak:?}\nsk = {sk:?}\nrole = {role:?}\nproject_id = {project:?}\n\
-             enterprise_projects = [\"all_granted_eps\"]\n{more}\n"
+             enterprise_projects = {ids:?}\n"
         )
     }
 

@@ -66,9 +66,16 @@ fn names(answer: &Value) -> Vec<&str> {
 #[test]
 fn a_project_is_found_by_its_name_by_who_may_use_it() {
     let reporters = ["p1", "p2"].map(|project| Token::agent(project, ALL));
-    let app = App::start(&[&operator(), &admin(), &reporters[0], &reporters[1]]);
-    for (reporter, name) in reporters.iter().zip(["a", "b"]) {
-        app.report(reporter, &[&Host::new(name, "0", Vec::new())]);
+    let only_red = Token::reader("*", &["red"]);
+    let app = App::start(&[
+        &operator(),
+        &admin(),
+        &only_red,
+        &reporters[0],
+        &reporters[1],
+    ]);
+    for (reporter, (name, ep)) in reporters.iter().zip([("a", "0"), ("b", "red")]) {
+        app.report(reporter, &[&Host::new(name, ep, Vec::new())]);
     }
     user(&app, "p1", "alice", "reader");
     let unscoped = log_in(&app, &by_password("alice", PASSWORD, None)).1;
@@ -85,6 +92,8 @@ fn a_project_is_found_by_its_name_by_who_may_use_it() {
     assert_eq!(names(&whole("")), ["p1", "p2"]);
     assert_eq!(names(&whole("?name=p2")), ["p2"]);
     assert!(names(&whole("?name=p3")).is_empty());
+    // Nor are projects told that only hosts of other enterprise projects make.
+    assert_eq!(names(&app.get(&only_red, "/v3/projects").ok()), ["p2"]);
     let shown = app.get(&admin(), "/v3/projects?name=p1").ok();
     let expected = json!({
         "projects": [{
