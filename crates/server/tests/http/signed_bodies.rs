@@ -90,13 +90,20 @@ fn slow(app: &App, key: &AccessKey, length: usize) -> Connection {
     connection
 }
 
+/// The same, which sends so much of it that the server has taken room for all.
+fn part(app: &App, key: &AccessKey, length: usize) -> Connection {
+    let connection = slow(app, key, length);
+    connection.flood(vec![b' '; length / 4 * 3]);
+    connection
+}
+
 /// Invariant 7: whoever signs, rightly or not, takes no room from those whose credential was checked.
 #[test]
 fn bodies_whose_signature_is_not_checked_yet_have_room_of_their_own() {
     let (key, stranger) = (AccessKey::new("AK"), AccessKey::new("XX"));
     let app = start(&key, Limits::default());
-    let mut held: Vec<_> = (0..5).map(|_| slow(&app, &stranger, 12 * MIB)).collect();
-    held.push(slow(&app, &key, 4 * MIB));
+    let mut held: Vec<_> = (0..5).map(|_| part(&app, &stranger, 12 * MIB)).collect();
+    held.push(part(&app, &key, 4 * MIB));
     eventually("all of their room is taken", || taken(&app) == 64 << 20);
     let large = || Request::post(TARGET, body("large", 100_000));
     let answer = app.send(&key.sign(&app, large()));
