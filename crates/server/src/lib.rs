@@ -15,6 +15,7 @@ pub mod credentials;
 mod descriptors;
 mod edge;
 mod error;
+mod failures;
 mod hss;
 mod ingest;
 mod keystone;

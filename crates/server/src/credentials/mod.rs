@@ -12,7 +12,6 @@ mod caller;
 mod directory;
 mod entry;
 mod external;
-mod failures;
 mod file;
 mod first_start;
 mod hex;

@@ -16,16 +16,25 @@ use portolan_wire::error::ErrorCode;
 
 use crate::app::App;
 use crate::credentials::call::in_use;
-use crate::credentials::failures::{Failures, Pair};
 use crate::credentials::secret::random_token;
 use crate::credentials::signature::{Fault, Offer, Request, SigningKey, check_declared};
 use crate::credentials::{Entry, TokenHash};
 use crate::edge::{Peer, Target};
 use crate::error::ApiError;
+use crate::failures::{Failures, Pair, Rules, WhenFull};
 use crate::ingest::{Incoming, receive_signed};
 use crate::limits::Limit;
 
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-security-token");
+
+/// A mistaken clock or a malformed header is no failure. What is guessed at has more than 200 random
+/// bits, so a guesser who is not counted gets nowhere.
+const RULES: Rules = Rules {
+    locked_after: caps::SIGNATURE_FAILURES_MAX + 1,
+    lock_s: caps::SIGNATURE_LOCK_S,
+    kept_max: caps::SIGNATURE_FAILURES_KEPT_MAX,
+    when_full: WhenFull::NotCounted,
+};
 
 /// What a server needs to check signatures, beside its credentials.
 #[derive(Debug)]
@@ -40,7 +49,7 @@ impl Signatures {
     /// The system has no randomness to give.
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
-            failures: Failures::default(),
+            failures: Failures::new(RULES),
             nobody: SigningKey::new(&random_token()?),
         })
     }
@@ -56,7 +65,8 @@ pub(super) async fn check(
     offer.check_time(app.now()).map_err(refused)?;
     let pair = pair(app, parts, &offer);
     let failures = &app.signatures.failures;
-    if pair.is_some_and(|pair| failures.are_too_many(pair, app.clock.now_s())) {
+    let locked_s = pair.and_then(|pair| failures.locked_s(pair, app.clock.now_s()));
+    if locked_s.is_some() {
         let detail = "AK access failed to reach the limit,forbidden";
         let error = ApiError::new(ErrorCode::Unauthenticated, detail);
         return Err(error.at(Limit::SignatureFailures));
@@ -124,7 +134,7 @@ fn security_token(headers: &HeaderMap) -> Option<TokenHash> {
 fn pair(app: &App, parts: &Parts, offer: &Offer<'_>) -> Option<Pair> {
     let peer: IpAddr = parts.extensions.get::<Peer>()?.0;
     let spared = app.limits.spares_loopback && peer.is_loopback();
-    (!spared).then(|| app.signatures.failures.pair(offer.ak, peer))
+    (!spared).then(|| app.signatures.failures.pair(&[offer.ak], peer))
 }
 
 fn count(app: &App, pair: Pair) {

@@ -118,6 +118,23 @@ pub(crate) async fn receive_signed(
     Ok((received, hash.finalize().into()))
 }
 
+/// Receives a body from whoever sends it, which must come after `time` and be a small one, so that it
+/// needs no room: of up to `most` bytes, `caps::SMALL_BODY_SENT_BYTES_MAX` at the most.
+pub(crate) async fn receive_small(
+    room: &Room,
+    time: Duration,
+    headers: &HeaderMap,
+    body: Body,
+    most: usize,
+) -> Result<Vec<u8>, ApiError> {
+    let coming = Coming {
+        taken: room.to_receive_unproven(),
+        most,
+        hash: None,
+    };
+    Ok(coming.in_time(time, headers, body).await?.sent)
+}
+
 /// A body as it was sent, and the room that it takes.
 #[derive(Debug)]
 pub(crate) struct Received {

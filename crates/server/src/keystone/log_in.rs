@@ -47,7 +47,7 @@ pub(crate) async fn log_in(
 ) -> Result<Response, ApiError> {
     app.serving()?;
     let links = Links::of(&app, &headers)?;
-    let asked: LogIn = body::read(app.limits.body, &headers, request_body).await?;
+    let asked: LogIn = body::read(&app, &headers, request_body).await?;
     let Asked { by, scope } = asked.read()?;
     let proved = match by {
         By::Password { user, password } => Proved {

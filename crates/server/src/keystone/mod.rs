@@ -7,7 +7,6 @@
 
 mod answer;
 mod body;
-mod failures;
 mod links;
 mod log_in;
 mod passwords;

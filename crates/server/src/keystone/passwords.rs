@@ -12,12 +12,20 @@ use tokio::sync::Semaphore;
 use crate::app::App;
 use crate::credentials::{Entry, Kind, Proof, Secret, password_holds};
 use crate::error::ApiError;
-use crate::keystone::failures::{Failures, Who};
+use crate::failures::{Failures, Rules, WhenFull};
 use crate::keystone::request::{UserName, Wanted};
 use crate::limits::Limit;
 
 /// What every refusal of a log-in says, whatever it was that did not hold.
 pub(super) const REFUSED: &str = "The request you have made requires authentication.";
+
+/// Passwords are easier to guess than secret keys: every guesser is slowed down, however many there are.
+const RULES: Rules = Rules {
+    locked_after: caps::LOGIN_FAILURES_MAX,
+    lock_s: caps::LOGIN_LOCKED_S,
+    kept_max: caps::LOGIN_FAILURES_TRACKED_MAX,
+    when_full: WhenFull::ForgetsQuietest,
+};
 
 pub(super) fn refused() -> ApiError {
     ApiError::new(ErrorCode::Unauthenticated, REFUSED)
@@ -40,7 +48,7 @@ impl Default for Logins {
             room: Arc::new(Semaphore::new(room)),
             turns: Arc::new(Semaphore::new(caps::PASSWORD_CHECKS_MAX)),
             worked: AtomicU64::new(0),
-            failures: Failures::default(),
+            failures: Failures::new(RULES),
         }
     }
 }
@@ -85,9 +93,10 @@ pub(super) async fn check(
     password: Secret,
     scope: &Wanted,
 ) -> Result<Arc<Entry>, ApiError> {
+    let failures = &app.logins.failures;
     let who = match &named {
-        UserName::Id(id) => Who::new(&[id], from),
-        UserName::Name { name, domain } => Who::new(&[domain, name], from),
+        UserName::Id(id) => failures.pair(&[id], from),
+        UserName::Name { name, domain } => failures.pair(&[domain, name], from),
     };
     let user = find(app, &named, scope);
     let locked = |seconds| {
@@ -95,7 +104,7 @@ pub(super) async fn check(
         let error = ApiError::new(ErrorCode::Throttled, detail).at(Limit::LoginFailures);
         error.retry_after_s(seconds)
     };
-    let locked_s = || app.logins.failures.locked_s(&who, app.clock.now_s());
+    let locked_s = || failures.locked_s(who, app.clock.now_s());
     // Before a place is taken: a guesser must not hold up others.
     if let Some(seconds) = locked_s() {
         return Err(locked(seconds));
@@ -111,14 +120,14 @@ pub(super) async fn check(
         .clone()
         .filter(|user| holds && !user.is_expired(app.now()));
     let Some(user) = good else {
-        app.logins.failures.failed(who, app.clock.now_s());
+        failures.add(who, app.clock.now_s());
         let error = refused();
         return Err(match user {
             Some(user) => error.told_to(&user.id),
             None => error,
         });
     };
-    app.logins.failures.succeeded(&who);
+    failures.forget(who);
     Ok(user)
 }
 

@@ -77,7 +77,7 @@ fn a_body_over_its_cap_is_refused_whatever_it_is_signed_with() {
     assert_eq!(app.send(&chunked).code(), refused);
 }
 
-/// A connection that has sent all of a body but its last byte.
+/// A connection that has announced a body and sends none.
 fn slow(app: &App, key: &AccessKey, length: usize) -> Connection {
     let signed = key.sign(app, Request::new("POST", TARGET));
     let mut connection = app.connect();
@@ -87,7 +87,13 @@ fn slow(app: &App, key: &AccessKey, length: usize) -> Connection {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     connection.write((head + "\r\n").as_bytes());
-    connection.write(&vec![b' '; length - 1]);
+    connection
+}
+
+/// The same, which sends so much of it that the server has taken room for all.
+fn part(app: &App, key: &AccessKey, length: usize) -> Connection {
+    let connection = slow(app, key, length);
+    connection.flood(vec![b' '; length / 4 * 3]);
     connection
 }
 
@@ -96,8 +102,8 @@ fn slow(app: &App, key: &AccessKey, length: usize) -> Connection {
 fn bodies_whose_signature_is_not_checked_yet_have_room_of_their_own() {
     let (key, stranger) = (AccessKey::new("AK"), AccessKey::new("XX"));
     let app = start(&key, Limits::default());
-    let mut held: Vec<_> = (0..5).map(|_| slow(&app, &stranger, 12 * MIB)).collect();
-    held.push(slow(&app, &key, 4 * MIB));
+    let mut held: Vec<_> = (0..5).map(|_| part(&app, &stranger, 12 * MIB)).collect();
+    held.push(part(&app, &key, 4 * MIB));
     eventually("all of their room is taken", || taken(&app) == 64 << 20);
     let large = || Request::post(TARGET, body("large", 100_000));
     let answer = app.send(&key.sign(&app, large()));
