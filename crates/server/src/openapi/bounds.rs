@@ -47,7 +47,7 @@ const FIELDS: &[(&str, Bound)] = &[
     ("code", Number(400, 599)),
     ("domains", Items(0, caps::PROJECTS_LISTED_MAX)),
     ("message", Text(1, caps::PATH_CHARS_MAX)),
-    ("methods", Items(1, 2)),
+    ("methods", Items(1, 1)),
     ("projects", Items(0, caps::PROJECTS_LISTED_MAX)),
     ("title", Text(1, caps::STRING_CHARS_MAX)),
     ("description", Text(1, 256)),

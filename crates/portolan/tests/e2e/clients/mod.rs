@@ -3,6 +3,7 @@
 //! Their programs are in `tests/clients`, and run in environments of their own under `target`. A
 //! program's last line says that all held; one that ends otherwise has failed.
 
+mod described;
 mod hss;
 mod keystone;
 
