@@ -27,6 +27,13 @@ pub(crate) const TESTS: &[Needed] = &[
     ("netavark", "netavark"), // the network of a pod
 ];
 
+/// For the clients that the tests run.
+pub(crate) const CLIENTS: &[Needed] = &[
+    ("python3", "python3"),
+    ("node", "nodejs"),
+    ("npm", "npm"), // brings the service's Node SDK
+];
+
 /// For building packages.
 pub(crate) const DEB: &[Needed] = &[
     ("dpkg-shlibdeps", "dpkg-dev"), // which libraries a binary needs

@@ -14,9 +14,11 @@ enum Bound {
     OneOf(&'static [&'static str]),
     /// A list of so many items.
     Items(usize, usize),
+    /// A list of one to so many texts, each of one to so many characters.
+    Texts(usize, usize),
 }
 
-use Bound::{Items, Number, OneOf, Text};
+use Bound::{Items, Number, OneOf, Text, Texts};
 
 /// Numbers that only memory limits; what JSON can hold exactly.
 const COUNT: Bound = Number(0, caps::PAIR_MAX);
@@ -47,7 +49,7 @@ const FIELDS: &[(&str, Bound)] = &[
     ("code", Number(400, 599)),
     ("domains", Items(0, caps::PROJECTS_LISTED_MAX)),
     ("message", Text(1, caps::PATH_CHARS_MAX)),
-    ("methods", Items(1, 2)),
+    ("methods", Items(1, 1)),
     ("projects", Items(0, caps::PROJECTS_LISTED_MAX)),
     ("title", Text(1, caps::STRING_CHARS_MAX)),
     ("description", Text(1, 256)),
@@ -61,7 +63,10 @@ const FIELDS: &[(&str, Bound)] = &[
     ),
     (
         "enterprise_projects",
-        Items(1, caps::CREDENTIAL_ENTERPRISE_PROJECTS_MAX),
+        Texts(
+            caps::CREDENTIAL_ENTERPRISE_PROJECTS_MAX,
+            caps::ENTERPRISE_PROJECT_ID_CHARS_MAX,
+        ),
     ),
     ("error_code", Text(8, 16)),
     ("error_msg", Text(1, caps::PATH_CHARS_MAX)),
@@ -193,6 +198,10 @@ fn bound(name: &str, schema: &mut Value) {
         Text(min, max) if is("string") && free => json!({"minLength": min, "maxLength": max}),
         OneOf(values) if is("string") && free => json!({"enum": values}),
         Items(min, max) if is("array") => json!({"minItems": min, "maxItems": max}),
+        Texts(max, chars) if is("array") => json!({
+            "minItems": 1, "maxItems": max,
+            "items": {"type": "string", "minLength": 1, "maxLength": chars},
+        }),
         _ => return,
     };
     if let (Some(schema), Value::Object(range)) = (schema.as_object_mut(), range) {

@@ -41,10 +41,14 @@ pub(super) struct Call {
     pub(super) tag: &'static str,
     pub(super) access: Access,
     pub(super) query: Vec<Parameter>,
+    /// A header that must be given beside the credential; it holds a token.
+    pub(super) token_header: Option<&'static str>,
     /// Those that must be given.
     pub(super) required: &'static [&'static str],
     /// The schema of the body that is sent.
     pub(super) body: Option<String>,
+    /// Whether unknown fields of that body are refused.
+    pub(super) strict: bool,
     pub(super) status: u16,
     pub(super) answer: Body,
     /// The schema of its errors.
@@ -70,8 +74,10 @@ impl Call {
             tag: "",
             access: Access::Reader,
             query: Vec::new(),
+            token_header: None,
             required: &[],
             body: None,
+            strict: false,
             status: 200,
             answer: Body::Empty,
             error: String::new(),
@@ -114,6 +120,13 @@ impl Call {
         }
     }
 
+    pub(super) fn token_header(self, name: &'static str) -> Self {
+        Self {
+            token_header: Some(name),
+            ..self
+        }
+    }
+
     pub(super) fn required(self, required: &'static [&'static str]) -> Self {
         Self { required, ..self }
     }
@@ -122,6 +135,14 @@ impl Call {
     pub(super) fn sends<T: ToSchema>(mut self) -> Self {
         self.body = Some(self.schema::<T>());
         self
+    }
+
+    /// The same, and unknown fields are refused.
+    pub(super) fn sends_strictly<T: ToSchema>(self) -> Self {
+        Self {
+            strict: true,
+            ..self.sends::<T>()
+        }
     }
 
     /// The body of the answer.

@@ -1,5 +1,6 @@
 //! The OpenAPI document, put together from the calls.
 
+use portolan_wire::caps;
 use portolan_wire::query::{Allowed, Parameter};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{HttpMethod, RefOr, Schema};
@@ -13,14 +14,23 @@ pub(super) fn document() -> Value {
     let calls = calls();
     let mut paths = Map::new();
     let mut schemas = Map::new();
+    let mut strict: Vec<&String> = Vec::new();
     let mut add = |(name, schema): &(String, RefOr<Schema>)| {
         schemas.insert(name.clone(), json!(schema));
     };
     for call in &calls {
         call.schemas.iter().for_each(&mut add);
+        if call.strict {
+            strict.extend(&call.body);
+        }
         let path = paths.entry(call.path).or_insert_with(|| json!({}));
         if let Some(path) = path.as_object_mut() {
             path.insert(method(&call.method).into(), operation(call));
+        }
+    }
+    for name in strict {
+        if let Some(schema) = schemas.get_mut(name).and_then(Value::as_object_mut) {
+            schema.insert("additionalProperties".into(), json!(false));
         }
     }
     schemas.sort_keys();
@@ -59,6 +69,7 @@ fn method(method: &HttpMethod) -> &'static str {
 
 fn operation(call: &Call) -> Value {
     let parameters: Vec<Value> = path_parameters(call.path)
+        .chain(call.token_header.map(token_header))
         .chain(call.query.iter().map(|p| query_parameter(call, p)))
         .collect();
     let security = match call.access {
@@ -119,6 +130,15 @@ fn path_parameters(path: &'static str) -> impl Iterator<Item = Value> {
     })
 }
 
+fn token_header(name: &str) -> Value {
+    json!({
+        "name": name,
+        "in": "header",
+        "required": true,
+        "schema": {"type": "string", "minLength": caps::TOKEN_CHARS_MIN, "maxLength": caps::TOKEN_CHARS_MAX},
+    })
+}
+
 fn query_parameter(call: &Call, parameter: &Parameter) -> Value {
     json!({
         "name": parameter.name,
@@ -135,9 +155,12 @@ fn schema(allowed: Allowed) -> Value {
         Allowed::Text(min, max) => json!({"type": "string", "minLength": min, "maxLength": max}),
         Allowed::OneOf(values) => json!({"type": "string", "enum": values}),
         Allowed::List(values, chars) => json!({
-            "type": "string", "minLength": 1, "maxLength": values * (chars + 1),
+            "type": "string", "minLength": 1, "maxLength": (values * (chars + 1)).min(caps::TARGET_BYTES_MAX),
         }),
-        Allowed::Cursor | Allowed::Once => json!({"type": "string"}),
+        Allowed::Cursor => {
+            json!({"type": "string", "minLength": 1, "maxLength": caps::TARGET_BYTES_MAX})
+        }
+        Allowed::Once => json!({"type": "string"}),
     }
 }
 
@@ -161,13 +184,23 @@ fn responses(call: &Call) -> Value {
         "description": "An error, by `error_code`.",
         "content": {"application/json": {"schema": reference(&call.error)}},
     });
+    let bare = json!({"description": "An error, by `error_code`; without a body beyond 64 KiB."});
     let mut responses = Map::new();
     responses.insert(call.status.to_string(), well);
     for status in errors(call) {
-        responses.insert(status.to_string(), error.clone());
+        // A request that never becomes one is answered without a body.
+        let answer = if TOO_LARGE_HEADS.contains(&status) {
+            &bare
+        } else {
+            &error
+        };
+        responses.insert(status.to_string(), answer.clone());
     }
     Value::Object(responses)
 }
+
+/// What a head may be refused by before it is read.
+const TOO_LARGE_HEADS: [u16; 2] = [414, 431];
 
 /// The statuses of errors that a call may answer.
 fn errors(call: &Call) -> Vec<u16> {

@@ -23,11 +23,20 @@ struct LogInAuth {
     scope: Option<()>,
 }
 
+/// What proves who logs in.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum Method {
+    Password,
+    Token,
+}
+
 /// By which method.
 #[derive(ToSchema)]
 struct LogInIdentity {
-    /// `password` or `token`.
-    methods: Vec<String>,
+    /// One of them.
+    #[schema(inline)]
+    methods: Vec<Method>,
     /// The user, by `id`, or by `name` and domain, and the password.
     #[schema(value_type = Option<Object>)]
     password: Option<()>,
@@ -86,6 +95,7 @@ pub(super) struct KeystoneErrorBody {
     title: String,
 }
 
+const SUBJECT_TOKEN: &str = "X-Subject-Token";
 const NAME: Parameter = Parameter::text("name", 0, caps::PROJECT_ID_CHARS_MAX);
 
 /// The calls.
@@ -110,8 +120,11 @@ pub(super) fn calls() -> Vec<Call> {
             "What the token in `X-Subject-Token` is for",
         )
         .of(Access::Any)
+        .token_header(SUBJECT_TOKEN)
         .answers::<LoggedIn>(),
-        Call::delete(tokens, "RevokeLogIn", "Ends the token in `X-Subject-Token`").of(Access::Any),
+        Call::delete(tokens, "RevokeLogIn", "Ends the token in `X-Subject-Token`")
+            .of(Access::Any)
+            .token_header(SUBJECT_TOKEN),
         Call::get(
             "/v3/projects",
             "ListProjects",

@@ -216,11 +216,13 @@ fn administration() -> Vec<Call> {
         let [list_text, create_text, revoke_text] = summaries;
         let create = Call::post(list, create_id, create_text).created();
         let create = match create_id {
-            "CreateUser" => create.sends::<UserRequest>().answers::<Made>(),
+            "CreateUser" => create.sends_strictly::<UserRequest>().answers::<Made>(),
             "CreateAccessKey" => create
-                .sends::<AccessKeyRequest>()
+                .sends_strictly::<AccessKeyRequest>()
                 .answers::<MadeAccessKey>(),
-            _ => create.sends::<CredentialRequest>().answers::<Made>(),
+            _ => create
+                .sends_strictly::<CredentialRequest>()
+                .answers::<Made>(),
         };
         [
             Call::get(list, list_id, list_text)

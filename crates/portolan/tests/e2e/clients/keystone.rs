@@ -1,44 +1,13 @@
-//! Real clients, unmodified, against a running server: what they ask for must be what it answers.
-//!
-//! Their programs are in `tests/clients`, and run in environments of their own under `target`.
+//! Clients of Keystone: at Portolan, and at a real Keystone beside it.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::{all_held, program, python};
 use crate::harness::{PROJECT, Process, Server, run, token};
 
 const ADMIN: &str = "admin-token-admin-token-admin-to";
-
-fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap().to_owned()
-}
-
-fn program(name: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
-    folder.join(name).to_str().unwrap().to_owned()
-}
-
-/// The Python of an environment that `cargo xtask` makes.
-fn python(environment: &str, made_by: &str) -> String {
-    let path = root().join("target").join(environment).join("bin/python");
-    assert!(
-        path.exists(),
-        "{} is missing: {made_by} makes it",
-        path.display()
-    );
-    path.to_str().unwrap().to_owned()
-}
-
-/// Runs a client's program; its last line must say that all held.
-fn all_held(python: &str, program_name: &str, arguments: &[&str]) {
-    // No compiled files beside the sources.
-    let program = program(program_name);
-    let output = run(python, &[&["-B", program.as_str()], arguments].concat());
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(told.lines().last(), Some("all held"), "{told}");
-}
 
 #[test]
 fn keystoneauth_logs_in_finds_the_service_and_renews_itself() {
