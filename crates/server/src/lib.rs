@@ -29,6 +29,7 @@ mod routes;
 mod running;
 mod seldom;
 mod serve;
+mod shares;
 mod tls;
 
 pub use app::Settings;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, Method};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, delete, get, post};
@@ -13,7 +13,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::credentials::Kind;
+use crate::credentials::{Kind, is_signed_request};
+use crate::edge::Peer;
 use crate::error::ApiError;
 use crate::hss::json;
 use crate::{administration, hss, ingest, keystone, metrics, native, openapi};
@@ -55,8 +56,16 @@ async fn learn(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
         // The handler says what is wrong.
         _ => return next.run(request).await,
     };
-    if let (Some(external), None) = (&app.external, app.credentials.token(token))
-        && let Err(error) = external.learn(token).await
+    // A token that is not looked at is not asked about: a signature proves itself, and so does a log-in.
+    let is_looked_at = !is_signed_request(request.headers())
+        && (request.uri().path() != LOG_IN || request.method() != Method::POST);
+    let from = request.extensions().get::<Peer>();
+    if let (Some(external), None, Some(Peer(from)), true) = (
+        &app.external,
+        app.credentials.token(token),
+        from,
+        is_looked_at,
+    ) && let Err(error) = external.learn(token, *from).await
     {
         return error.into_response();
     }
@@ -150,12 +159,15 @@ fn credential_routes() -> Routes {
     ]
 }
 
+/// Where clients of Keystone log in.
+const LOG_IN: &str = "/v3/auth/tokens";
+
 /// What clients of Keystone ask for.
 fn keystone_routes() -> Routes {
     vec![
         ("/v3", get(keystone::version)),
         (
-            "/v3/auth/tokens",
+            LOG_IN,
             get(keystone::validate)
                 .post(keystone::log_in)
                 .delete(keystone::log_out),

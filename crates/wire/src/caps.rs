@@ -209,8 +209,11 @@ pub const KEYSTONE_REQUEST_S_MAX: u64 = 5;
 pub const KEYSTONE_ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// Most open ports that one request ignores, or ignores no longer.
 pub const IGNORING_ITEMS_MAX: usize = 200;
-/// Longest agent, host and container id of such a request, in characters.
+/// Longest agent and host id of such a request, in characters.
 pub const IGNORING_ID_CHARS_MAX: usize = 64;
+/// One address, or one credential, may have one part in this many of what many wait for: places for
+/// passwords and for a Keystone elsewhere, room for bodies whose signature is not checked yet.
+pub const PART_OF_AN_ADDRESS: usize = 4;
 /// Most ports that are ignored of one host, whether or not they are open; beyond it 400.
 pub const IGNORED_OF_A_HOST_MAX: usize = 1_000;
 /// Most ports that are ignored of one project; beyond it 400. One takes some 100 bytes.

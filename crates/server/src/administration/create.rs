@@ -73,7 +73,9 @@ pub(crate) async fn create_user(
         expires_at: asked.expires_at,
     };
     let grant = grant(&app, &caller, project_id, wishes)?;
-    let hashing = app.logins.in_turn(move || password_hash(&password));
+    let hashing = app
+        .logins
+        .in_turn(caller.id(), move || password_hash(&password));
     let password_argon2 = hashing.await?.map_err(ApiError::internal)?;
     let proof = Proof::User {
         domain,

@@ -30,8 +30,7 @@ impl FromRequest<Arc<App>> for Call {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let offered = parts.headers.get_all(header::AUTHORIZATION);
-        let (entry, body) = if offered.iter().any(is_signed) {
+        let (entry, body) = if is_signed_request(&parts.headers) {
             signed::check(app, &parts, body).await?
         } else {
             (by_token(app, &parts.headers)?, Incoming::Coming(body))
@@ -48,16 +47,26 @@ impl FromRequest<Arc<App>> for Call {
 impl Call {
     /// The credential, unless it makes this call too often.
     pub(crate) fn credential(&self, api: Api) -> Result<&Arc<Entry>, ApiError> {
-        let Some(a_second) = self.app.settings.calls_a_second else {
-            return Ok(&self.entry);
-        };
-        if !api.is_throttled() || self.entry.pace.allows(api, self.app.now(), a_second) {
-            return Ok(&self.entry);
-        }
-        // The words of the service's own gateway.
-        let detail = format!("policy user over ratelimit,limit:{a_second},time:1 second");
-        Err(ApiError::new(ErrorCode::Throttled, detail).at(Limit::CallsOfACredential))
+        in_pace(&self.app, &self.entry, api)?;
+        Ok(&self.entry)
     }
+}
+
+/// Counts a call of a credential, or refuses it because there are too many. A log-in's calls are those
+/// of the credential that it came from: who logs in again has no more of them.
+pub(crate) fn in_pace(app: &App, entry: &Arc<Entry>, api: Api) -> Result<(), ApiError> {
+    let Some(a_second) = app.settings.calls_a_second.filter(|_| api.is_throttled()) else {
+        return Ok(());
+    };
+    let session = app.credentials.session(entry);
+    let parent = session.and_then(|session| app.credentials.parent(&session.parent));
+    let counted = parent.as_ref().unwrap_or(entry);
+    if counted.pace.allows(api, app.now(), a_second) {
+        return Ok(());
+    }
+    // The words of the service's own gateway.
+    let detail = format!("policy user over ratelimit,limit:{a_second},time:1 second");
+    Err(ApiError::new(ErrorCode::Throttled, detail).at(Limit::CallsOfACredential))
 }
 
 fn by_token(app: &App, headers: &HeaderMap) -> Result<Arc<Entry>, ApiError> {
@@ -88,6 +97,12 @@ pub(super) fn in_use(app: &App, entry: Arc<Entry>) -> Result<Arc<Entry>, ApiErro
     }
     entry.used(now);
     Ok(entry)
+}
+
+/// Whether a request offers a signature.
+pub(crate) fn is_signed_request(headers: &HeaderMap) -> bool {
+    let offered = headers.get_all(header::AUTHORIZATION);
+    offered.iter().any(is_signed)
 }
 
 /// Whether the value of an Authorization header offers a signature, by any scheme that signs: those of

@@ -5,7 +5,7 @@
 //! (form, time, too many failures) does not depend on whether the access key exists.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -77,7 +77,11 @@ pub(super) async fn check(
         _ => caps::SMALL_BODY_SENT_BYTES_MAX,
     };
     let time = app.limits.body;
-    let (body, body_sha256) = receive_signed(&app.room, time, &parts.headers, body, most).await?;
+    // The edge tells it of every request.
+    let peer = parts.extensions.get::<Peer>();
+    let from = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+    let (body, body_sha256) =
+        receive_signed(&app.room, from, time, &parts.headers, body, most).await?;
     check_declared(&parts.headers, &body_sha256).map_err(refused)?;
     let entry = signer(app, parts, &offer, &body_sha256)
         .inspect_err(|_| pair.into_iter().for_each(|pair| count(app, pair)))?;

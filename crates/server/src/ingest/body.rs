@@ -1,5 +1,6 @@
 //! The body of a request, as sent, under its caps and its time.
 
+use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ pub(crate) async fn read<T: Send + 'static>(
         Incoming::Received(received) => received,
         Incoming::Coming(body) => {
             let receiving = Coming {
-                taken: room.to_receive(credential),
+                taken: Some(room.to_receive(credential)),
                 most: caps::BODY_SENT_BYTES_MAX,
                 hash: None,
             };
@@ -96,24 +97,21 @@ static SHA256_OF_NOTHING: LazyLock<[u8; 32]> = LazyLock::new(|| Sha256::digest(b
 /// the signature of its request cannot be checked.
 pub(crate) async fn receive_signed(
     room: &Room,
+    from: IpAddr,
     time: Duration,
     headers: &HeaderMap,
     body: Body,
     most: usize,
 ) -> Result<(Received, [u8; 32]), ApiError> {
+    if body.is_end_stream() {
+        return Ok((Received::default(), *SHA256_OF_NOTHING));
+    }
     let mut hash = Sha256::new();
     let coming = Coming {
-        taken: room.to_receive_unproven(),
+        taken: Some(room.to_receive_unproven(from)),
         most,
         hash: Some(&mut hash),
     };
-    if body.is_end_stream() {
-        let nothing = Received {
-            sent: Vec::new(),
-            taken: coming.taken,
-        };
-        return Ok((nothing, *SHA256_OF_NOTHING));
-    }
     let received = coming.in_time(time, headers, body).await?;
     Ok((received, hash.finalize().into()))
 }
@@ -121,30 +119,30 @@ pub(crate) async fn receive_signed(
 /// Receives a body from whoever sends it, which must come after `time` and be a small one, so that it
 /// needs no room: of up to `most` bytes, `caps::SMALL_BODY_SENT_BYTES_MAX` at the most.
 pub(crate) async fn receive_small(
-    room: &Room,
     time: Duration,
     headers: &HeaderMap,
     body: Body,
     most: usize,
 ) -> Result<Vec<u8>, ApiError> {
     let coming = Coming {
-        taken: room.to_receive_unproven(),
+        taken: None,
         most,
         hash: None,
     };
     Ok(coming.in_time(time, headers, body).await?.sent)
 }
 
-/// A body as it was sent, and the room that it takes.
-#[derive(Debug)]
+/// A body as it was sent, and the room that it takes, if it is no small one.
+#[derive(Debug, Default)]
 pub(crate) struct Received {
     sent: Vec<u8>,
-    taken: Receiving,
+    taken: Option<Receiving>,
 }
 
 /// A body that is to come.
 struct Coming<'a> {
-    taken: Receiving,
+    /// The room for it; a small one needs none.
+    taken: Option<Receiving>,
     /// Most bytes.
     most: usize,
     hash: Option<&'a mut Sha256>,
@@ -196,8 +194,10 @@ impl Coming<'_> {
             }
             if length > sent.capacity() {
                 let capacity = capacity(length, longest);
-                if capacity > caps::SMALL_BODY_SENT_BYTES_MAX {
-                    self.taken.grow(capacity)?;
+                if let Some(taken) = &mut self.taken
+                    && capacity > caps::SMALL_BODY_SENT_BYTES_MAX
+                {
+                    taken.grow(capacity)?;
                 }
                 sent.reserve_exact(capacity - sent.len());
             }

@@ -7,7 +7,6 @@ pub(crate) mod body;
 mod heartbeats;
 mod reports;
 mod room;
-mod shares;
 mod unpack;
 
 pub(crate) use body::{Incoming, receive_signed};

@@ -11,6 +11,7 @@
 //! Limits: `caps::LARGE_BODIES_SENT_BYTES_MAX`, `caps::LARGE_BODIES_SENT_OF_A_CREDENTIAL_PART`,
 //! `caps::UNPROVEN_BODIES_SENT_BYTES_MAX`, `caps::LARGE_BODIES_UNPACKED_BYTES_MAX`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +20,9 @@ use portolan_wire::error::ErrorCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
-use crate::ingest::shares::{NoneLeft, Share, Shares};
 use crate::limits::Limit;
+use crate::places::address_of;
+use crate::shares::{NoneLeft, Share, Shares};
 
 /// The room that there is.
 #[derive(Debug)]
@@ -64,8 +66,10 @@ impl Room {
         let of_one = sent_bytes / caps::LARGE_BODIES_SENT_OF_A_CREDENTIAL_PART;
         Self {
             sent: Arc::new(Shares::new(sent_bytes, of_one)),
-            // Nobody knows yet whose they are.
-            unproven: Arc::new(Shares::new(unproven_bytes, usize::MAX)),
+            unproven: Arc::new(Shares::new(
+                unproven_bytes,
+                unproven_bytes / caps::PART_OF_AN_ADDRESS,
+            )),
             unpacked: Budget::new(unpacked_bytes),
             wait,
         }
@@ -76,9 +80,9 @@ impl Room {
         Receiving(self.sent.share(credential))
     }
 
-    /// The same for a body of which nobody knows yet who sends it.
-    pub(super) fn to_receive_unproven(&self) -> Receiving {
-        Receiving(self.unproven.share(""))
+    /// The same for a body of which only the address is known.
+    pub(super) fn to_receive_unproven(&self, from: IpAddr) -> Receiving {
+        Receiving(self.unproven.share(&address_of(from).to_string()))
     }
 
     /// Takes room for an unpacked body, when its turn has come.
@@ -131,7 +135,7 @@ impl Receiving {
             NoneLeft::OfAll => none_left(),
             NoneLeft::OfOne => {
                 let detail = format!(
-                    "this credential holds one part in {} of the room for large bodies: try again in a second",
+                    "one sender holds one part in {} of the room for large bodies: try again in a second",
                     caps::LARGE_BODIES_SENT_OF_A_CREDENTIAL_PART
                 );
                 let limit = Limit::LargeBodiesOfACredential;

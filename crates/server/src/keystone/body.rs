@@ -21,8 +21,8 @@ pub(super) async fn read<T: DeserializeOwned>(
         let detail = "the body must come without Content-Encoding";
         return Err(ApiError::new(ErrorCode::UnsupportedEncoding, detail));
     }
-    let (room, time, most) = (&app.room, app.limits.body, caps::LOGIN_BODY_BYTES_MAX);
-    let received = receive_small(room, time, headers, body, most).await?;
+    let (time, most) = (app.limits.body, caps::LOGIN_BODY_BYTES_MAX);
+    let received = receive_small(time, headers, body, most).await?;
     serde_json::from_slice(&received).map_err(|error| {
         // The parser quotes what is of the wrong type, and that may be a password: only the place
         // is told.

@@ -14,8 +14,8 @@ use portolan_wire::time::UnixMicros;
 use crate::app::App;
 use crate::audit::Act;
 use crate::credentials::{
-    Entry, Grant, Mark, Method, Parent, Proof, Scope, Secret, Session, Source, TokenHash,
-    encode_session, random_id, random_token,
+    Api, Entry, Grant, Mark, Method, Parent, Proof, Scope, Secret, Session, Source, TokenHash,
+    encode_session, in_pace, random_id, random_token,
 };
 use crate::edge::Peer;
 use crate::error::ApiError;
@@ -57,6 +57,7 @@ pub(crate) async fn log_in(
         },
         By::Token(token) => by_token(&app, &token)?,
     };
+    in_pace(&app, &proved.holder, Api::Identity)?;
     let by_password = proved.methods == [Method::Password];
     let (session, secret) = session(&app, &proved, &scope)?;
     let session = Arc::new(session);

@@ -15,6 +15,8 @@ use crate::error::ApiError;
 use crate::failures::{Failures, Rules, WhenFull};
 use crate::keystone::request::{UserName, Wanted};
 use crate::limits::Limit;
+use crate::places::address_of;
+use crate::shares::Shares;
 
 /// What every refusal of a log-in says, whatever it was that did not hold.
 pub(super) const REFUSED: &str = "The request you have made requires authentication.";
@@ -34,8 +36,8 @@ pub(super) fn refused() -> ApiError {
 /// Turns for passwords, and who guessed wrongly.
 #[derive(Debug)]
 pub(crate) struct Logins {
-    /// Those that wait, and those at work.
-    room: Arc<Semaphore>,
+    /// Those that wait, and those at work, by who they are for: one address must not take all places.
+    room: Arc<Shares>,
     turns: Arc<Semaphore>,
     worked: AtomicU64,
     failures: Failures,
@@ -45,7 +47,7 @@ impl Default for Logins {
     fn default() -> Self {
         let room = caps::PASSWORD_CHECKS_MAX + caps::PASSWORD_CHECKS_WAITING_MAX;
         Self {
-            room: Arc::new(Semaphore::new(room)),
+            room: Arc::new(Shares::new(room, room / caps::PART_OF_AN_ADDRESS)),
             turns: Arc::new(Semaphore::new(caps::PASSWORD_CHECKS_MAX)),
             worked: AtomicU64::new(0),
             failures: Failures::new(RULES),
@@ -54,19 +56,20 @@ impl Default for Logins {
 }
 
 impl Logins {
-    /// Does expensive work with a password in its turn.
+    /// Does expensive work with a password in its turn, for an address or a credential.
     ///
     /// # Errors
     /// Too many wait already.
     pub(crate) async fn in_turn<T: Send + 'static>(
         &self,
+        of: &str,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let full = |_| {
             let detail = "Too many passwords wait for their check.";
             ApiError::new(ErrorCode::Throttled, detail).at(Limit::PasswordChecks)
         };
-        let place = Arc::clone(&self.room).try_acquire_owned().map_err(full)?;
+        let place = self.room.place(of).map_err(full)?;
         // The semaphore is never closed. Both go with the work, which goes on when the client goes.
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         let work = move || {
@@ -111,7 +114,10 @@ pub(super) async fn check(
     }
     let hash = user.as_deref().and_then(hash_of).map(str::to_owned);
     let checking = move || password_holds(&password, hash.as_deref());
-    let holds = app.logins.in_turn(checking).await?;
+    let holds = app
+        .logins
+        .in_turn(&address_of(from).to_string(), checking)
+        .await?;
     // Again: those who guessed beside it may have been the last that were allowed.
     if let Some(seconds) = locked_s() {
         return Err(locked(seconds));
@@ -177,27 +183,37 @@ mod tests {
         let (shut, gate) = channel::<()>();
         let gate = Arc::new(Mutex::new(gate));
         runtime.block_on(async {
-            let taken = caps::PASSWORD_CHECKS_MAX + caps::PASSWORD_CHECKS_WAITING_MAX;
+            let all = caps::PASSWORD_CHECKS_MAX + caps::PASSWORD_CHECKS_WAITING_MAX;
+            let taken = all / caps::PART_OF_AN_ADDRESS;
             let works: Vec<_> = (0..taken)
                 .map(|_| {
                     let (logins, gate) = (Arc::clone(&logins), Arc::clone(&gate));
                     // It ends when the other end is gone.
                     let work = move || drop(gate.lock().map(|gate| gate.recv()));
-                    tokio::spawn(async move { logins.in_turn(work).await })
+                    tokio::spawn(async move { logins.in_turn("a", work).await })
                 })
                 .collect();
-            while logins.room.available_permits() > 0 {
+            while logins.room.taken() < taken {
                 tokio::task::yield_now().await;
             }
-            let refused = logins.in_turn(|| ()).await.unwrap_err();
+            let refused = logins.in_turn("a", || ()).await.unwrap_err();
             assert_eq!(refused.code(), ErrorCode::Throttled);
             assert_eq!(refused.limit(), Some(Limit::PasswordChecks));
             assert!(logins.worked_total() <= caps::PASSWORD_CHECKS_MAX as u64);
+            // Another address has places of its own; it waits for its turn only.
+            let other = tokio::spawn({
+                let logins = Arc::clone(&logins);
+                async move { logins.in_turn("b", || ()).await }
+            });
+            while logins.room.taken() == taken {
+                tokio::task::yield_now().await;
+            }
             drop(shut);
+            other.await.unwrap().unwrap();
             for work in works {
                 work.await.unwrap().unwrap();
             }
-            logins.in_turn(|| ()).await.unwrap();
+            logins.in_turn("a", || ()).await.unwrap();
         });
     }
 }

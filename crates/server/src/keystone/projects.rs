@@ -90,6 +90,8 @@ fn ids(app: &App, holder: &Entry, name: Option<&str>) -> Vec<String> {
             let ids = theirs.take(beyond).map(|(id, _)| id.as_str().to_owned());
             ids.collect()
         }
+        // A token that grants nothing.
+        Grant::NO_PROJECT => Vec::new(),
         own => wanted(own).then(|| own.to_owned()).into_iter().collect(),
     }
 }

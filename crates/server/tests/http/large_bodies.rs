@@ -111,7 +111,7 @@ fn a_credential_that_holds_its_share_of_the_room_is_refused_and_the_others_are_n
     eventually("its share is taken", || taken(&app) == (64 * MIB, 0));
     let large = body("large", 64 * 1024 + 1);
     let refused = app.send(&post(&slow_agent, large.clone()));
-    let why = "this credential holds one part in 4 of the room for large bodies";
+    let why = "one sender holds one part in 4 of the room for large bodies";
     assert_refused(&refused, why);
     assert_eq!(reached(&app, "large_bodies_of_a_credential"), 1);
     assert_eq!(reached(&app, "large_bodies"), 0);

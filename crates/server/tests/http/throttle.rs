@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use portolan_server::{Limits, Settings};
+use serde_json::json;
 
 use crate::app::{ALL, App, Token};
 use crate::client::Request;
@@ -52,6 +53,36 @@ fn a_credential_that_calls_too_often_is_told_when_to_come_again_and_others_are_n
         (0..9).map(|_| get(&stranger, STATISTICS).status).max(),
         Some(401)
     );
+}
+
+/// Who logs in again has no more calls, and logging in is a call itself.
+#[test]
+fn log_ins_count_with_the_credential_that_they_came_from() {
+    let reader = Token::reader("p1", ALL);
+    let app = start(&Token::file(&[&reader]));
+    let body = json!({"auth": {
+        "identity": {"methods": ["token"], "token": {"id": reader.secret}},
+        "scope": {"project": {"id": "p1"}},
+    }});
+    let log_in = || {
+        let request = Request::post("/v3/auth/tokens", body.to_string());
+        app.send(&request.header("Content-Type", "application/json"))
+    };
+    let tokens: Vec<Token> = (0..3)
+        .map(|_| Token {
+            secret: log_in().header("x-subject-token").unwrap().to_owned(),
+            ..reader.clone()
+        })
+        .collect();
+    assert_eq!(log_in().status, 429);
+    let statuses: Vec<u16> = tokens
+        .iter()
+        .cycle()
+        .take(4)
+        .map(|token| app.get(token, STATISTICS).status)
+        .collect();
+    assert_eq!(statuses, [200, 200, 200, 429]);
+    assert_eq!(app.get(&reader, STATISTICS).status, 429);
 }
 
 #[test]

@@ -130,6 +130,8 @@ fn invalid(message: String) -> RequestFault {
 }
 
 type Id = Text<0, { caps::IGNORING_ID_CHARS_MAX }>;
+/// As long as a report's: the documents allow 64, but one that is shown can be named.
+type Container = Text<0, { caps::NETNS_CHARS_MAX }>;
 type Port = Int<u16, 1, 65_535>;
 
 /// Every field of an item.
@@ -140,7 +142,7 @@ const PORT_OF_ASSET: Form = Form {
         Row::required::<Object<PortOfAssetShape>>(""),
         Row::optional::<Id>("agent_id"),
         Row::optional::<Id>("host_id"),
-        Row::optional::<Id>("container_id"),
+        Row::optional::<Container>("container_id"),
         Row::required::<Port>("port"),
         Row::required::<TransportText>("port_type"),
     ],
@@ -153,7 +155,7 @@ struct PortOfAssetShape {
     agent_id: Option<String>,
     #[serde(default, deserialize_with = "Filled::<Id>::read")]
     host_id: Option<String>,
-    #[serde(default, deserialize_with = "Filled::<Id>::read")]
+    #[serde(default, deserialize_with = "Filled::<Container>::read")]
     container_id: Option<String>,
     #[serde(deserialize_with = "Port::read")]
     port: u16,

@@ -11,6 +11,7 @@ mod kept;
 mod settings;
 mod sharing;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -28,7 +29,9 @@ use crate::credentials::{Entry, TokenHash};
 use crate::error::ApiError;
 use crate::limits::Limit;
 use crate::metrics::Metrics;
+use crate::places::address_of;
 use crate::seldom::Seldom;
+use crate::shares::Shares;
 
 pub use settings::{
     ExternalKeystone, ExternalRoles, KeystonePassword, ServiceUser, SettingsMistake,
@@ -64,8 +67,8 @@ pub(crate) struct External {
     good: Kept<Arc<Entry>>,
     bad: Kept<()>,
     sharing: Sharing<Result<Said, Unavailable>>,
-    /// Those that wait for Keystone, and of them those that ask.
-    room: Arc<Semaphore>,
+    /// Those that wait for Keystone, by address, and of them those that ask.
+    room: Arc<Shares>,
     turns: Arc<Semaphore>,
     asked: [AtomicU64; 3],
     failures: Seldom,
@@ -84,7 +87,10 @@ impl External {
             good: Kept::new(caps::KEYSTONE_TOKENS_MAX, caps::KEYSTONE_KEPT_S),
             bad: Kept::new(caps::KEYSTONE_TOKENS_MAX, caps::KEYSTONE_REFUSED_KEPT_S),
             sharing: Sharing::default(),
-            room: Arc::new(Semaphore::new(caps::KEYSTONE_WAITING_MAX)),
+            room: Arc::new(Shares::new(
+                caps::KEYSTONE_WAITING_MAX,
+                caps::KEYSTONE_WAITING_MAX / caps::PART_OF_AN_ADDRESS,
+            )),
             turns: Arc::new(Semaphore::new(caps::KEYSTONE_REQUESTS_MAX)),
             asked: Default::default(),
             failures: Seldom::default(),
@@ -110,11 +116,11 @@ impl External {
     ///
     /// # Errors
     /// Keystone cannot be asked.
-    pub(crate) async fn learn(self: &Arc<Self>, token: &str) -> Result<(), ApiError> {
+    pub(crate) async fn learn(self: &Arc<Self>, token: &str, from: IpAddr) -> Result<(), ApiError> {
         if !matches!(self.known(token), Known::Nothing) {
             return Ok(());
         }
-        let Ok(_place) = Arc::clone(&self.room).try_acquire_owned() else {
+        let Ok(_place) = self.room.place(&address_of(from).to_string()) else {
             return Err(unavailable().at(Limit::KeystoneWaiting));
         };
         let hash = TokenHash::of(token);

@@ -39,6 +39,8 @@ fn a_token_whose_role_or_project_is_not_mapped_is_known_and_may_nothing() {
         let token = holder(name);
         let refused = app.hss(&token, "");
         assert_eq!(refused.code(), (403, "APIGW.0306".into()), "{name}");
+        let projects = app.get(&token, "/v3/projects").ok();
+        assert_eq!(projects["projects"], serde_json::json!([]), "{name}");
         let project = match name {
             "admin" => project_of("admin"),
             _ => continue,

@@ -1,4 +1,4 @@
-//! Bytes that all take from together, of which each may have a part only.
+//! Bytes, or places, that all take from together, of which each may have a part only.
 //!
 //! One who takes them and is slow would else keep all others out. A part that is fixed, not one that
 //! shrinks as others come: what was taken is never taken back.
@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// The bytes, and who has how many.
+/// The bytes or places, and who has how many.
 #[derive(Debug)]
-pub(super) struct Shares {
+pub(crate) struct Shares {
     all: usize,
     of_one: usize,
     taken: Mutex<HashMap<Arc<str>, usize>>,
@@ -17,7 +17,7 @@ pub(super) struct Shares {
 
 /// What there is too little of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoneLeft {
+pub(crate) enum NoneLeft {
     /// Of what one may have.
     OfOne,
     /// Of what there is.
@@ -26,7 +26,7 @@ pub(super) enum NoneLeft {
 
 impl Shares {
     /// `all` bytes, of which one may have `of_one`.
-    pub(super) fn new(all: usize, of_one: usize) -> Self {
+    pub(crate) fn new(all: usize, of_one: usize) -> Self {
         Self {
             all,
             of_one,
@@ -35,7 +35,7 @@ impl Shares {
     }
 
     /// A share of that name, without bytes yet. Shares of one name count together.
-    pub(super) fn share(self: &Arc<Self>, name: &str) -> Share {
+    pub(crate) fn share(self: &Arc<Self>, name: &str) -> Share {
         Share {
             shares: Arc::clone(self),
             name: name.into(),
@@ -43,8 +43,14 @@ impl Shares {
         }
     }
 
+    /// One place for whoever has that name.
+    pub(crate) fn place(self: &Arc<Self>, name: &str) -> Result<Share, NoneLeft> {
+        let mut share = self.share(name);
+        share.grow(1).map(|()| share)
+    }
+
     /// Bytes that are taken now.
-    pub(super) fn taken(&self) -> usize {
+    pub(crate) fn taken(&self) -> usize {
         self.lock().values().sum()
     }
 
@@ -57,7 +63,7 @@ impl Shares {
 
 /// Bytes that are taken until this is dropped.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(crate) struct Share {
     shares: Arc<Shares>,
     name: Arc<str>,
     bytes: usize,
@@ -65,7 +71,7 @@ pub(super) struct Share {
 
 impl Share {
     /// Takes what is missing to `bytes`; if that is too much, nothing.
-    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), NoneLeft> {
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), NoneLeft> {
         let Some(more) = bytes.checked_sub(self.bytes).filter(|more| *more > 0) else {
             return Ok(());
         };
