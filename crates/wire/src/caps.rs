@@ -69,7 +69,8 @@ pub const LARGE_BODIES_SENT_BYTES_MAX: usize = 256 << 20;
 pub const LARGE_BODIES_SENT_OF_A_CREDENTIAL_PART: usize = 4;
 /// Most bytes as sent of such bodies of requests whose signature is not checked yet, which needs the
 /// whole body, beside those of [`LARGE_BODIES_SENT_BYTES_MAX`]: who signs wrongly takes no room from
-/// others. Beyond it 429 with Retry-After.
+/// those who send tokens, and one address has one part in [`PART_OF_AN_ADDRESS`]. Beyond it 429 with
+/// Retry-After.
 pub const UNPROVEN_BODIES_SENT_BYTES_MAX: usize = 64 << 20;
 /// Most bytes after decompression of all bodies together that are not small; beyond it a body waits
 /// for its turn. The reports read from them take up to some twelve times as much.

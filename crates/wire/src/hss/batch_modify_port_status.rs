@@ -288,6 +288,28 @@ mod tests {
         let fault = parse(body.as_bytes(), Category::Container).unwrap_err();
         let told = "data_list[0].container_id must be given in category container, got \"\"";
         assert_eq!(fault.message, told);
-        assert!(parse(body.as_bytes(), Category::Host).is_ok());
+        let of_host = parse(body.as_bytes(), Category::Host).unwrap();
+        assert_eq!(of_host.items[0].container_id, None);
+    }
+
+    /// As long as a report's: what is shown can be named.
+    #[test]
+    fn a_container_id_may_have_as_many_characters_as_in_a_report() {
+        let of = |chars: usize| {
+            let id = "c".repeat(chars);
+            let body = item(&format!(
+                r#""host_id":"h","container_id":"{id}","port":1,"port_type":"TCP""#
+            ));
+            parse(body.as_bytes(), Category::Container).map(|read| read.items[0].clone())
+        };
+        let longest = of(128).unwrap().container_id;
+        assert_eq!(longest.map(|id| id.len()), Some(128));
+        let fault = of(129).unwrap_err();
+        assert_eq!(fault.code, ErrorCode::InvalidParameter);
+        assert!(
+            fault
+                .message
+                .starts_with("data_list[0].container_id must be")
+        );
     }
 }
