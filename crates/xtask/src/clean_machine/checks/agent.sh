@@ -16,7 +16,7 @@ eventually listed container 7002 /usr/bin/perl nobody ,blue
 eventually listed host 8443 /usr/bin/portolan portolan ,
 told_whole() {
 	portolan host "$(this_host)" --output json | tr -d ' \n' |
-		grep -F '"coverage":{"privileged":true,"namespaces":3,"namespaces_skipped":0,"sockets_unattributed":0}'
+		grep -F '"coverage":{"privileged":true,"namespaces":3,"namespaces_skipped":0,"sockets_unattributed":0,'
 }
 eventually told_whole
 test "$(curl --silent --fail --cacert "$PORTOLAN_CA_FILE" --header "X-Auth-Token: $PORTOLAN_TOKEN" \
