@@ -166,12 +166,13 @@ impl World {
         if with_state {
             real.folder = self.nodes[node].real.folder.clone();
         }
-        let shares_agent_id = real.folder.is_some();
+        // With its clock and its folder a clone gets all that its pairs may have been used for.
+        let own = self.nodes[node].owns_its_pairs && real.folder.is_none();
         let clone = self.add(real);
         for number in [node, clone] {
             let node = &mut self.nodes[number];
             (node.is_clone, node.may_need_help) = (true, true);
-            node.owns_its_pairs &= !shares_agent_id;
+            node.owns_its_pairs = own;
         }
         self.say(format_args!("node {clone} is a clone of node {node}"));
     }

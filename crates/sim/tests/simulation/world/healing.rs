@@ -274,17 +274,20 @@ impl World {
     }
 }
 
-/// Whether a host is held as it is.
+/// Whether a host is held as it is, and its agent was told so: one whose report came through late,
+/// after another one was refused, still waits before it speaks again.
 fn is_like(stored: &Snapshot, node: &Node) -> bool {
+    let is_told = node.agent.as_ref().is_some_and(|agent| agent.is_told_held);
+    if !is_told && !node.is_clone {
+        return false;
+    }
     // An old report under a pair that was used twice, of the same set, is taken for a repetition:
     // what the digest leaves out (pids, coverage, the enterprise project) then stays old until
     // something changes.
     if !node.owns_its_pairs {
         let digest = node.real.look(0).digest();
         let agent_id = node.real.truth().host.agent_id;
-        let is_held = (&stored.host.agent_id, stored.digest) == (&agent_id, digest);
-        let is_told = node.agent.as_ref().is_some_and(|agent| agent.is_told_held);
-        return is_held && (is_told || node.is_clone);
+        return (&stored.host.agent_id, stored.digest) == (&agent_id, digest);
     }
     let Truth {
         host,
