@@ -30,6 +30,7 @@ mod running;
 mod seldom;
 mod serve;
 mod shares;
+mod streamed;
 mod tls;
 
 pub use app::Settings;

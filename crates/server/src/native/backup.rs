@@ -10,9 +10,7 @@
 //! what it replaces for as long as a backup is under way.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Extension;
@@ -21,7 +19,6 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
-use hyper::body::Frame;
 use portolan_store::backup;
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
@@ -33,11 +30,7 @@ use crate::app::App;
 use crate::credentials::{Api, Call, Grant, Role};
 use crate::edge::Peer;
 use crate::error::ApiError;
-
-/// Bytes handed on at once.
-const CHUNK_BYTES: usize = 64 << 10;
-/// Chunks that wait for the connection.
-const CHUNKS_MAX: usize = 8;
+use crate::streamed::{CHUNK_BYTES, Streamed};
 
 pub(crate) async fn backup(
     State(app): State<Arc<App>>,
@@ -48,7 +41,7 @@ pub(crate) async fn backup(
     check(&caller.grant).map_err(|error| error.told_to(&caller.id))?;
     let intent = Intent::new(&caller.id, peer, "backup", Grant::EVERY_PROJECT.to_owned());
     intent.begin(&app).await?;
-    let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
+    let (sender, body) = Streamed::new();
     let (begun, has_begun) = oneshot::channel();
     let out = Chunks {
         sender,
@@ -60,7 +53,7 @@ pub(crate) async fn backup(
     has_begun
         .await
         .map_err(|_| ApiError::internal("the thread that writes the backup is gone"))??;
-    let mut response = Response::new(Body::new(Streamed(chunks)));
+    let mut response = Response::new(Body::new(body));
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/octet-stream"),
@@ -166,22 +159,5 @@ impl io::Write for Chunks {
 
     fn flush(&mut self) -> io::Result<()> {
         self.send()
-    }
-}
-
-/// The body of the answer.
-struct Streamed(mpsc::Receiver<io::Result<Bytes>>);
-
-impl hyper::body::Body for Streamed {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        self.0
-            .poll_recv(context)
-            .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
     }
 }
