@@ -120,6 +120,7 @@ fn native_routes() -> Routes {
             get(native::host).delete(administration::remove_host),
         ),
         (native!("/ports/{port}/assets"), get(native::assets)),
+        (native!("/export"), get(native::export)),
         (native!("/recount"), get(native::recount)),
         ("/portolan/v1/credential", get(native::credential)),
         ("/portolan/v1/backup", get(native::backup)),

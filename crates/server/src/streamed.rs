@@ -1,11 +1,11 @@
 //! A body that is sent as it is made, so that memory stays flat whatever its size.
 //!
-//! Holds: an error in the middle ends the body without its proper end, so that a part of it cannot be
-//! taken for the whole.
+//! Holds: a body that its maker has not ended is cut where it is, whatever became of its maker, so that
+//! a part of it cannot be taken for the whole.
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
@@ -16,14 +16,26 @@ pub(crate) const CHUNK_BYTES: usize = 64 << 10;
 /// Chunks that wait for the connection; who makes them waits beyond that.
 pub(crate) const CHUNKS_MAX: usize = 8;
 
+/// A piece of a body.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Chunk(Bytes),
+    /// All of it has been sent.
+    End,
+}
+
 /// The body of the answer.
-pub(crate) struct Streamed(mpsc::Receiver<io::Result<Bytes>>);
+pub(crate) struct Streamed {
+    pieces: mpsc::Receiver<Piece>,
+    ended: bool,
+}
 
 impl Streamed {
-    /// A body, and what sends its chunks.
-    pub(crate) fn new() -> (mpsc::Sender<io::Result<Bytes>>, Self) {
-        let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
-        (sender, Self(chunks))
+    /// A body, and what sends its pieces.
+    pub(crate) fn new() -> (mpsc::Sender<Piece>, Self) {
+        let (sender, pieces) = mpsc::channel(CHUNKS_MAX);
+        let ended = false;
+        (sender, Self { pieces, ended })
     }
 }
 
@@ -35,8 +47,19 @@ impl Body for Streamed {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        self.0
-            .poll_recv(context)
-            .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        Poll::Ready(match ready!(self.pieces.poll_recv(context)) {
+            Some(Piece::Chunk(bytes)) => Some(Ok(Frame::data(bytes))),
+            Some(Piece::End) => {
+                self.ended = true;
+                None
+            }
+            None => {
+                self.ended = true;
+                Some(Err(io::Error::other("it was cut")))
+            }
+        })
     }
 }

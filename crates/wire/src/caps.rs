@@ -158,6 +158,11 @@ pub const STORE_READS_MAX: usize = 8;
 /// Most requests that look through the stored sets of many hosts at once; others wait for their
 /// turn.
 pub const STORE_SCANS_MAX: usize = 2;
+/// Most exports at once; beyond it 429 with Retry-After. Each holds up to ten chunks of 64 KiB and the
+/// set of one host.
+pub const EXPORTS_MAX: usize = 16;
+/// Most of them of one credential; beyond it 429 with Retry-After.
+pub const EXPORTS_OF_A_CREDENTIAL_MAX: usize = EXPORTS_MAX / PART_OF_AN_ADDRESS;
 /// Most tokens, access keys and users together that a server keeps; beyond it 409.
 pub const CREDENTIALS_MAX: usize = 10_000;
 /// Most enterprise projects that one credential names; who needs more has all of them.

@@ -18,6 +18,7 @@ pub(crate) enum Api {
     Hosts,
     Host,
     Assets,
+    Export,
     Recount,
     RemoveHost,
     CreateCredential,
@@ -60,6 +61,7 @@ impl Api {
             | Self::Hosts
             | Self::Host
             | Self::Assets
+            | Self::Export
             | Self::Recount => Need::Read,
             Self::Reports | Self::Heartbeats => Need::Report,
             Self::RemoveHost | Self::ModifyPortStatus => Need::Administer,

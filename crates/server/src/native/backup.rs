@@ -18,8 +18,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use bytes::{Bytes, BytesMut};
-use portolan_store::backup;
+use bytes::BytesMut;
+use portolan_store::{StoreError, backup};
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
 use tokio::runtime::Handle;
@@ -30,7 +30,7 @@ use crate::app::App;
 use crate::credentials::{Api, Call, Grant, Role};
 use crate::edge::Peer;
 use crate::error::ApiError;
-use crate::streamed::{CHUNK_BYTES, Streamed};
+use crate::streamed::{CHUNK_BYTES, Piece, Streamed};
 
 pub(crate) async fn backup(
     State(app): State<Arc<App>>,
@@ -88,7 +88,14 @@ fn take(app: &App, out: &mut Chunks) -> (&'static str, String) {
         let detail = "another backup or a recount is running";
         return out.refuse(ApiError::new(ErrorCode::QueueFull, detail));
     };
-    match backup::write(&*app.store, out) {
+    let written = backup::write(&*app.store, out);
+    let ended = written.and_then(|done| match out.end() {
+        Ok(()) => Ok(done),
+        Err(error) => Err(StoreError::Copy {
+            what: error.to_string(),
+        }),
+    });
+    match ended {
         Ok(done) => {
             let (hosts, commit) = (done.at.hosts, done.at.commit);
             tracing::info!(hosts, commit, bytes = done.bytes, "a backup was taken");
@@ -96,10 +103,8 @@ fn take(app: &App, out: &mut Chunks) -> (&'static str, String) {
         }
         Err(error) if out.begun.is_some() => out.refuse(ApiError::read_failed(&error)),
         Err(error) => {
+            // The answer has begun, and is cut, as it is not ended.
             tracing::warn!(error = %error, "a backup ended early; its file is of no use");
-            // The answer has begun: an error in the middle is what cuts it.
-            let cut = io::Error::other("the backup ended early");
-            let _gone = out.sender.blocking_send(Err(cut));
             ("cut", String::new())
         }
     }
@@ -107,7 +112,7 @@ fn take(app: &App, out: &mut Chunks) -> (&'static str, String) {
 
 /// Hands on what is written, chunk by chunk.
 struct Chunks {
-    sender: mpsc::Sender<io::Result<Bytes>>,
+    sender: mpsc::Sender<Piece>,
     runtime: Handle,
     waiting: BytesMut,
     /// Told once there is something to answer with.
@@ -132,8 +137,17 @@ impl Chunks {
             let _gone = begun.send(Ok(()));
         }
         let chunk = self.waiting.split().freeze();
+        self.hand_on(Piece::Chunk(chunk))
+    }
+
+    /// After all was written and flushed.
+    fn end(&self) -> io::Result<()> {
+        self.hand_on(Piece::End)
+    }
+
+    fn hand_on(&self, piece: Piece) -> io::Result<()> {
         let patience = Duration::from_secs(caps::BACKUP_STALL_S_MAX);
-        let sent = async { tokio::time::timeout(patience, self.sender.send(Ok(chunk))).await };
+        let sent = async { tokio::time::timeout(patience, self.sender.send(piece)).await };
         match self.runtime.block_on(sent) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_gone)) => Err(io::Error::new(

@@ -9,7 +9,7 @@ use portolan_wire::hss::hosts::{Hosts, HostsQuery};
 use portolan_wire::hss::overview::{
     AssetStatistics, AssetStatisticsQuery, TOP_PORTS_PARAMETERS, TopPorts,
 };
-use portolan_wire::hss::parameters::{CATEGORY, ENTERPRISE_PROJECT_ID, TYPE};
+use portolan_wire::hss::parameters::{CATEGORY, ENTERPRISE_PROJECT_ID, PORT, TYPE};
 use portolan_wire::hss::port_hosts::{PortHosts, PortHostsQuery};
 use portolan_wire::hss::port_statistics::{PortStatistics, PortStatisticsQuery};
 use portolan_wire::query::Parameter;
@@ -21,7 +21,8 @@ use super::keystone;
 use crate::administration::{List, Made, MadeAccessKey};
 use crate::native::paging::{CURSOR, LIMIT};
 use crate::native::{
-    AssetList, Credential, HostList, HostPage, Recounted, STATUS_FIELD, Statistics,
+    AssetList, CONTENT_TYPES, Credential, FORMAT, HOST_ID, HostList, HostPage, ROWS, Recounted,
+    STATUS_FIELD, Statistics,
 };
 use crate::routes::Health;
 
@@ -167,6 +168,23 @@ fn native() -> Vec<Call> {
         .query([TYPE, ENTERPRISE_PROJECT_ID, LIMIT, CATEGORY, CURSOR])
         .answers::<AssetList>(),
         Call::get(
+            "/portolan/v1/projects/{project_id}/export",
+            "Export",
+            "All open ports, a line each",
+        )
+        .query([
+            ROWS,
+            FORMAT,
+            ENTERPRISE_PROJECT_ID,
+            HOST_ID,
+            CATEGORY,
+            TYPE,
+            PORT,
+        ])
+        .required(&["rows"])
+        .answers_bytes(CONTENT_TYPES)
+        .dated(),
+        Call::get(
             "/portolan/v1/projects/{project_id}/recount",
             "Recount",
             "Every count, counted again from the stored sets",
@@ -242,7 +260,7 @@ fn administration() -> Vec<Call> {
         "Backup",
         "A copy of everything, as it is at one moment",
     )
-    .answers_bytes("application/octet-stream");
+    .answers_bytes(&["application/octet-stream"]);
     let calls = kinds.into_iter().flat_map(of_kind).chain([remove, backup]);
     calls.map(|call| call.of(Access::Admin)).collect()
 }
@@ -251,10 +269,11 @@ fn operations() -> Vec<Call> {
     let calls = vec![
         Call::get("/healthz", "Healthz", "The process runs").answers::<Health>(),
         Call::get("/readyz", "Readyz", "The census has caught up").answers::<Health>(),
-        Call::get("/metrics", "Metrics", "Counters, for Prometheus").answers_bytes("text/plain"),
-        Call::get("/openapi.json", "OpenApi", "This document").answers_bytes("application/json"),
-        Call::get("/docs", "Docs", "This document as a page").answers_bytes("text/html"),
-        Call::get("/docs/style.css", "DocsStyle", "How that page looks").answers_bytes("text/css"),
+        Call::get("/metrics", "Metrics", "Counters, for Prometheus").answers_bytes(&["text/plain"]),
+        Call::get("/openapi.json", "OpenApi", "This document").answers_bytes(&["application/json"]),
+        Call::get("/docs", "Docs", "This document as a page").answers_bytes(&["text/html"]),
+        Call::get("/docs/style.css", "DocsStyle", "How that page looks")
+            .answers_bytes(&["text/css"]),
     ];
     calls
         .into_iter()

@@ -1,0 +1,222 @@
+//! The open ports of an export, host by host in the order of their ids, each host's in that of its set.
+//!
+//! Each host is told as it was at one moment, however many reports come while the export runs. So
+//! nothing of the view needs to be kept between two chunks: hosts that come and go meanwhile are told
+//! or left out by what they were at that moment.
+//! Limits: memory holds one chunk and the set of one host.
+
+use std::sync::Arc;
+use std::vec;
+
+use portolan_census::{Host, Project, Selection};
+use portolan_store::{Snapshot, snapshot_of};
+use portolan_wire::caps;
+use portolan_wire::hss::parameters::{self, KindFilter};
+use portolan_wire::ids::{HostId, HostKey, ProjectId};
+use portolan_wire::open_port::{Category, OpenPort};
+use portolan_wire::query::{Parameter, ParameterFault, Query};
+use portolan_wire::report;
+use portolan_wire::time::UnixMicros;
+use serde::Serialize;
+
+use super::form::Form;
+use super::stream::Rows;
+use crate::app::App;
+use crate::error::ApiError;
+use crate::native::shown::ShownPort;
+use crate::streamed::CHUNK_BYTES;
+
+/// `host_id`.
+pub(crate) const HOST_ID: Parameter = Parameter::text("host_id", 1, caps::ASKED_HOST_ID_CHARS_MAX);
+
+/// Hosts that are looked at in one turn at most.
+const HOSTS_A_TURN: usize = 256;
+
+/// The columns, in their order.
+pub(super) const COLUMNS: &[&str] = &[
+    "host_id",
+    "host_name",
+    "host_ip",
+    "enterprise_project_id",
+    "category",
+    "type",
+    "laddr",
+    "port",
+    "netns",
+    "v6only",
+    "pid",
+    "path",
+    "user",
+    "unit",
+    "ifname",
+    "cmdline",
+    "started_at",
+    "deleted",
+    "container_id",
+    "container_name",
+    "container_image",
+    "pod_name",
+    "pod_namespace",
+    "published",
+];
+
+#[derive(Serialize)]
+struct Row<'a> {
+    host_id: &'a str,
+    host_name: Option<&'a str>,
+    host_ip: Option<&'a str>,
+    enterprise_project_id: &'a str,
+    #[serde(flatten)]
+    port: ShownPort,
+}
+
+/// Which open ports of the hosts asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Filter {
+    host_id: Option<String>,
+    category: Option<Category>,
+    kind: Option<KindFilter>,
+    port: Option<u16>,
+}
+
+impl Filter {
+    pub(super) fn read(query: &Query<'_>) -> Result<Self, ParameterFault> {
+        let category = query.single(parameters::CATEGORY.name) != Ok(None);
+        Ok(Self {
+            host_id: HOST_ID.read_text(query)?,
+            category: category.then(|| parameters::category(query)).transpose()?,
+            kind: parameters::kind(query)?,
+            port: parameters::port(query)?,
+        })
+    }
+
+    fn holds(&self, port: &OpenPort) -> bool {
+        let of_kind = |kind: KindFilter| {
+            kind.transport == port.transport && (!kind.v6 || port.laddr.is_ipv6())
+        };
+        self.category.is_none_or(|only| only == port.category())
+            && self.kind.is_none_or(of_kind)
+            && self.port.is_none_or(|only| only == port.port)
+    }
+}
+
+/// The open ports at a moment.
+pub(super) struct OpenPorts {
+    of: Asked,
+    /// The last host that was looked at.
+    last: Option<HostId>,
+    telling: Telling,
+}
+
+/// That host, and those of its ports that are still to be told.
+#[derive(Default)]
+struct Telling {
+    host: report::Host,
+    ports: vec::IntoIter<OpenPort>,
+}
+
+/// Whose open ports, which of them, and when.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) project: ProjectId,
+    pub(super) selection: Selection,
+    pub(super) filter: Filter,
+    pub(super) form: Form,
+    /// No later than what is published.
+    pub(super) at: UnixMicros,
+}
+
+impl Asked {
+    /// The hosts that may have had such ports, in the order of their ids.
+    fn hosts_after<'a>(
+        &'a self,
+        project: &'a Project,
+        after: Option<&'a HostId>,
+    ) -> Box<dyn Iterator<Item = &'a Arc<Host>> + 'a> {
+        match (&self.filter.host_id, after) {
+            (Some(id), None) => Box::new(project.host(id).into_iter()),
+            (Some(_), Some(_)) => Box::new(std::iter::empty()),
+            (None, after) => Box::new(project.hosts_after(after.map(HostId::as_str))),
+        }
+    }
+
+    /// What the host was, where it was one of those asked for.
+    fn snapshot(&self, app: &App, host: &Host) -> Result<Option<Snapshot>, ApiError> {
+        let facts = &host.facts;
+        // What has not changed since needs no look into the store.
+        if facts.at <= self.at && !self.selection.holds(&facts.enterprise_project) {
+            return Ok(None);
+        }
+        let key = HostKey {
+            project: self.project.clone(),
+            host: facts.id.clone(),
+        };
+        let stored =
+            snapshot_of(&*app.store, &key).map_err(|error| ApiError::read_failed(&error))?;
+        Ok(stored.filter(|snapshot| {
+            let enterprise_project = snapshot.host.enterprise_project_id.as_str().into();
+            self.selection.holds(&enterprise_project)
+        }))
+    }
+}
+
+impl From<Asked> for OpenPorts {
+    fn from(of: Asked) -> Self {
+        Self {
+            of,
+            last: None,
+            telling: Telling::default(),
+        }
+    }
+}
+
+impl Rows for OpenPorts {
+    fn next_rows(&mut self, app: &App, out: &mut Vec<u8>) -> Result<bool, ApiError> {
+        self.telling.tell(&self.of, out)?;
+        let state = app.published.state.load_full();
+        let Some(project) = state.project(self.of.project.as_str()) else {
+            return Ok(false);
+        };
+        let after = self.last.clone();
+        let mut hosts = self.of.hosts_after(project, after.as_ref());
+        let mut looked_at = 0;
+        loop {
+            if out.len() >= CHUNK_BYTES || looked_at == HOSTS_A_TURN {
+                return Ok(true);
+            }
+            let Some(host) = hosts.next() else {
+                return Ok(false);
+            };
+            looked_at += 1;
+            self.last = Some(host.facts.id.clone());
+            if let Some(snapshot) = self.of.snapshot(app, host)? {
+                self.telling = Telling {
+                    host: snapshot.host,
+                    ports: snapshot.open_ports.into_iter(),
+                };
+            }
+            self.telling.tell(&self.of, out)?;
+        }
+    }
+}
+
+impl Telling {
+    /// Writes ports, as many as the chunk takes.
+    fn tell(&mut self, of: &Asked, out: &mut Vec<u8>) -> Result<(), ApiError> {
+        while out.len() < CHUNK_BYTES {
+            let Some(port) = self.ports.next() else { break };
+            if !of.filter.holds(&port) {
+                continue;
+            }
+            let row = Row {
+                host_id: &self.host.host_id,
+                host_name: self.host.host_name.as_deref(),
+                host_ip: self.host.host_ip.as_deref(),
+                enterprise_project_id: &self.host.enterprise_project_id,
+                port: port.into(),
+            };
+            of.form.row(COLUMNS, &row, out)?;
+        }
+        Ok(())
+    }
+}
