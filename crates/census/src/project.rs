@@ -117,6 +117,13 @@ impl Project {
         self.retired.values()
     }
 
+    /// The same, those after `after` only.
+    pub fn retired_after(&self, after: Option<&str>) -> impl Iterator<Item = &Arc<Host>> {
+        let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(HostId::from(id)));
+        let range = self.retired.range((from, Bound::<HostId>::Unbounded));
+        range.map(|(_, host)| host)
+    }
+
     /// Whether it has no hosts, retired ones included.
     pub(crate) fn is_empty(&self) -> bool {
         self.ids.is_empty() && self.retired.is_empty()

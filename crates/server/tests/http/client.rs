@@ -289,11 +289,28 @@ impl Connection {
         let length = answer
             .header("content-length")
             .map_or(0, |length| length.parse().unwrap());
-        if !answer.to_head {
+        if answer.header("transfer-encoding") == Some("chunked") {
+            answer.body = self.chunks();
+        } else if !answer.to_head {
             answer.body.resize(length, 0);
             self.reader.read_exact(&mut answer.body).unwrap();
         }
         answer
+    }
+
+    /// A chunked body, which must end as a whole one does.
+    fn chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let length = usize::from_str_radix(&self.line(), 16).unwrap();
+            let start = body.len();
+            body.resize(start + length, 0);
+            self.reader.read_exact(&mut body[start..]).unwrap();
+            assert_eq!(self.line(), "");
+            if length == 0 {
+                return body;
+            }
+        }
     }
 
     fn line(&mut self) -> String {

@@ -31,6 +31,8 @@ mod conflicts;
 mod connections;
 mod edge;
 mod enterprise_projects;
+mod export;
+mod export_streamed;
 mod external;
 mod freshness;
 mod grants;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::vec;
 
 use portolan_census::{Host, Project, Selection};
-use portolan_store::{Snapshot, snapshot_of};
+use portolan_store::Snapshot;
+use portolan_store::history::{HostAt, host_at};
 use portolan_wire::caps;
 use portolan_wire::hss::parameters::{self, KindFilter};
 use portolan_wire::ids::{HostId, HostKey, ProjectId};
@@ -58,6 +59,7 @@ pub(super) const COLUMNS: &[&str] = &[
     "pod_name",
     "pod_namespace",
     "published",
+    "first_seen",
 ];
 
 #[derive(Serialize)]
@@ -112,7 +114,7 @@ pub(super) struct OpenPorts {
 #[derive(Default)]
 struct Telling {
     host: report::Host,
-    ports: vec::IntoIter<OpenPort>,
+    ports: vec::IntoIter<(OpenPort, UnixMicros)>,
 }
 
 /// Whose open ports, which of them, and when.
@@ -134,9 +136,15 @@ impl Asked {
         after: Option<&'a HostId>,
     ) -> Box<dyn Iterator<Item = &'a Arc<Host>> + 'a> {
         match (&self.filter.host_id, after) {
-            (Some(id), None) => Box::new(project.host(id).into_iter()),
+            (Some(id), None) => Box::new(project.host(id).or(project.retired(id)).into_iter()),
             (Some(_), Some(_)) => Box::new(std::iter::empty()),
-            (None, after) => Box::new(project.hosts_after(after.map(HostId::as_str))),
+            (None, after) => {
+                let after = after.map(HostId::as_str);
+                Box::new(in_order(
+                    project.hosts_after(after),
+                    project.retired_after(after),
+                ))
+            }
         }
     }
 
@@ -144,20 +152,43 @@ impl Asked {
     fn snapshot(&self, app: &App, host: &Host) -> Result<Option<Snapshot>, ApiError> {
         let facts = &host.facts;
         // What has not changed since needs no look into the store.
-        if facts.at <= self.at && !self.selection.holds(&facts.enterprise_project) {
+        let is_other = facts.retired_at.is_some()
+            || facts.open_ports == 0
+            || !self.selection.holds(&facts.enterprise_project);
+        if facts.at <= self.at && is_other {
             return Ok(None);
         }
         let key = HostKey {
             project: self.project.clone(),
             host: facts.id.clone(),
         };
-        let stored =
-            snapshot_of(&*app.store, &key).map_err(|error| ApiError::read_failed(&error))?;
-        Ok(stored.filter(|snapshot| {
-            let enterprise_project = snapshot.host.enterprise_project_id.as_str().into();
-            self.selection.holds(&enterprise_project)
-        }))
+        let was = host_at(&*app.store, &key, self.at);
+        match was.map_err(|error| ApiError::read_failed(&error))? {
+            HostAt::Present(snapshot) => {
+                let enterprise_project = snapshot.host.enterprise_project_id.as_str().into();
+                Ok(Some(*snapshot).filter(|_| self.selection.holds(&enterprise_project)))
+            }
+            HostAt::Retired(_) | HostAt::Absent => Ok(None),
+            // A day was dropped meanwhile.
+            HostAt::NotKept => Err(ApiError::internal(format!(
+                "what a host was at {} is no longer kept",
+                self.at
+            ))),
+        }
     }
+}
+
+/// The hosts of both in the order of their ids.
+fn in_order<'a>(
+    hosts: impl Iterator<Item = &'a Arc<Host>>,
+    retired: impl Iterator<Item = &'a Arc<Host>>,
+) -> impl Iterator<Item = &'a Arc<Host>> {
+    let (mut hosts, mut retired) = (hosts.peekable(), retired.peekable());
+    std::iter::from_fn(move || match (hosts.peek(), retired.peek()) {
+        (Some(host), Some(other)) if other.facts.id < host.facts.id => retired.next(),
+        (Some(_), _) => hosts.next(),
+        (None, _) => retired.next(),
+    })
 }
 
 impl From<Asked> for OpenPorts {
@@ -190,10 +221,7 @@ impl Rows for OpenPorts {
             looked_at += 1;
             self.last = Some(host.facts.id.clone());
             if let Some(snapshot) = self.of.snapshot(app, host)? {
-                self.telling = Telling {
-                    host: snapshot.host,
-                    ports: snapshot.open_ports.into_iter(),
-                };
+                self.telling = Telling::of(snapshot);
             }
             self.telling.tell(&self.of, out)?;
         }
@@ -201,10 +229,24 @@ impl Rows for OpenPorts {
 }
 
 impl Telling {
+    fn of(snapshot: Snapshot) -> Self {
+        let ports: Vec<_> = snapshot
+            .open_ports
+            .into_iter()
+            .zip(snapshot.first_seen)
+            .collect();
+        Self {
+            host: snapshot.host,
+            ports: ports.into_iter(),
+        }
+    }
+
     /// Writes ports, as many as the chunk takes.
     fn tell(&mut self, of: &Asked, out: &mut Vec<u8>) -> Result<(), ApiError> {
         while out.len() < CHUNK_BYTES {
-            let Some(port) = self.ports.next() else { break };
+            let Some((port, first_seen)) = self.ports.next() else {
+                break;
+            };
             if !of.filter.holds(&port) {
                 continue;
             }
@@ -213,7 +255,7 @@ impl Telling {
                 host_name: self.host.host_name.as_deref(),
                 host_ip: self.host.host_ip.as_deref(),
                 enterprise_project_id: &self.host.enterprise_project_id,
-                port: port.into(),
+                port: (port, first_seen).into(),
             };
             of.form.row(COLUMNS, &row, out)?;
         }

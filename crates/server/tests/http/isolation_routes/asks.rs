@@ -108,6 +108,14 @@ const READS: &[(&str, &[&str])] = &[
         "GET /portolan/v1/projects/{project_id}/hosts",
         &["", "limit=1"],
     ),
+    (
+        "GET /portolan/v1/projects/{project_id}/export",
+        &[
+            "rows=open_ports",
+            "rows=open_ports&format=csv&category=container",
+            "rows=open_ports&host_id=shared",
+        ],
+    ),
 ];
 
 /// The same, of what is named by others' words.
@@ -168,6 +176,14 @@ fn named_reads(group: &Group) -> Vec<(&'static str, String)> {
         (
             "GET /portolan/v1/projects/{project_id}/ports/{port}/assets",
             port.to_string(),
+        ),
+        (
+            "GET /portolan/v1/projects/{project_id}/export",
+            format!("?rows=open_ports&port={port}"),
+        ),
+        (
+            "GET /portolan/v1/projects/{project_id}/export",
+            format!("?rows=open_ports&host_id={id}"),
         ),
         (
             "GET /portolan/v1/projects/{project_id}/ports/{port}/assets",
