@@ -28,6 +28,7 @@ pub struct Builder {
 #[derive(Debug, Default)]
 struct ProjectBuilder {
     hosts: Vec<Arc<Host>>,
+    retired: Vec<Arc<Host>>,
     scopes: HashMap<EnterpriseProjectId, ScopeBuilder>,
     /// Of the whole project: how often each cell counts, and the hosts that have it.
     cells: HashMap<Cell, (u32, Posting)>,
@@ -63,6 +64,10 @@ impl Builder {
 
 impl ProjectBuilder {
     fn add(&mut self, facts: HostFacts, ignored: Ignored) {
+        if facts.retired_at.is_some() {
+            self.retired.push(Arc::new(Host::retired(facts)));
+            return;
+        }
         let slot = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
         let scope = self
             .scopes
@@ -107,6 +112,7 @@ impl ProjectBuilder {
         let scopes = self.scopes.into_iter();
         Project::of_parts(Parts {
             hosts: self.hosts,
+            retired: self.retired,
             scopes: scopes
                 .map(|(id, scope)| (id, Arc::new(scope.finish())))
                 .collect(),

@@ -235,6 +235,17 @@ impl Cells {
             }
         }
     }
+
+    /// By how much each cell that differs grows (or, negative, shrinks) from `before` to `self`:
+    /// ascending by the number of the cell, each once, none by 0.
+    pub fn changes_since(&self, before: &Self) -> Vec<(u32, i32)> {
+        let mut changes: Vec<(u32, i32)> = Vec::new();
+        self.differences(before, |cell, by| match changes.last_mut() {
+            Some((number, sum)) if *number == cell.number() => *sum += by,
+            _ => changes.push((cell.number(), by)),
+        });
+        changes
+    }
 }
 
 /// The containers of one host, numbered from 1 in the order they are met.

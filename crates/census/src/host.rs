@@ -55,8 +55,12 @@ pub struct HostFacts {
     pub heartbeat_interval_s: u32,
     /// Open ports in its set.
     pub open_ports: u32,
-    /// What it adds to the counts.
+    /// What it adds to the counts; nothing once it is retired.
     pub cells: Cells,
+    /// The commit of its newest entry in the history; 0 where it has none.
+    pub history_at: u64,
+    /// When it was retired; `None` while it is not.
+    pub retired_at: Option<UnixMicros>,
 }
 
 /// One host of the census.
@@ -71,6 +75,15 @@ pub struct Host {
 }
 
 impl Host {
+    /// One that counts nothing and is not heard.
+    pub(crate) fn retired(facts: HostFacts) -> Self {
+        Self {
+            facts,
+            ignored: Ignored::default(),
+            live: Arc::default(),
+        }
+    }
+
     /// Whether the host is fresh, and when it was last heard (seconds since 1970).
     pub fn freshness(&self) -> (Freshness, u32) {
         self.live.freshness()

@@ -39,5 +39,5 @@ pub use page::{Cursor, Filter, Page, PageRequest, PageRow, Start};
 pub use port_assets::{AssetPage, AssetRow, AssetsOf};
 pub use project::{Edition, Project, Selection};
 pub use recount::{Difference, Recount};
-pub use state::{Commit, HostCommit, State};
+pub use state::{Commit, HostCommit, Retired, State};
 pub use top::TopPort;

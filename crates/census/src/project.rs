@@ -54,6 +54,8 @@ pub struct Project {
     edition: Edition,
     /// Choices of all hosts together.
     choices: u64,
+    /// Hosts that are retired: they count nothing, and are known by their pairs if they come back.
+    retired: OrdMap<HostId, Arc<Host>>,
 }
 
 /// Which counts a project has: the commit that last changed one, moved a host or changed what counts
@@ -68,6 +70,7 @@ pub(crate) struct Parts {
     pub(crate) scopes: Vec<(EnterpriseProjectId, Arc<Scope>)>,
     pub(crate) whole: Arc<Scope>,
     pub(crate) postings: Postings,
+    pub(crate) retired: Vec<Arc<Host>>,
 }
 
 impl Project {
@@ -91,12 +94,32 @@ impl Project {
             whole: parts.whole,
             postings: parts.postings,
             edition: Edition::default(),
+            retired: parts
+                .retired
+                .into_iter()
+                .map(|host| (host.facts.id.clone(), host))
+                .collect(),
         }
     }
 
     /// A host by its id.
     pub fn host(&self, id: &str) -> Option<&Arc<Host>> {
         self.ids.get(id).and_then(|&slot| self.by_slot(slot))
+    }
+
+    /// A retired host by its id.
+    pub fn retired(&self, id: &str) -> Option<&Arc<Host>> {
+        self.retired.get(id)
+    }
+
+    /// The retired hosts in the order of their ids.
+    pub fn all_retired(&self) -> impl Iterator<Item = &Arc<Host>> {
+        self.retired.values()
+    }
+
+    /// Whether it has no hosts, retired ones included.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ids.is_empty() && self.retired.is_empty()
     }
 
     /// Hosts in the order of their ids, those after `after` only.
@@ -180,6 +203,7 @@ impl Project {
 
     /// Takes the host's newest facts in the place of what was held.
     pub(crate) fn put(&mut self, facts: HostFacts, ignored: Ignored, commit: u64) {
+        self.retired.remove(&facts.id);
         let slot = self.slot_for(&facts.id);
         let before = self.by_slot(slot).cloned();
         let was = before
@@ -232,8 +256,19 @@ impl Project {
         );
     }
 
-    /// Takes the host and all it added away.
-    pub(crate) fn remove(&mut self, id: &HostId, commit: u64) {
+    /// Takes the host and all it added away, and keeps those facts of it.
+    pub(crate) fn retire(&mut self, facts: HostFacts, commit: u64) {
+        self.remove(&facts.id, commit);
+        self.retired
+            .insert(facts.id.clone(), Arc::new(Host::retired(facts)));
+    }
+
+    /// Keeps a retired host no longer.
+    pub(crate) fn forget(&mut self, id: &HostId) {
+        self.retired.remove(id);
+    }
+
+    fn remove(&mut self, id: &HostId, commit: u64) {
         let Some(slot) = self.ids.remove(id) else {
             return;
         };

@@ -2,13 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use portolan_census::{
-    Agents, Cells, Commit, Freshness, HostCommit, HostFacts, Ignored, Liveness, Pair, Selection,
-    State,
+    Agents, Cells, Commit, Freshness, HostCommit, HostFacts, Ignored, Liveness, Pair, Retired,
+    Selection, State,
 };
 use portolan_wire::digest::Digest;
-use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
 use proptest::prelude::*;
 
@@ -24,6 +24,8 @@ fn put(state: &mut State, id: &str, enterprise_project: &str, interval_s: u32) {
         heartbeat_interval_s: interval_s,
         open_ports: 0,
         cells: Cells::default(),
+        history_at: 0,
+        retired_at: None,
     };
     state.apply(Commit::Put(HostCommit {
         project: "p".into(),
@@ -142,8 +144,10 @@ proptest! {
                 0 => { put(&mut state, id, scope, 5); heard(&state, &liveness, id, now_s, now_s); model.insert(id, (scope, now_s)); }
                 1 => if let Some(entry) = model.get_mut(id) { heard(&state, &liveness, id, now_s, now_s); entry.1 = now_s; },
                 2 => if model.remove(id).is_some() {
-                    liveness.forget(state.project("p").unwrap().host(id).unwrap());
-                    state.apply(Commit::Remove(HostKey { project: "p".into(), host: id.into() }));
+                    let host = Arc::clone(state.project("p").unwrap().host(id).unwrap());
+                    liveness.forget(&host);
+                    let facts = host.facts.clone();
+                    state.apply(Commit::Retire(Retired { project: "p".into(), facts }));
                 },
                 _ => now_s += by,
             }

@@ -160,7 +160,8 @@ fn make_room(kept: &mut HashMap<Asked, Arc<Kept>>, scopes: &Scopes) {
 #[cfg(test)]
 mod tests {
     use portolan_census::{
-        Agents, Cells, Choice, Commit, HostCommit, HostFacts, Ignored, Liveness, Pair, Start, State,
+        Agents, Cells, Choice, Commit, HostCommit, HostFacts, Ignored, Liveness, Pair, Retired,
+        Start, State,
     };
     use portolan_wire::digest::Digest;
     use portolan_wire::hss::port_statistics::SortDir;
@@ -188,6 +189,8 @@ mod tests {
                 heartbeat_interval_s: 30,
                 open_ports: 0,
                 cells: Cells::of(ports.iter().map(Into::into)),
+                history_at: 0,
+                retired_at: None,
             },
             ignored: Ignored::default(),
         })
@@ -209,7 +212,14 @@ mod tests {
     }
 
     fn remove(host: &str) -> Commit {
-        Commit::Remove(HostKey {
+        let Commit::Put(HostCommit { project, facts, .. }) = put(host, "0", &[]) else {
+            unreachable!("it puts");
+        };
+        Commit::Retire(Retired { project, facts })
+    }
+
+    fn forget(host: &str) -> Commit {
+        Commit::Forget(HostKey {
             project: "p".into(),
             host: host.into(),
         })
@@ -253,13 +263,16 @@ mod tests {
             remove("h3"),
             // The project is gone, and comes back with as many commits of its own.
             remove("h2"),
+            forget("h1"),
+            forget("h2"),
+            forget("h3"),
             put("h1", "a", &[443]),
             put("h2", "b", &[8443]),
         ];
         for (step, commit) in commits.into_iter().enumerate() {
             let heard = match &commit {
                 Commit::Put(put) => Some(put.facts.id.clone()),
-                Commit::Remove(_) => None,
+                Commit::Retire(_) | Commit::Forget(_) => None,
             };
             state.apply(commit);
             let Some(project) = state.project("p") else {

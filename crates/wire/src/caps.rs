@@ -127,6 +127,17 @@ pub const COMMIT_QUEUE_BYTES_MAX: usize = 256 << 20;
 /// Reports after which a durable write takes no further request; the last one that it takes may bring
 /// [`BATCH_MAX`].
 pub const COMMIT_BATCH_MAX: usize = 4_096;
+/// Reports of a batch from which the stored values before them are read and compared by several
+/// threads.
+pub const COMPARED_ALONE_MAX: usize = 64;
+/// Most threads that do so.
+pub const COMPARING_THREADS_MAX: usize = 8;
+/// Most hosts that one commit forgets; the rest follow with the next.
+pub const FORGOTTEN_MAX: usize = 4_096;
+/// Most records of the history that are kept in memory for those who follow it.
+pub const RECENT_COMMITS_MAX: usize = 4_096;
+/// Most bytes of them together.
+pub const RECENT_BYTES_MAX: usize = 64 << 20;
 /// Longest id of a record beside the hosts (a credential, a user), in bytes: a host id and a project
 /// id of 256 characters of four bytes fit.
 pub const RECORD_ID_BYTES_MAX: usize = 1_280;
