@@ -96,6 +96,7 @@ impl Default for EmbeddedOptions {
 pub struct EmbeddedStore {
     dir: DataDir,
     options: EmbeddedOptions,
+    epoch: u64,
     phase: RwLock<Phase>,
     /// Last, so that it is given back after the database is closed.
     _lock: DirLock,
@@ -127,6 +128,7 @@ impl EmbeddedStore {
         Ok(Self {
             dir,
             options,
+            epoch: identity.store.epoch(),
             phase: RwLock::new(Phase::Looking(looking)),
             _lock: lock,
         })
@@ -223,6 +225,10 @@ impl Store for EmbeddedStore {
 
     fn load_seen(&self) -> Result<Vec<SeenAt>, StoreError> {
         self.reading(seen::load)
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     fn history_span(&self) -> Result<HistorySpan, StoreError> {
