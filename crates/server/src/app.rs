@@ -10,7 +10,9 @@ use portolan_wire::error::ErrorCode;
 use portolan_wire::time::UnixMicros;
 use tokio::sync::Semaphore;
 
+use crate::agreement::Agreement;
 use crate::audit::Audit;
+use crate::changes::{Epoch, Streams};
 use crate::counts::UnionPages;
 use crate::credentials::{Directory, External, SealKey, Signatures};
 use crate::error::ApiError;
@@ -45,6 +47,10 @@ pub(crate) struct App {
     pub(crate) audit: Arc<Audit>,
     pub(crate) settings: Settings,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) agreement: Agreement,
+    /// Which log the ids of changes are of.
+    pub(crate) epoch: Epoch,
+    pub(crate) streams: Streams,
     pub(crate) room: Room,
     pub(crate) limits: Limits,
     pub(crate) draining: AtomicBool,

@@ -8,8 +8,10 @@
 
 mod accept;
 mod administration;
+mod agreement;
 mod app;
 pub mod audit;
+mod changes;
 mod counts;
 pub mod credentials;
 mod descriptors;

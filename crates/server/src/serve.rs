@@ -21,8 +21,10 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::accept::{Front, Gate, accept};
+use crate::agreement::{self, Agreement};
 use crate::app::{App, Settings};
 use crate::audit::{Audit, AuditError, AuditThread};
+use crate::changes::{self, Epoch, Streams};
 use crate::counts::UnionPages;
 use crate::credentials::{
     Credentials, Directory, External, ExternalKeystone, SealKey, SecretKeyError, Session,
@@ -239,6 +241,9 @@ impl Listening {
             audit: Arc::clone(&audit),
             settings,
             metrics: Arc::clone(&self.front.metrics),
+            agreement: Agreement::default(),
+            epoch: Epoch(store.epoch()),
+            streams: Streams::new(self.stop.subscribe()),
             room: Room::default(),
             limits: self.front.limits,
             draining: AtomicBool::new(false),
@@ -262,6 +267,8 @@ impl Listening {
             tokio::spawn(roll(Arc::clone(&app), self.stop.subscribe())),
             tokio::spawn(keep_seen(Arc::clone(&app), self.stop.subscribe())),
             tokio::spawn(sweep(Arc::clone(&app), self.stop.subscribe())),
+            tokio::spawn(changes::wake(Arc::clone(&app), self.stop.subscribe())),
+            tokio::spawn(agreement::recount(Arc::clone(&app), self.stop.subscribe())),
         ];
         Ok(Running {
             local_addr: self.local_addr,

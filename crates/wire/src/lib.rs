@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 pub mod caps;
+pub mod changes;
 pub mod credential;
 pub mod digest;
 pub mod error;
+pub mod exposure;
 pub mod heartbeat;
 pub mod hss;
 pub mod ids;

@@ -20,6 +20,8 @@ pub(crate) enum Api {
     Assets,
     Export,
     Recount,
+    Changes,
+    ChangeStream,
     RemoveHost,
     CreateCredential,
     ListCredentials,
@@ -62,7 +64,9 @@ impl Api {
             | Self::Host
             | Self::Assets
             | Self::Export
-            | Self::Recount => Need::Read,
+            | Self::Recount
+            | Self::Changes
+            | Self::ChangeStream => Need::Read,
             Self::Reports | Self::Heartbeats => Need::Report,
             Self::RemoveHost | Self::ModifyPortStatus => Need::Administer,
             Self::CreateCredential | Self::ListCredentials | Self::RevokeCredential => {

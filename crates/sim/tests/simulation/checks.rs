@@ -44,7 +44,7 @@ pub(crate) fn check(store: &LogStore, published: &Published, model: &Model) -> R
 
 /// The program's own recount.
 fn recounts(store: &LogStore, published: &Published, project: &ProjectId) -> Result<(), Broken> {
-    let found = recount(store, &published.state, project, &Selection::Whole)
+    let found = recount(store, published, project, &Selection::Whole)
         .map_err(|error| Broken::new(Rule::CountsAreRecounts, error.to_string()))?;
     must(
         found.differences.is_empty(),
@@ -124,7 +124,8 @@ type Told = Vec<(String, Vec<HostFacts>, Vec<Page>)>;
 
 fn told(state: &State) -> Told {
     let projects = state.projects().map(|(id, project)| {
-        let facts = project.hosts_after(None).map(|host| host.facts.clone());
+        let hosts = project.hosts_after(None).chain(project.all_retired());
+        let facts = hosts.map(|host| host.facts.clone());
         let scopes = project
             .enterprise_projects()
             .map(|id| Selection::of([id.clone()]));

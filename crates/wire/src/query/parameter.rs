@@ -4,6 +4,8 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use crate::time::UnixMicros;
+
 use super::{GivenTwice, ParameterFault, Query, integer};
 
 /// What the value of a parameter may be. Its text is the end of "must be …".
@@ -17,6 +19,10 @@ pub enum Allowed {
     OneOf(&'static [&'static str]),
     /// So many texts at most, each of so many characters at most, with commas between.
     List(usize, usize),
+    /// One or more of these, in this case, with commas between.
+    SomeOf(&'static [&'static str]),
+    /// A moment in RFC 3339 that ends with `Z`.
+    Moment,
     /// What another answer of the same call has named.
     Cursor,
     /// Anything that is allowed, but not twice.
@@ -35,6 +41,12 @@ impl fmt::Display for Allowed {
                 f,
                 "1 to {values} values of 1 to {chars} characters, with commas between"
             ),
+            Self::SomeOf(values) => write!(
+                f,
+                "one or more of {} with commas between",
+                values.join(", ")
+            ),
+            Self::Moment => f.write_str("a moment such as 2026-11-24T02:13:00Z"),
             Self::Cursor => f.write_str("a next_cursor of this call"),
             Self::Once => f.write_str("given once"),
         }
@@ -80,6 +92,22 @@ impl Parameter {
         Self {
             name,
             allowed: Allowed::List(values, chars),
+        }
+    }
+
+    /// Some of these, with commas between.
+    pub const fn some_of(name: &'static str, values: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            allowed: Allowed::SomeOf(values),
+        }
+    }
+
+    /// A moment.
+    pub const fn moment(name: &'static str) -> Self {
+        Self {
+            name,
+            allowed: Allowed::Moment,
         }
     }
 
@@ -152,6 +180,29 @@ impl Parameter {
         })
     }
 
+    /// Reads [some of](Allowed::SomeOf) several.
+    ///
+    /// # Errors
+    /// There is none or another among them, or it was given twice.
+    pub fn read_some(
+        &self,
+        query: &Query<'_>,
+    ) -> Result<Option<Vec<&'static str>>, ParameterFault> {
+        let Allowed::SomeOf(values) = self.allowed else {
+            return self.read(query, |_| None);
+        };
+        let one = |text: &str| values.iter().copied().find(|value| *value == text);
+        self.read(query, |text| text.split(',').map(one).collect())
+    }
+
+    /// Reads a [`Moment`](Allowed::Moment).
+    ///
+    /// # Errors
+    /// It is no such moment, or was given twice.
+    pub fn read_moment(&self, query: &Query<'_>) -> Result<Option<UnixMicros>, ParameterFault> {
+        self.read(query, |text| text.parse().ok())
+    }
+
     /// That `given` is not allowed; of an empty text it says that nothing was given.
     pub fn fault(&self, given: &str) -> ParameterFault {
         ParameterFault {
@@ -178,8 +229,31 @@ mod tests {
             (Allowed::OneOf(&["port"]), "port"),
             (Allowed::OneOf(&["asc", "desc"]), "asc or desc"),
             (Allowed::OneOf(&["TCP", "UDP", "TCP6"]), "TCP, UDP or TCP6"),
+            (
+                Allowed::SomeOf(&["opened", "closed"]),
+                "one or more of opened, closed with commas between",
+            ),
         ] {
             assert_eq!(allowed.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn some_of_several_are_each_one_of_them() {
+        let some = Parameter::some_of("kind", &["opened", "closed"]);
+        let read = |raw| some.read_some(&Query::decode(raw).unwrap());
+        assert_eq!(
+            read("kind=closed,opened").unwrap().unwrap(),
+            ["closed", "opened"]
+        );
+        assert_eq!(read("").unwrap(), None);
+        for bad in [
+            "kind=",
+            "kind=opened,",
+            "kind=Opened",
+            "kind=opened&kind=opened",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
         }
     }
 
