@@ -21,7 +21,7 @@ use crate::scope::Scope;
 use crate::slots::Slots;
 use crate::state::{HostCommit, State};
 
-/// Gathers hosts.
+/// Gathers hosts. All of them are fresh: since the start nobody could be heard.
 #[derive(Debug, Default)]
 pub struct Builder {
     projects: BTreeMap<ProjectId, ProjectBuilder>,
@@ -91,6 +91,7 @@ impl ProjectBuilder {
         self.hosts.push(Arc::new(Host {
             facts,
             ignored,
+            fresh: true,
             live: Arc::default(),
         }));
     }
@@ -133,8 +134,8 @@ impl ScopeBuilder {
             .into_iter()
             .for_each(|cell| scope.ignore(cell, 1));
         let group = Group {
+            fresh: self.hosts.clone(),
             hosts: self.hosts,
-            ..Group::default()
         };
         (group, scope)
     }

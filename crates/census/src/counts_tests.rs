@@ -6,7 +6,7 @@ use portolan_wire::time::UnixMicros;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Agents, Choice, Counted, HostFacts, Pair, Project};
+use crate::{Agents, Cells, Choice, Counted, HostFacts, Ignored, Pair, Project};
 
 /// Few values, so that hosts share rows; danger among them, which may be ignored.
 fn ports() -> impl Strategy<Value = Vec<OpenPort>> {

@@ -66,14 +66,21 @@ pub struct Host {
     pub facts: HostFacts,
     /// What an operator chose to ignore of it: no report changes that.
     pub ignored: Ignored,
+    /// Whether it counts as fresh.
+    pub(crate) fresh: bool,
     /// When it was heard; shared by all versions of the host, since hearing is no commit.
     pub(crate) live: Arc<Live>,
 }
 
 impl Host {
-    /// Whether the host is fresh, and when it was last heard (seconds since 1970).
+    /// Whether the host is fresh, as it is counted, and when it was last heard (seconds since 1970).
     pub fn freshness(&self) -> (Freshness, u32) {
-        self.live.freshness()
+        let freshness = if self.fresh {
+            Freshness::Fresh
+        } else {
+            Freshness::Stale
+        };
+        (freshness, self.live.heard_s())
     }
 
     /// How many rows (port, transport) of a category the host is counted in.

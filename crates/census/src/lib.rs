@@ -6,6 +6,7 @@
 //! the same answers; every count equals a recount from the hosts' cells.
 #![forbid(unsafe_code)]
 
+mod adds;
 mod build;
 mod cells;
 mod counts;
@@ -37,10 +38,10 @@ pub use counts::{BadRow, CountRow, Counts, TooFew};
 pub use host::{Agents, Host, HostFacts, Pair};
 pub use ignored::{Choice, Ignored};
 pub use listeners::{ListenerFilter, ListenerPage, ListenerShare};
-pub use liveness::{Freshness, HostCounts, Liveness};
+pub use liveness::{Freshness, Liveness, Silent};
 pub use page::{Cursor, Filter, Page, PageRequest, PageRow, Start};
 pub use port_assets::{AssetPage, AssetRow, AssetsOf};
-pub use project::{Edition, Project, Selection};
+pub use project::{Edition, Editions, Project, Selection};
 pub use recount::{Difference, Recount};
 pub use state::{Commit, HostCommit, State};
 pub use top::TopPort;

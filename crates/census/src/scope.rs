@@ -6,7 +6,7 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use crate::cells::{Cell, ListId, RowKey};
-use crate::counts::{Adds, CountRow};
+use crate::counts::CountRow;
 use crate::rows::{Row, RowChange, Rows};
 
 /// Four row lists with the keys that are present in each.
@@ -90,17 +90,6 @@ impl Scope {
         let list = self.lists.get(cell.list().index());
         let ignored = list.map(|list| list.ignored.get(&cell.key()).copied().unwrap_or(0));
         ignored.is_some_and(|num| num.checked_add_signed(by).is_some())
-    }
-
-    /// Takes what a host adds in the place of what it added.
-    pub(crate) fn replace(&mut self, before: Adds<'_>, after: Adds<'_>) {
-        after
-            .cells
-            .differences(before.cells, |cell, by| self.add(cell, by));
-        if after.ignored != before.ignored {
-            let (is, was) = (after.ignored.cells(), before.ignored.cells());
-            is.differences(&was, |cell, by| self.ignore(cell, by));
-        }
     }
 
     pub(crate) fn list(&self, id: ListId) -> Option<&List> {

@@ -18,12 +18,14 @@ pub(crate) fn check(project: Option<&Project>, scopes: &[Option<&[&str]>], model
         for category in CATEGORIES {
             for transport in TRANSPORTS {
                 for v6 in [false, true] {
-                    for port in PORTS {
+                    let of_each = PORTS.map(|port| [(port, false), (port, true)]);
+                    for (port, fresh) in of_each.into_iter().flatten() {
                         let of = AssetsOf {
                             category,
                             v6,
                             port,
                             transport,
+                            fresh,
                         };
                         check_assets(project, scope, of, model);
                     }
@@ -53,6 +55,9 @@ fn check_assets(project: &Project, scope: Option<&[&str]>, of: AssetsOf, model: 
     };
     let mut rows: Vec<(&str, Transport, u64)> = Vec::new();
     for (id, entry) in &model.hosts {
+        if of.fresh && model.stale.contains(id) {
+            continue;
+        }
         let alone = Model {
             hosts: [(id.clone(), entry.clone())].into(),
             ..Model::default()

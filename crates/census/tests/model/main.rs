@@ -1,6 +1,7 @@
 //! The census against a naive model: sets of ports in maps, counted anew at each question.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod fresh;
 mod lists;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,11 +17,13 @@ use portolan_wire::open_port::{Category, OpenPort, Transport, canonicalise};
 use portolan_wire::time::UnixMicros;
 use proptest::prelude::*;
 
-/// Host id -> (enterprise project, its open ports), and the choices of hosts that are there.
+/// Host id -> (enterprise project, its open ports), and the choices of hosts that are there and which
+/// of them are stale.
 #[derive(Clone, Debug, Default)]
 struct Model {
     hosts: BTreeMap<String, (String, Vec<OpenPort>)>,
     ignored: BTreeMap<String, BTreeSet<Choice>>,
+    stale: BTreeSet<String>,
 }
 
 /// A row: port, type, distinct assets, status.
@@ -135,6 +138,8 @@ enum Step {
     Remove(String),
     Ignore(String, Choice),
     IgnoreNoLonger(String, Choice),
+    /// Those become stale, all others fresh.
+    Silent(BTreeSet<&'static str>),
 }
 
 fn ports() -> impl Strategy<Value = Vec<OpenPort>> {
@@ -184,6 +189,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(h, e, p)| Step::Put(h.into(), e.into(), p)),
         1 => host.clone().prop_map(|h| Step::Remove(h.into())),
         5 => (host.clone(), choice()).prop_map(|(h, c)| Step::Ignore(h.into(), c)),
+        2 => prop::collection::btree_set(host.clone(), 0..4).prop_map(Step::Silent),
         2 => (host, choice()).prop_map(|(h, c)| Step::IgnoreNoLonger(h.into(), c)),
     ];
     prop::collection::vec(step, 1..40)
@@ -223,6 +229,18 @@ fn apply(state: &mut State, model: &mut Model, step: &Step, version: u64) {
             put(state, model, id, version);
         }
         Step::Ignore(..) | Step::IgnoreNoLonger(..) => {}
+        Step::Silent(silent) => {
+            let known = |id: &&str| model.hosts.contains_key(*id);
+            let key = |id: &str| HostKey {
+                project: "p".into(),
+                host: id.into(),
+            };
+            // Also of one that is not there, and of those that already are as they become.
+            let hosts = ["a", "b", "c", "d", "e"].map(|id| (key(id), !silent.contains(id)));
+            state.apply(Commit::Fresh(hosts.into()));
+            let silent = silent.iter().copied().filter(known);
+            model.stale = silent.map(str::to_owned).collect();
+        }
         Step::Remove(id) => {
             state.apply(Commit::Remove(HostKey {
                 project: "p".into(),
@@ -230,6 +248,7 @@ fn apply(state: &mut State, model: &mut Model, step: &Step, version: u64) {
             }));
             model.hosts.remove(id);
             model.ignored.remove(id);
+            model.stale.remove(id);
         }
     }
 }
@@ -364,6 +383,7 @@ fn check(state: &State, model: &Model) {
     }
     check_hosts(project, model);
     lists::check(project, &scopes, model);
+    fresh::check(project, &scopes, model);
 }
 
 fn check_pages(
@@ -510,9 +530,13 @@ proptest! {
         let (mut state, mut model) = (State::default(), Model::default());
         for (version, step) in (1..).zip(&steps) {
             apply(&mut state, &mut model, step, version);
-            if version == at as u64 { state = built(&model, version); }
+            if version == at as u64 {
+                state = built(&model, version);
+                model.stale.clear();
+            }
         }
         check(&state, &model);
+        model.stale.clear();
         check(&built(&model, 1_000), &model);
     }
 
