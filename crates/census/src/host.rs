@@ -73,6 +73,16 @@ pub struct Host {
 }
 
 impl Host {
+    /// Whether the host is fresh, as it is counted.
+    pub fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
+    /// Whether it was neither heard nor reported after that second.
+    pub fn is_silent_since(&self, heard_s: u32) -> bool {
+        self.live.heard_s() <= heard_s && self.facts.at.seconds() <= i64::from(heard_s)
+    }
+
     /// Whether the host is fresh, as it is counted, and when it was last heard (seconds since 1970).
     pub fn freshness(&self) -> (Freshness, u32) {
         let freshness = if self.fresh {

@@ -7,6 +7,7 @@ use portolan_census::{
     Agents, Cells, Commit, Freshness, HostCommit, HostFacts, Ignored, Liveness, Pair, Selection,
     Silent, State,
 };
+use portolan_wire::caps;
 use portolan_wire::digest::Digest;
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
@@ -142,6 +143,75 @@ fn a_heartbeat_from_an_old_view_counts_no_removed_host_and_moves_none_back() {
     liveness.touched(&old, 3);
     roll(&mut state, &liveness, 5_000);
     assert_eq!(counts(&state, &["0", "x"]), (0, 1), "the anchor's");
+}
+
+/// A census of hosts that were heard at second 0, and a wheel that retires after 1,000 seconds.
+fn silent_since_0(hosts: usize) -> (State, Liveness) {
+    let mut state = State::default();
+    let liveness = Liveness::new(0).retiring_after(Some(1_000));
+    for host in 0..hosts {
+        put(&mut state, &host.to_string(), "0", 10);
+        heard(&mut state, &liveness, &host.to_string(), 0, 0);
+    }
+    (state, liveness)
+}
+
+/// When hosts are told as silent, of all seconds up to `until_s`; what [`roll`] of one second less
+/// than a minute skips is looked at, too.
+fn told_silent(state: &mut State, liveness: &Liveness, seconds: std::ops::Range<u32>) -> Vec<u32> {
+    let told = |now_s: u32| {
+        let silent = roll(state, liveness, now_s);
+        silent.into_iter().map(move |_| now_s)
+    };
+    seconds.flat_map(told).collect()
+}
+
+#[test]
+fn a_host_is_told_as_silent_when_it_is_to_be_retired_and_again_until_it_is() {
+    let (mut state, liveness) = silent_since_0(1);
+    let told = told_silent(&mut state, &liveness, 0..1_130);
+    assert_eq!(told, [1_001, 1_061, 1_121]);
+    heard(&mut state, &liveness, "0", 1_130, 1_130);
+    let told = told_silent(&mut state, &liveness, 1_131..2_140);
+    assert_eq!(told, [2_131], "it was heard meanwhile");
+    liveness.forget(state.host(&key("0")).unwrap());
+    let told = told_silent(&mut state, &liveness, 2_140..3_000);
+    assert_eq!(told, [0; 0], "it is retired");
+}
+
+#[test]
+fn nobody_is_told_as_silent_where_none_is_to_be_retired() {
+    let (mut state, liveness) = (State::default(), Liveness::new(0));
+    put(&mut state, "0", "0", 10);
+    heard(&mut state, &liveness, "0", 0, 0);
+    assert_eq!(told_silent(&mut state, &liveness, 0..5_000), [0; 0]);
+    assert_eq!(roll(&mut state, &liveness, u32::MAX), []);
+}
+
+/// A server that was down, or stopped, or whose clock was set, heard nobody meanwhile.
+#[test]
+fn a_host_is_waited_for_three_of_its_intervals_once_it_can_be_heard_again() {
+    let mut state = State::default();
+    let liveness = Liveness::new(5_000).retiring_after(Some(1_000));
+    put(&mut state, "0", "0", 100);
+    heard(&mut state, &liveness, "0", 0, 5_000);
+    let told = told_silent(&mut state, &liveness, 5_000..5_310);
+    assert_eq!(told, [5_302], "after a restart: it is stale at 5,301");
+    heard(&mut state, &liveness, "0", 5_310, 5_310);
+    let told = told_silent(&mut state, &liveness, 5_310..5_312);
+    assert_eq!(told, [0; 0]);
+    let told = told_silent(&mut state, &liveness, 9_000..9_310);
+    assert_eq!(told, [9_301], "after it was stopped for an hour");
+}
+
+#[test]
+fn no_more_hosts_are_told_in_a_second_than_can_be_retired() {
+    let most = caps::SILENT_RETIRED_MAX;
+    let (mut state, liveness) = silent_since_0(2 * most + 1);
+    let mut told = told_silent(&mut state, &liveness, 0..1_010);
+    let last = told.split_off(2 * most);
+    assert_eq!(told, [vec![1_001; most], vec![1_002; most]].concat());
+    assert_eq!(last, [1_003]);
 }
 
 proptest! {

@@ -18,7 +18,8 @@ mod thread;
 
 use std::sync::Arc;
 
-use portolan_census::{Selection, State};
+use portolan_census::{Commit, Selection, Silent, State};
+use portolan_wire::caps;
 use portolan_wire::ids::HostKey;
 
 pub use decide::{Decision, Prepared, Retirement};
@@ -87,6 +88,25 @@ impl Committer {
         self.in_one_write(|round| round.retire(host, granted))
     }
 
+    /// Retires hosts that were found silent, as far as they still are.
+    ///
+    /// # Errors
+    /// The store failed: the hosts are still there.
+    pub fn retire_silent(&mut self, silent: Vec<Silent>) -> Result<(), StoreError> {
+        self.in_one_write(|round| round.retire_silent(silent))
+    }
+
+    /// Takes into the census which hosts have become fresh or stale, up to
+    /// [`caps::FRESHNESS_CHANGES_MAX`] of them, and publishes. It changes no truth, so nothing is written.
+    pub fn freshen(&mut self) {
+        let liveness = &self.published.liveness;
+        let changed = liveness.take_changed(caps::FRESHNESS_CHANGES_MAX);
+        if !changed.is_empty() {
+            self.working.apply(Commit::Fresh(changed));
+            self.published.state.store(Arc::new(self.working.clone()));
+        }
+    }
+
     /// Makes ports of hosts ignored, or ignored no longer, by one write: all or none of them.
     ///
     /// # Errors
@@ -99,7 +119,16 @@ impl Committer {
     ///
     /// # Errors
     /// The store failed, as every submission was told: nothing was changed.
-    pub fn serve(&mut self, submissions: Vec<Submission>) -> Result<(), Arc<StoreError>> {
+    pub fn serve(&mut self, mut submissions: Vec<Submission>) -> Result<(), Arc<StoreError>> {
+        let all = submissions.len();
+        submissions.retain(|submission| !submission.is_freshness());
+        // IMPORTANT: apart from the write, which may fail: what was taken out waits no more.
+        if submissions.len() < all {
+            self.freshen();
+        }
+        if submissions.is_empty() {
+            return Ok(());
+        }
         let mut answers = Vec::with_capacity(submissions.len());
         let made = self.in_one_write(|round| {
             let mut all = Ok(());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 
-use portolan_census::Selection;
+use portolan_census::{Selection, Silent};
 use portolan_wire::caps;
 use portolan_wire::ids::HostKey;
 
@@ -31,6 +31,8 @@ enum Wanted {
     Records(Vec<RecordChange>, Reply<()>),
     Retirement(HostKey, Selection, Reply<Retirement>),
     Ignoring(Ignoring, Reply<IgnoringDone>),
+    Silent(Vec<Silent>),
+    Freshness,
 }
 
 impl Submission {
@@ -61,6 +63,28 @@ impl Submission {
         }
     }
 
+    /// Hosts that were found silent for so long that they are to be retired, as far as they still are.
+    /// Nobody is told: who is not retired is found again.
+    pub fn silent(hosts: Vec<Silent>) -> Self {
+        Self {
+            bytes: size_of::<Self>() + hosts.len() * size_of::<Silent>(),
+            wanted: Wanted::Silent(hosts),
+        }
+    }
+
+    /// That the census take in which hosts have become fresh or stale.
+    pub fn freshness() -> Self {
+        Self {
+            wanted: Wanted::Freshness,
+            bytes: size_of::<Self>(),
+        }
+    }
+
+    /// Whether it is about freshness, which needs no write.
+    pub(super) fn is_freshness(&self) -> bool {
+        matches!(self.wanted, Wanted::Freshness)
+    }
+
     /// Ports of hosts that are to be ignored, or no longer; all of them or none.
     pub fn ignore(wanted: Ignoring, reply: Reply<IgnoringDone>) -> Self {
         // An item is three short ids at most.
@@ -78,6 +102,8 @@ impl Submission {
             Wanted::Records(changes, _) => changes.len(),
             Wanted::Retirement(..) => 1,
             Wanted::Ignoring(wanted, _) => wanted.items.len().max(1),
+            Wanted::Silent(hosts) => hosts.len(),
+            Wanted::Freshness => 1,
         }
     }
 
@@ -90,6 +116,9 @@ impl Submission {
                 waiting(round.retire(host, &granted), reply)
             }
             Wanted::Ignoring(wanted, reply) => waiting(round.ignore(&wanted), reply),
+            Wanted::Silent(hosts) => waiting(round.retire_silent(hosts), Box::new(|_| {})),
+            // It is no part of a write.
+            Wanted::Freshness => (Box::new(|_| {}), Ok(())),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use portolan_census::{Commit, Host, HostCommit, Ignored, Selection, State};
+use portolan_census::{Commit, Host, HostCommit, Ignored, Selection, Silent, State};
 use portolan_wire::ids::{HostKey, ProjectId};
 use portolan_wire::time::UnixMicros;
 
@@ -29,6 +29,8 @@ pub(super) struct Round<'a> {
 pub(super) struct Outcome {
     decided: Vec<Decided>,
     retired: Vec<Arc<Host>>,
+    /// Of them, those for their silence.
+    retired_silent: u64,
     records_changed: u64,
 }
 
@@ -78,6 +80,11 @@ impl<'a> Round<'a> {
                 ignored,
             };
             self.working.apply(Commit::Put(commit));
+        }
+        if let Decision::Accepted { .. } = decision
+            && host.is_some_and(|host| !host.is_fresh())
+        {
+            self.working.apply(Commit::Fresh(vec![(key.clone(), true)]));
         }
         self.outcome.decided.push(Decided {
             key,
@@ -159,6 +166,19 @@ impl<'a> Round<'a> {
         Ok(Retirement::Retired)
     }
 
+    /// Retires those of the hosts that nobody has heard since they were found silent, the round's own
+    /// reports included.
+    pub(super) fn retire_silent(&mut self, silent: Vec<Silent>) -> Result<(), StoreError> {
+        for Silent { key, heard_s } in silent {
+            let held = self.working.host(&key);
+            if held.is_some_and(|host| host.is_silent_since(heard_s)) {
+                self.retire(key, &Selection::Whole)?;
+                self.outcome.retired_silent += 1;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn records(&mut self, changes: Vec<RecordChange>) -> Result<(), StoreError> {
         for change in changes {
             // Records are few and change rarely: what one replaces is read, not remembered.
@@ -182,21 +202,20 @@ impl Outcome {
             liveness, counters, ..
         } = published;
         Counters::add(&counters.records_changed, self.records_changed);
-        Counters::add(&counters.hosts_retired, self.retired.len() as u64);
+        let by_operators = self.retired.len() as u64 - self.retired_silent;
+        Counters::add(&counters.hosts_retired, by_operators);
+        Counters::add(&counters.hosts_retired_silent, self.retired_silent);
         for host in &self.retired {
             liveness.forget(host);
         }
         for decided in &self.decided {
             counters.decided(&decided.decision);
             let key = &decided.key;
-            let Some(project) = state.project(key.project.as_str()) else {
-                continue;
-            };
-            let Some(host) = project.host(key.host.as_str()) else {
+            let Some(host) = state.host(key) else {
                 continue;
             };
             if let Decision::Accepted { .. } = decided.decision {
-                liveness.heard(project, host, now_s, now_s);
+                liveness.heard(&key.project, host, now_s, now_s);
             }
             if decided.two_speak {
                 Counters::add(&counters.identity_conflicts, 1);

@@ -11,8 +11,8 @@ use portolan_census::{
 };
 use portolan_store::{
     Batch, Clock, Committer, CopyOut, Decision, EachEntry, Entry, Ignoring, IgnoringDone, Loaded,
-    Prepared, Published, RecordChange, RecordKey, Retirement, SeenAt, Store, StoreError, Write,
-    rebuild, record_hash,
+    Prepared, Published, RecordChange, RecordKey, Retirement, SeenAt, Store, StoreError,
+    Submission, Write, rebuild, record_hash,
 };
 use portolan_wire::hss::port_statistics::{PortStatus, SortDir};
 use portolan_wire::ids::{EnterpriseProjectId, HostKey};
@@ -196,11 +196,20 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
+        Self::with(|liveness| liveness)
+    }
+
+    /// One that retires hosts which have been silent for so many seconds.
+    pub(crate) fn retiring_after(retire_after_s: u32) -> Self {
+        Self::with(|liveness| liveness.retiring_after(Some(retire_after_s)))
+    }
+
+    fn with(liveness: impl FnOnce(Liveness) -> Liveness) -> Self {
         let store = Arc::new(MemoryStore::default());
         let clock = Arc::new(TestClock(AtomicI64::new(1_764_000_000_000_000)));
         let published = Arc::new(Published::new(
             State::default(),
-            Liveness::new(clock.now_s()),
+            liveness(Liveness::new(clock.now_s())),
         ));
         let committer = Committer::new(
             Arc::clone(&store) as Arc<dyn Store>,
@@ -243,6 +252,23 @@ impl Bench {
         granted: &Selection,
     ) -> Result<Retirement, StoreError> {
         self.committer.retire(host_key(id), granted)
+    }
+
+    /// A heartbeat of the host.
+    pub(crate) fn touch(&self, id: &str) {
+        let now_s = self.clock.now_s();
+        self.published.liveness.touched(&self.host(id), now_s);
+    }
+
+    pub(crate) fn serve(&mut self, submissions: Vec<Submission>) -> Result<(), Arc<StoreError>> {
+        self.committer.serve(submissions)
+    }
+
+    /// What the server does each second.
+    pub(crate) fn roll(&mut self) {
+        let silent = self.published.liveness.roll(self.clock.now_s());
+        self.committer.freshen();
+        self.committer.retire_silent(silent).unwrap();
     }
 
     /// Makes ports ignored, or ignored no longer.
@@ -300,6 +326,7 @@ impl Bench {
                 v6: false,
                 port: *port,
                 transport: Some(Transport::Tcp),
+                fresh: false,
             };
             let assets = project.port_assets(&Selection::Whole, of, None, usize::MAX);
             let mut rows = assets.rows.iter();
@@ -370,7 +397,7 @@ pub(crate) fn told(state: &State) -> Vec<Told> {
     all
 }
 
-fn every_tcp() -> Filter {
+pub(crate) fn every_tcp() -> Filter {
     Filter {
         category: Category::Host,
         v6: false,
@@ -381,7 +408,7 @@ fn every_tcp() -> Filter {
     }
 }
 
-fn all_rows() -> PageRequest {
+pub(crate) fn all_rows() -> PageRequest {
     PageRequest {
         sort_dir: SortDir::Asc,
         start: Start::Offset(0),

@@ -35,7 +35,7 @@ fn a_retired_host_leaves_store_census_and_freshness_by_one_commit() {
     bench.assert_rebuild_equals_live();
     // Its entry in the wheel of due seconds is still there, and must change no count.
     bench.clock.advance_s(1_000);
-    bench.published.liveness.roll(bench.clock.now_s());
+    bench.roll();
     assert_eq!(bench.fresh_and_stale(&["0"]), (0, 1));
 }
 
