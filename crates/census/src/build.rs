@@ -11,6 +11,8 @@ use std::sync::Arc;
 use portolan_wire::ids::{EnterpriseProjectId, ProjectId};
 
 use crate::cells::Cells;
+use crate::counts::Counts;
+use crate::group::Group;
 use crate::host::{Host, HostFacts};
 use crate::ignored::Ignored;
 use crate::number::{Cell, Number};
@@ -101,26 +103,36 @@ impl ProjectBuilder {
         }
         let postings = self.postings.into_iter();
         let postings = postings.map(|(cell, posting)| (cell, Arc::new(posting)));
-        let scopes = self.scopes.into_iter();
+        let mut groups = Vec::with_capacity(self.scopes.len());
+        let mut scopes = Vec::with_capacity(self.scopes.len());
+        for (id, scope) in self.scopes {
+            let (group, scope) = scope.finish();
+            groups.push((id.clone(), Arc::new(group)));
+            scopes.push((id, Arc::new(scope)));
+        }
+        let (whole, counts_of_whole) = whole.finish();
         Project::of_parts(Parts {
             hosts: self.hosts,
-            scopes: scopes
-                .map(|(id, scope)| (id, Arc::new(scope.finish())))
-                .collect(),
-            whole: Arc::new(whole.finish()),
+            groups,
+            whole: Arc::new(whole),
+            counts: Counts::of_scopes(scopes, Arc::new(counts_of_whole)),
             postings: Postings::of_parts(postings.collect(), self.totals),
         })
     }
 }
 
 impl ScopeBuilder {
-    fn finish(self) -> Scope {
+    fn finish(self) -> (Group, Scope) {
         let mut numbers: Vec<_> = self.numbers.into_iter().collect();
         numbers.sort_unstable();
-        let mut scope = Scope::of_counts(self.hosts, &numbers);
+        let mut scope = Scope::of_counts(&numbers);
         self.ignored
             .into_iter()
             .for_each(|number| scope.ignore(number, 1));
-        scope
+        let group = Group {
+            hosts: self.hosts,
+            ..Group::default()
+        };
+        (group, scope)
     }
 }

@@ -9,6 +9,9 @@ use portolan_wire::open_port::{Category, Transport};
 pub(crate) struct RowKey(pub(crate) u32);
 
 impl RowKey {
+    /// The last one.
+    pub(crate) const MAX: Self = Self((1 << 17) - 1);
+
     /// The key of (port, transport).
     pub(crate) fn new(port: u16, transport: Transport) -> Self {
         Self(u32::from(port) << 1 | u32::from(transport == Transport::Udp))
@@ -87,7 +90,8 @@ impl ListId {
         categories.flat_map(|category| Sockets::ALL.map(|sockets| Self { category, sockets }))
     }
 
-    /// 0 to [`COUNT`](Self::COUNT) - 1.
+    /// 0 to [`COUNT`](Self::COUNT) - 1: category host first, and in each all sockets, IPv6 ones, then
+    /// the exposures from the narrowest on. Stands on disk.
     pub(crate) fn index(self) -> usize {
         usize::from(self.category == Category::Container) * Sockets::ALL.len()
             + self.sockets.index()
@@ -198,9 +202,15 @@ impl Number {
         Self(container | key.0 << KEY_SHIFT | v6 | 1 << exposure.index())
     }
 
-    /// A number as it stands on disk.
+    /// One of a host's.
     pub(crate) fn of(number: u32) -> Self {
         Self(number & Self::MAX)
+    }
+
+    /// One that stood on disk; `None` where it is none: too large, or without an exposure.
+    pub(crate) fn read(number: u32) -> Option<Self> {
+        let exposures = number & (V6 - 1);
+        (number <= Self::MAX && exposures != 0).then_some(Self(number))
     }
 
     /// As it stands on disk.

@@ -136,7 +136,7 @@ impl Project {
         let of_one = |posted: &Posted<'_>| match category {
             // Each host is one asset, so that the counts tell.
             Category::Host => {
-                let scopes = self.selected(selection);
+                let scopes = self.counts.selected(selection);
                 let lists: Vec<_> = scopes.filter_map(|scope| scope.list(posted.list)).collect();
                 sum(&lists, posted.key)
             }

@@ -5,21 +5,13 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-use crate::liveness::HostCounts;
+use crate::counts::{Adds, CountRow};
 use crate::number::{ListId, Number, RowKey};
 use crate::rows::{Row, RowChange, Rows};
-use crate::slots::Slots;
 
-/// The row lists, and the hosts.
+/// The row lists that have rows; each is shared until a commit changes it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Scope {
-    lists: Lists,
-    pub(crate) hosts: Slots,
-    pub(crate) counts: Arc<HostCounts>,
-}
-
-/// The row lists that have rows; each shared until a commit changes it.
-type Lists = [Option<Arc<List>>; ListId::COUNT];
+pub(crate) struct Scope([Option<Arc<List>>; ListId::COUNT]);
 
 /// One row list, and the set of its keys: unions over scopes are made from these sets.
 #[derive(Clone, Debug, Default)]
@@ -31,8 +23,8 @@ pub(crate) struct List {
 }
 
 impl Scope {
-    /// A scope of those hosts whose numbers, in ascending order, count so often.
-    pub(crate) fn of_counts(hosts: Slots, numbers: &[(Number, u32)]) -> Self {
+    /// A scope whose numbers, in ascending order, count so often.
+    pub(crate) fn of_counts(numbers: &[(Number, u32)]) -> Self {
         let mut rows: [Vec<Row>; ListId::COUNT] = Default::default();
         for (number, num) in numbers {
             for id in number.lists() {
@@ -48,16 +40,78 @@ impl Scope {
             }
         }
         let of_rows = |rows: Vec<Row>| (!rows.is_empty()).then(|| Arc::new(List::of_sorted(rows)));
-        Self {
-            lists: rows.map(of_rows),
-            hosts,
-            counts: Arc::default(),
+        Self(rows.map(of_rows))
+    }
+
+    /// A scope of these rows, in the order of their lists and keys, each once.
+    pub(crate) fn of_rows(rows: &[CountRow]) -> Self {
+        let mut scope = Self::default();
+        for of_list in rows.chunk_by(|a, b| a.list == b.list) {
+            let list = of_list.first().map(|row| usize::from(row.list));
+            let Some(list) = list.and_then(|list| scope.0.get_mut(list)) else {
+                continue;
+            };
+            let counted = of_list.iter().map(|row| Row {
+                key: RowKey(row.key),
+                num: row.num,
+            });
+            let ignored = of_list.iter().filter(|row| row.ignored > 0);
+            let ignored = ignored.map(|row| (RowKey(row.key), row.ignored));
+            *list = Some(Arc::new(List {
+                ignored: Arc::new(ignored.collect()),
+                ..List::of_sorted(counted.collect())
+            }));
         }
+        scope
+    }
+
+    /// Its rows, in that order.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = CountRow> + '_ {
+        let lists = (0u8..).zip(&self.0);
+        let lists = lists.filter_map(|(id, list)| Some((id, list.as_deref()?)));
+        lists.flat_map(|(id, list)| {
+            list.rows.iter().map(move |row| CountRow {
+                list: id,
+                key: row.key.0,
+                num: row.num,
+                ignored: list.ignored.get(&row.key).copied().unwrap_or(0),
+            })
+        })
     }
 
     /// A list that has rows.
     pub(crate) fn list(&self, id: ListId) -> Option<&List> {
-        self.lists.get(id.index())?.as_deref()
+        self.0.get(id.index())?.as_deref()
+    }
+
+    /// Whether a number can change by so much: no list counts less than nothing then.
+    pub(crate) fn has(&self, number: Number, by: i32) -> bool {
+        self.can(number, by, |list, key| list.rows.num(key))
+    }
+
+    /// The same of what is ignored.
+    pub(crate) fn has_ignored(&self, number: Number, by: i32) -> bool {
+        self.can(number, by, |list, key| {
+            list.ignored.get(&key).copied().unwrap_or(0)
+        })
+    }
+
+    fn can(&self, number: Number, by: i32, num: impl Fn(&List, RowKey) -> u32) -> bool {
+        number.lists().all(|id| {
+            let num = self.list(id).map_or(0, |list| num(list, number.key()));
+            num.checked_add_signed(by).is_some()
+        })
+    }
+
+    /// Takes what a host adds in the place of what it added.
+    pub(crate) fn replace(&mut self, before: Adds<'_>, after: Adds<'_>) {
+        after
+            .cells
+            .differences(before.cells, |number, by| self.add(number, by));
+        if after.ignored != before.ignored {
+            let (is, was) = (after.ignored.cells(), before.ignored.cells());
+            is.differences(&was, |number, by| self.ignore(number, by));
+        }
     }
 
     /// So many more, or fewer, assets have what the number says.
@@ -72,7 +126,7 @@ impl Scope {
 
     fn change(&mut self, number: Number, change: impl Fn(&mut List, RowKey)) {
         for id in number.lists() {
-            let Some(list) = self.lists.get_mut(id.index()) else {
+            let Some(list) = self.0.get_mut(id.index()) else {
                 continue;
             };
             let changed = Arc::make_mut(list.get_or_insert_default());
@@ -84,7 +138,7 @@ impl Scope {
     }
 
     pub(crate) fn has_no_rows(&self) -> bool {
-        self.lists.iter().all(Option::is_none)
+        self.0.iter().all(Option::is_none)
     }
 }
 
