@@ -144,10 +144,11 @@ impl Scope {
 
 impl List {
     fn of_sorted(rows: Vec<Row>) -> Self {
-        let present = rows.iter().map(|row| row.key.0).collect();
+        let present: RoaringBitmap = rows.iter().map(|row| row.key.0).collect();
         Self {
             rows: Rows::of_sorted(rows),
-            present: Arc::new(present),
+            // A copy has no room to spare, and there are many such lists.
+            present: Arc::new(RoaringBitmap::clone(&present)),
             ignored: Arc::default(),
         }
     }
