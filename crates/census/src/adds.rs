@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use portolan_wire::ids::EnterpriseProjectId;
 
-use crate::cells::{Cell, Cells};
+use crate::cells::Cells;
 use crate::host::Host;
 use crate::ignored::Ignored;
+use crate::number::Number;
 use crate::scope::Scope;
 
 /// What one host adds.
@@ -38,10 +39,10 @@ impl Adds<'_> {
     /// Takes this in the place of `before`.
     pub(crate) fn replace(&self, before: Adds<'_>, scope: &mut Scope) {
         self.cells
-            .differences(before.cells, |cell, by| scope.add(cell, by));
+            .differences(before.cells, |number, by| scope.add(number, by));
         if self.ignored != before.ignored {
             let (is, was) = (self.ignored.cells(), before.ignored.cells());
-            is.differences(&was, |cell, by| scope.ignore(cell, by));
+            is.differences(&was, |number, by| scope.ignore(number, by));
         }
     }
 }
@@ -50,29 +51,29 @@ impl Adds<'_> {
 /// row once costs a small part of changing it for each of them.
 #[derive(Debug, Default)]
 pub(crate) struct Sums {
-    cells: HashMap<Cell, i32>,
-    ignored: HashMap<Cell, i32>,
+    numbers: HashMap<Number, i32>,
+    ignored: HashMap<Number, i32>,
 }
 
 impl Sums {
     /// Adds what a host adds, so often.
     pub(crate) fn add(&mut self, adds: Adds<'_>, by: i32) {
-        for cell in adds.cells.iter() {
-            *self.cells.entry(cell).or_default() += by;
+        for number in adds.cells.iter() {
+            *self.numbers.entry(number).or_default() += by;
         }
-        for cell in adds.ignored.cells().iter() {
-            *self.ignored.entry(cell).or_default() += by;
+        for number in adds.ignored.cells().iter() {
+            *self.ignored.entry(number).or_default() += by;
         }
     }
 
     /// Changes a scope by all of it.
     pub(crate) fn apply(&self, scope: &mut Scope) {
-        let differs = |(_, by): &(&Cell, &i32)| **by != 0;
-        for (cell, by) in self.cells.iter().filter(differs) {
-            scope.add(*cell, *by);
+        let differs = |(_, by): &(&Number, &i32)| **by != 0;
+        for (number, by) in self.numbers.iter().filter(differs) {
+            scope.add(*number, *by);
         }
-        for (cell, by) in self.ignored.iter().filter(differs) {
-            scope.ignore(*cell, *by);
+        for (number, by) in self.ignored.iter().filter(differs) {
+            scope.ignore(*number, *by);
         }
     }
 }
