@@ -31,6 +31,7 @@ pub struct Builder {
 #[derive(Debug, Default)]
 struct ProjectBuilder {
     hosts: Vec<Arc<Host>>,
+    retired: Vec<Arc<Host>>,
     scopes: HashMap<EnterpriseProjectId, ScopeBuilder>,
     postings: HashMap<Cell, Posting>,
     totals: Totals,
@@ -66,6 +67,11 @@ impl Builder {
 
 impl ProjectBuilder {
     fn add(&mut self, facts: HostFacts, ignored: Ignored) {
+        if facts.retired_at.is_some() {
+            self.retired
+                .push(Arc::new(Host::retired(facts, Arc::default())));
+            return;
+        }
         let slot = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
         let scope = self
             .scopes
@@ -114,6 +120,7 @@ impl ProjectBuilder {
         let (whole, counts_of_whole) = whole.finish();
         Project::of_parts(Parts {
             hosts: self.hosts,
+            retired: self.retired,
             groups,
             whole: Arc::new(whole),
             counts: Counts::of_scopes(scopes, Arc::new(counts_of_whole)),

@@ -36,6 +36,8 @@ fn put(project: &mut Project, id: &str, enterprise_project: &str, ports: &[OpenP
         heartbeat_interval_s: 30,
         open_ports: 0,
         cells: Cells::of(ports.iter().map(Counted::from)),
+        history_at: 0,
+        retired_at: None,
     };
     let choices = ports.iter().filter(|_| all).map(|port| Choice {
         container_asset: port.container_asset().map(Into::into),

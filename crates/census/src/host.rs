@@ -55,8 +55,12 @@ pub struct HostFacts {
     pub heartbeat_interval_s: u32,
     /// Open ports in its set.
     pub open_ports: u32,
-    /// What it adds to the counts.
+    /// What it adds to the counts; nothing once it is retired.
     pub cells: Cells,
+    /// The commit of its newest entry in the history; 0 where it has none.
+    pub history_at: u64,
+    /// When it was retired; `None` while it is not.
+    pub retired_at: Option<UnixMicros>,
 }
 
 /// One host of the census.
@@ -73,14 +77,19 @@ pub struct Host {
 }
 
 impl Host {
+    /// One that counts nothing and is not heard.
+    pub(crate) fn retired(facts: HostFacts, live: Arc<Live>) -> Self {
+        Self {
+            facts,
+            ignored: Ignored::default(),
+            fresh: false,
+            live,
+        }
+    }
+
     /// Whether the host is fresh, as it is counted.
     pub fn is_fresh(&self) -> bool {
         self.fresh
-    }
-
-    /// Whether it was neither heard nor reported after that second.
-    pub fn is_silent_since(&self, heard_s: u32) -> bool {
-        self.live.heard_s() <= heard_s && self.facts.at.seconds() <= i64::from(heard_s)
     }
 
     /// Whether the host is fresh, as it is counted, and when it was last heard (seconds since 1970).

@@ -45,5 +45,5 @@ pub use page::{Cursor, Filter, Page, PageRequest, PageRow, Start};
 pub use port_assets::{AssetPage, AssetRow, AssetsOf};
 pub use project::{Edition, Editions, Project, Selection};
 pub use recount::{Difference, Recount};
-pub use state::{Commit, HostCommit, State};
+pub use state::{Commit, HostCommit, Retired, State};
 pub use top::TopPort;

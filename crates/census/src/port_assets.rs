@@ -279,6 +279,8 @@ mod tests {
             heartbeat_interval_s: 30,
             open_ports: 0,
             cells: Cells::of(ports.iter().map(Counted::from)),
+            history_at: 0,
+            retired_at: None,
         }
     }
 

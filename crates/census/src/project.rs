@@ -14,6 +14,7 @@ use crate::counts::Counts;
 use crate::group::Group;
 use crate::host::{Host, HostFacts};
 use crate::ignored::Ignored;
+use crate::liveness::Live;
 use crate::posting::Postings;
 use crate::scope::Scope;
 
@@ -60,6 +61,8 @@ pub struct Project {
     editions: Editions,
     /// Choices of all hosts together.
     choices: u64,
+    /// Hosts that are retired: they count nothing, and are known by their pairs if they come back.
+    retired: OrdMap<HostId, Arc<Host>>,
 }
 
 /// When something of a project last changed: the commit that changed it, by its number among those
@@ -85,6 +88,7 @@ pub(crate) struct Parts {
     pub(crate) whole: Arc<Group>,
     pub(crate) counts: Counts,
     pub(crate) postings: Postings,
+    pub(crate) retired: Vec<Arc<Host>>,
 }
 
 impl Project {
@@ -110,12 +114,32 @@ impl Project {
             counts: parts.counts,
             postings: parts.postings,
             editions: Editions::default(),
+            retired: parts
+                .retired
+                .into_iter()
+                .map(|host| (host.facts.id.clone(), host))
+                .collect(),
         }
     }
 
     /// A host by its id.
     pub fn host(&self, id: &str) -> Option<&Arc<Host>> {
         self.ids.get(id).and_then(|&slot| self.by_slot(slot))
+    }
+
+    /// A retired host by its id.
+    pub fn retired(&self, id: &str) -> Option<&Arc<Host>> {
+        self.retired.get(id)
+    }
+
+    /// The retired hosts in the order of their ids.
+    pub fn all_retired(&self) -> impl Iterator<Item = &Arc<Host>> {
+        self.retired.values()
+    }
+
+    /// Whether it has no hosts, retired ones included.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ids.is_empty() && self.retired.is_empty()
     }
 
     /// Hosts in the order of their ids, those after `after` only.
@@ -192,6 +216,7 @@ impl Project {
 
     /// Takes the host's newest facts in the place of what was held. A host that is new was just heard.
     pub(crate) fn put(&mut self, facts: HostFacts, ignored: Ignored, commit: u64) {
+        self.retired.remove(&facts.id);
         let slot = self.slot_for(&facts.id);
         let before = self.by_slot(slot).cloned();
         let fresh = before.as_ref().is_none_or(|before| before.fresh);
@@ -232,14 +257,22 @@ impl Project {
         self.slots.set(slot as usize, Some(Arc::new(host)));
     }
 
-    /// Takes the host and all it added away.
-    pub(crate) fn remove(&mut self, id: &HostId, commit: u64) {
-        let Some(slot) = self.ids.remove(id) else {
-            return;
-        };
-        let Some(host) = self.slots.set(slot as usize, None) else {
-            return;
-        };
+    /// Takes the host and all it added away, and keeps those facts of it.
+    pub(crate) fn retire(&mut self, facts: HostFacts, commit: u64) {
+        let live = self.remove(&facts.id, commit);
+        let host = Host::retired(facts, live.unwrap_or_default());
+        self.retired.insert(host.facts.id.clone(), Arc::new(host));
+    }
+
+    /// Keeps a retired host no longer.
+    pub(crate) fn forget(&mut self, id: &HostId) {
+        self.retired.remove(id);
+    }
+
+    /// Says when it was heard.
+    fn remove(&mut self, id: &HostId, commit: u64) -> Option<Arc<Live>> {
+        let slot = self.ids.remove(id)?;
+        let host = self.slots.set(slot as usize, None)?;
         self.editions.hosts = Edition(commit);
         self.counts_change(commit, host.fresh);
         self.leave(slot, &host.facts.enterprise_project);
@@ -249,6 +282,7 @@ impl Project {
         self.postings
             .change(slot, &Cells::default(), &host.facts.cells);
         self.free.push_back(slot);
+        Some(Arc::clone(&host.live))
     }
 
     /// Takes hosts for fresh or stale.

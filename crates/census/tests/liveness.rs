@@ -2,10 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use portolan_census::{
-    Agents, Cells, Commit, Freshness, HostCommit, HostFacts, Ignored, Liveness, Pair, Selection,
-    Silent, State,
+    Agents, Cells, Commit, Freshness, HostCommit, HostFacts, Ignored, Liveness, Pair, Retired,
+    Selection, Silent, State,
 };
 use portolan_wire::caps;
 use portolan_wire::digest::Digest;
@@ -25,6 +26,8 @@ fn put(state: &mut State, id: &str, enterprise_project: &str, interval_s: u32) {
         heartbeat_interval_s: interval_s,
         open_ports: 0,
         cells: Cells::default(),
+        history_at: 0,
+        retired_at: None,
     };
     state.apply(Commit::Put(HostCommit {
         project: "p".into(),
@@ -43,6 +46,13 @@ fn key(id: &str) -> HostKey {
 fn heard(state: &mut State, liveness: &Liveness, id: &str, heard_s: u32, now_s: u32) {
     liveness.heard(&"p".into(), state.host(&key(id)).unwrap(), heard_s, now_s);
     settle(state, liveness);
+}
+
+fn retire(state: &mut State, liveness: &Liveness, id: &str) {
+    let host = Arc::clone(state.host(&key(id)).unwrap());
+    liveness.forget(&host);
+    let (project, facts) = ("p".into(), host.facts.clone());
+    state.apply(Commit::Retire(Retired { project, facts }));
 }
 
 fn roll(state: &mut State, liveness: &Liveness, now_s: u32) -> Vec<Silent> {
@@ -138,8 +148,7 @@ fn a_heartbeat_from_an_old_view_counts_no_removed_host_and_moves_none_back() {
         (Freshness::Fresh, 2),
         "it was heard all the same"
     );
-    liveness.forget(state.host(&key("a")).unwrap());
-    state.apply(Commit::Remove(key("a")));
+    retire(&mut state, &liveness, "a");
     liveness.touched(&old, 3);
     roll(&mut state, &liveness, 5_000);
     assert_eq!(counts(&state, &["0", "x"]), (0, 1), "the anchor's");
@@ -229,8 +238,7 @@ proptest! {
                 0 => { put(&mut state, id, scope, 5); heard(&mut state, &liveness, id, now_s, now_s); model.insert(id, (scope, now_s)); }
                 1 => if let Some(entry) = model.get_mut(id) { heard(&mut state, &liveness, id, now_s, now_s); entry.1 = now_s; },
                 2 => if model.remove(id).is_some() {
-                    liveness.forget(state.project("p").unwrap().host(id).unwrap());
-                    state.apply(Commit::Remove(HostKey { project: "p".into(), host: id.into() }));
+                    retire(&mut state, &liveness, id);
                 },
                 _ => now_s += by,
             }

@@ -52,11 +52,23 @@ pub fn seen(state: &State) -> Vec<SeenAt> {
         .collect()
 }
 
-/// The newest stored snapshot of a host.
+/// The newest stored snapshot of a host that is not retired.
 ///
 /// # Errors
 /// The store cannot be read, or the value does not decode.
 pub fn snapshot_of(store: &dyn Store, key: &HostKey) -> Result<Option<Snapshot>, StoreError> {
+    let stored = stored_snapshot_of(store, key)?;
+    Ok(stored.filter(|snapshot| snapshot.retired_at.is_none()))
+}
+
+/// The newest stored snapshot of a host, retired or not.
+///
+/// # Errors
+/// Those of [`snapshot_of`].
+pub fn stored_snapshot_of(
+    store: &dyn Store,
+    key: &HostKey,
+) -> Result<Option<Snapshot>, StoreError> {
     let Some(value) = store.host(key)? else {
         return Ok(None);
     };

@@ -136,6 +136,17 @@ pub const COMMIT_QUEUE_BYTES_MAX: usize = 256 << 20;
 /// Reports after which a durable write takes no further request; the last one that it takes may bring
 /// [`BATCH_MAX`].
 pub const COMMIT_BATCH_MAX: usize = 4_096;
+/// Reports of a batch from which the stored values before them are read and compared by several
+/// threads.
+pub const COMPARED_ALONE_MAX: usize = 64;
+/// Most threads that do so.
+pub const COMPARING_THREADS_MAX: usize = 8;
+/// Most hosts that one commit forgets; the rest follow with the next.
+pub const FORGOTTEN_MAX: usize = 4_096;
+/// Most records of the history that are kept in memory for those who follow it.
+pub const RECENT_COMMITS_MAX: usize = 4_096;
+/// Most bytes of them together.
+pub const RECENT_BYTES_MAX: usize = 64 << 20;
 /// Longest id of a record beside the hosts (a credential, a user), in bytes: a host id and a project
 /// id of 256 characters of four bytes fit.
 pub const RECORD_ID_BYTES_MAX: usize = 1_280;
@@ -151,6 +162,10 @@ pub const STORE_FREE_BYTES_MIN: u64 = 256 << 20;
 /// is less: the first merge takes up to eight tables of 32 MiB and a level of some 256 MiB, and
 /// removes them only when the new ones are written. Twice the level, as one may be over its target.
 pub const STORE_MERGE_BYTES_MAX: u64 = 768 << 20;
+/// Longest part of a checkpoint that is kept beside the history, in bytes.
+pub const CHECKPOINT_PART_BYTES_MAX: usize = 1 << 20;
+/// Longest name of such a part, in bytes.
+pub const CHECKPOINT_NAME_BYTES_MAX: usize = 4096;
 /// Longest key or value in a backup, in bytes: no host's snapshot comes near it, since the body it
 /// came in has at most 64 MiB.
 pub const BACKUP_VALUE_BYTES_MAX: usize = 128 << 20;

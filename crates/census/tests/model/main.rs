@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_census::{
     Agents, Builder, Cells, Choice, Commit, Counted, Cursor, Filter, HostCommit, HostFacts,
-    Ignored, Page, PageRequest, Pair, Project, Recount, Selection, Sockets, Start, State,
+    Ignored, Page, PageRequest, Pair, Project, Recount, Retired, Selection, Sockets, Start, State,
     knowledge,
 };
 use portolan_wire::digest::Digest;
@@ -140,6 +140,8 @@ fn facts(id: &str, enterprise_project: &str, ports: &[OpenPort], version: u64) -
         heartbeat_interval_s: 30,
         open_ports: u32::try_from(ports.len()).unwrap(),
         cells: Cells::of(ports.iter().map(Counted::from)),
+        history_at: 0,
+        retired_at: None,
     }
 }
 
@@ -265,10 +267,26 @@ fn apply(state: &mut State, model: &mut Model, step: &Step, version: u64) {
             model.stale = silent.map(str::to_owned).collect();
         }
         Step::Remove(id) => {
-            state.apply(Commit::Remove(HostKey {
+            let key = HostKey {
                 project: "p".into(),
                 host: id.as_str().into(),
-            }));
+            };
+            let is_held = model.hosts.contains_key(id);
+            if is_held {
+                let at = UnixMicros(i64::try_from(version).unwrap());
+                let facts = HostFacts {
+                    retired_at: Some(at),
+                    ..facts(id, "0", &[], version)
+                };
+                let project = "p".into();
+                state.apply(Commit::Retire(Retired { project, facts }));
+                assert!(state.retired(&key).is_some());
+            }
+            assert!(state.host(&key).is_none());
+            // Now and then it is kept for when it comes back.
+            if version % 2 == 0 {
+                state.apply(Commit::Forget(key));
+            }
             model.hosts.remove(id);
             model.ignored.remove(id);
             model.stale.remove(id);
@@ -397,9 +415,9 @@ fn filters() -> Vec<Filter> {
 fn check(state: &State, model: &Model) {
     let project = state.project("p").map(|project| &**project);
     assert_eq!(
-        project.is_some(),
-        !model.hosts.is_empty(),
-        "a project without hosts is gone"
+        project.map_or(0, Project::host_count),
+        model.hosts.len(),
+        "retired hosts are no hosts"
     );
     let scopes: [Option<&[&str]>; 6] = [
         None,

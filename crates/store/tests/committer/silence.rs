@@ -34,6 +34,13 @@ fn submission(report: &Report) -> Submission {
     Submission::new(vec![prepared], Box::new(|_| {}))
 }
 
+fn retirement(silent: &[Silent]) -> Submission {
+    let [Silent { key, heard_s }] = silent else {
+        panic!("{silent:?} is not one host");
+    };
+    Submission::retire_silent(key.clone(), *heard_s, Box::new(|_| {}))
+}
+
 /// A bench with the hosts `quiet` and `loud`, whose clock then goes on by days, with a heartbeat of `loud` and a roll at
 /// the end of each.
 fn after_days(days: i64) -> Bench {
@@ -120,7 +127,7 @@ fn a_host_that_is_heard_after_it_was_found_silent_is_not_retired() {
         let silent = found_silent(&bench);
         let ids: Vec<_> = silent.iter().map(|s| s.key.host.as_str()).collect();
         assert_eq!(ids, ["quiet"]);
-        let retirement = Submission::silent(silent);
+        let retirement = retirement(&silent);
         if same_batch {
             let report = report("quiet", 5, 2, &[23]);
             bench.serve(vec![submission(&report), retirement]).unwrap();
@@ -139,7 +146,7 @@ fn a_retirement_that_is_not_durable_is_tried_again() {
     let mut bench = after_days(30);
     let silent = found_silent(&bench);
     bench.store.fail_next_commit();
-    bench.serve(vec![Submission::silent(silent)]).unwrap_err();
+    bench.serve(vec![retirement(&silent)]).unwrap_err();
     assert!(bench.knows("quiet"));
     assert_eq!(retired(&bench), [0, 0]);
     bench.clock.advance_s(60);
