@@ -13,4 +13,5 @@ mod ignoring;
 mod rebuild;
 mod records;
 mod retirement;
+mod silence;
 mod thread;
