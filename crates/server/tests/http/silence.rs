@@ -1,9 +1,16 @@
 //! Hosts that fall silent: in the counts of fresh hosts, in lists, and retired at last.
 
+use std::ops::ControlFlow;
+
+use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore};
+use portolan_store::history::changes_of_host;
+use portolan_store::{HistoryOrder, Store};
+use portolan_wire::ids::HostKey;
 use serde_json::{Value, json};
 
 use crate::app::{ALL, App, Token};
 use crate::fleet::{Host, tcp};
+use crate::operations::metrics;
 use crate::support::{eventually, rows, texts};
 
 const DAY_S: i64 = 86_400;
@@ -53,6 +60,16 @@ impl Silence {
         self.app.native(&self.reader, rest).ok()
     }
 
+    /// The rows (port, num) of the statistics; all are of TCP.
+    fn counts(&self, query: &str) -> Vec<(u64, u64)> {
+        let body = self.native(&format!("/statistics?{query}"));
+        let rows = rows(&body);
+        assert!(rows.iter().all(|(_, kind, _)| *kind == "TCP"));
+        rows.iter()
+            .map(|(port, _, num)| ((*port).into(), *num))
+            .collect()
+    }
+
     /// Waits until so many hosts of the whole project are fresh and stale.
     fn until(&self, fresh: u64, stale: u64) {
         let expected = json!({"fresh": fresh, "stale": stale, "never": 0});
@@ -69,12 +86,12 @@ fn counts_lists_and_assets_of_fresh_hosts_leave_the_stale_ones_out() {
     silence.after(31);
     silence.until(2, 1);
     let all = "enterprise_project_id=all_granted_eps";
-    let of = |query: &str| rows(&silence.native(&format!("/statistics?{query}")));
-    assert_eq!(of(""), [(22, "TCP", 1), (80, "TCP", 2)], "silence closes nothing");
-    assert_eq!(of("freshness=fresh"), [(80, "TCP", 1)]);
-    assert_eq!(of(all), [(22, "TCP", 2), (80, "TCP", 2)]);
+    let of = |query: &str| silence.counts(query);
+    assert_eq!(of(""), [(22, 1), (80, 2)], "silence closes nothing");
+    assert_eq!(of("freshness=fresh"), [(80, 1)]);
+    assert_eq!(of(all), [(22, 2), (80, 2)]);
     let fresh = format!("{all}&freshness=fresh");
-    assert_eq!(of(&fresh), [(22, "TCP", 1), (80, "TCP", 1)]);
+    assert_eq!(of(&fresh), [(22, 1), (80, 1)]);
     let hosts = json!({"fresh": 2, "stale": 1, "never": 0});
     for of_whole in [
         format!("/statistics?{fresh}&port=1"),
@@ -93,13 +110,16 @@ fn counts_lists_and_assets_of_fresh_hosts_leave_the_stale_ones_out() {
     assert_eq!(ids("/ports/22/assets?freshness=fresh"), "far");
     assert_eq!(ids("/hosts"), "far loud quiet");
     assert_eq!(ids("/hosts?freshness=fresh"), "far loud");
-    assert_eq!(ids("/hosts?freshness=fresh&enterprise_project_id=0"), "loud");
+    assert_eq!(
+        ids("/hosts?freshness=fresh&enterprise_project_id=0"),
+        "loud"
+    );
     assert_eq!(ids("/hosts?freshness=stale"), "quiet");
     assert_eq!(ids("/hosts?freshness=retired"), "");
     assert_eq!(ids("/hosts?freshness=never"), "");
     // Heard again, it counts again.
     silence.app.report(&silence.agent, &[&silence.quiet]);
-    assert_eq!(of("freshness=fresh"), [(22, "TCP", 1), (80, "TCP", 2)]);
+    assert_eq!(of("freshness=fresh"), [(22, 1), (80, 2)]);
     assert_eq!(silence.native("/recount")["equal"], true);
 }
 
@@ -113,7 +133,10 @@ fn a_page_of_fresh_hosts_is_cut_and_gone_on_with_by_its_cursor() {
     let last = silence.native("/hosts?freshness=fresh&limit=2&cursor=loud");
     assert_eq!(texts(&last, "host_id"), ["quiet"]);
     assert_eq!(last["next_cursor"], Value::Null);
-    assert_eq!((&first["total_num"], &last["total_num"]), (&json!(3), &json!(3)));
+    assert_eq!(
+        (&first["total_num"], &last["total_num"]),
+        (&json!(3), &json!(3))
+    );
 }
 
 #[test]
@@ -140,13 +163,14 @@ fn a_host_that_is_silent_for_30_days_is_retired_and_comes_back_with_a_report() {
         silence.after(DAY_S);
     }
     silence.until(1, 2);
-    let counted = |silence: &Silence| rows(&silence.native("/statistics"));
-    assert_eq!(counted(&silence), [(22, "TCP", 1), (80, "TCP", 2)]);
-    silence.after(DAY_S + 1);
-    // The server's clock has leapt: a host has three intervals to be heard.
+    let counted = |silence: &Silence| silence.counts("");
+    assert_eq!(counted(&silence), [(22, 1), (80, 2)]);
+    // The server's clock leaps: a host has three intervals to be heard.
+    silence.app.clock.advance_s(DAY_S + 1);
+    silence.until(0, 3);
     silence.after(31);
     silence.until(1, 1);
-    assert_eq!(counted(&silence), [(80, "TCP", 1)]);
+    assert_eq!(counted(&silence), [(80, 1)]);
     let retired = |silence: &Silence| {
         let body = silence.native("/hosts?freshness=retired");
         assert_eq!(texts(&body, "host_id"), ["quiet"]);
@@ -160,22 +184,22 @@ fn a_host_that_is_silent_for_30_days_is_retired_and_comes_back_with_a_report() {
         assert_eq!(silence.native("/recount")["equal"], true);
     };
     retired(&silence);
-    let metrics = silence.app.get(&silence.reader, "/metrics").text();
-    for line in [
-        "portolan_hosts{freshness=\"retired\"} 1",
-        "portolan_hosts_retired_total{by=\"silence\"} 1",
-        "portolan_hosts_retired_total{by=\"operator\"} 0",
+    let metrics = metrics(&silence.app);
+    for (name, value) in [
+        ("portolan_hosts{freshness=\"retired\"}", 1),
+        ("portolan_hosts_retired_total{by=\"silence\"}", 1),
+        ("portolan_hosts_retired_total{by=\"operator\"}", 0),
     ] {
-        assert!(metrics.contains(line), "{line} in {metrics}");
+        assert_eq!(metrics[name], value, "{name}");
     }
-    assert_eq!(silence.app.kinds_of("quiet"), ["baseline", "retired"]);
-    silence.app.restart();
+    // As also the next start knows.
+    assert_eq!(kinds_of(&mut silence.app, "quiet"), ["baseline", "retired"]);
     retired(&silence);
     let back = silence.quiet.next(vec![tcp("::", 22)]);
     silence.app.report(&silence.agent, &[&back]);
-    assert_eq!(counted(&silence), [(22, "TCP", 1), (80, "TCP", 1)]);
+    assert_eq!(counted(&silence), [(22, 1), (80, 1)]);
     assert_eq!(
-        silence.app.kinds_of("quiet"),
+        kinds_of(&mut silence.app, "quiet"),
         ["baseline", "retired", "returned", "closed"]
     );
     let none = silence.native("/hosts?freshness=retired");
@@ -193,8 +217,30 @@ fn after_a_restart_a_host_has_three_intervals_before_it_is_retired() {
     silence.after(30);
     silence.until(3, 0);
     silence.after(1);
+    silence.until(2, 1);
+    silence.after(1);
     eventually("it is retired", || {
         silence.native("/hosts?freshness=retired")["total_num"] == 1
     });
     silence.until(2, 0);
+}
+
+/// The kinds of a host's changes, as the store of a server that is stopped meanwhile holds them.
+fn kinds_of(app: &mut App, host: &str) -> Vec<&'static str> {
+    app.stop();
+    let store = EmbeddedStore::open(&app.data_dir(), EmbeddedOptions::default()).unwrap();
+    let key = HostKey {
+        project: "p1".into(),
+        host: host.into(),
+    };
+    let mut kinds = Vec::new();
+    changes_of_host(&store, &key, .., HistoryOrder::Ascending, &mut |change| {
+        kinds.push(change.kind.as_str());
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    store.close().unwrap();
+    drop(store);
+    app.serve();
+    kinds
 }
