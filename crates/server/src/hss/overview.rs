@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use portolan_census::{Filter, PageRequest, Project, Selection, Start};
+use portolan_census::{Filter, PageRequest, Project, Selection, Sockets, Start};
 use portolan_wire::hss::overview::{AssetStatistics, AssetStatisticsQuery, TopPortRow, TopPorts};
 use portolan_wire::hss::parameters::enterprise_projects;
 use portolan_wire::hss::port_statistics::SortDir;
 
 use crate::app::App;
+use crate::counts::Question;
 use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{counted, decoded, encoded, selected};
@@ -96,7 +97,7 @@ fn port_num(
     }
     let filter = Filter {
         category: asked.category,
-        v6: false,
+        sockets: Sockets::All,
         transport: None,
         port: None,
         port_string: None,
@@ -108,8 +109,11 @@ fn port_num(
         start: Start::Offset(0),
         limit: 1,
     };
-    let counts = app
-        .unions
-        .counts(project_id, project, selection, &filter, &request);
+    let question = Question {
+        only_fresh: false,
+        filter,
+        request,
+    };
+    let counts = app.unions.counts(project_id, project, selection, question);
     counts.page.total
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use portolan_census::{Filter, Page, PageRequest, PageRow, Start};
+use portolan_census::{Filter, Page, PageRequest, PageRow, Sockets, Start};
 use portolan_wire::hss::parameters::KindFilter;
 use portolan_wire::hss::port_statistics::{PortStatistics, PortStatisticsQuery, PortStatisticsRow};
 
 use crate::app::App;
-use crate::counts::Counts;
+use crate::counts::{Counts, Question};
 use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{counted, decoded, selected};
@@ -29,9 +29,13 @@ pub(crate) async fn port_statistics(
     let state = app.state();
     let project = state.project(&project_id);
     let counts = project.map(|project| {
-        let (filter, request) = (filter(&asked), page_request(&asked, start));
+        let question = Question {
+            only_fresh: false,
+            filter: filter(&asked),
+            request: page_request(&asked, start),
+        };
         app.unions
-            .counts(&project_id, project, &selection, &filter, &request)
+            .counts(&project_id, project, &selection, question)
     });
     let Counts { page, fresh, stale } = counts.unwrap_or_default();
     let with_status = app.settings.status_field || asked.status.is_some();
@@ -43,11 +47,19 @@ pub(crate) async fn port_statistics(
 pub(crate) fn filter(asked: &PortStatisticsQuery) -> Filter {
     Filter {
         category: asked.category,
-        v6: asked.kind.is_some_and(|kind| kind.v6),
+        sockets: sockets(asked.kind),
         transport: asked.kind.map(|kind| kind.transport),
         port: asked.port,
         port_string: asked.port_string.clone(),
         status: asked.status,
+    }
+}
+
+/// Which sockets a type is about.
+pub(crate) fn sockets(kind: Option<KindFilter>) -> Sockets {
+    match kind {
+        Some(KindFilter { v6: true, .. }) => Sockets::V6,
+        _ => Sockets::All,
     }
 }
 
