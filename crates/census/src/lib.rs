@@ -9,6 +9,7 @@
 mod build;
 mod cells;
 mod counts;
+mod exposures;
 mod group;
 mod host;
 mod ignored;
@@ -35,6 +36,7 @@ mod weighted;
 pub use build::Builder;
 pub use cells::{Cells, Counted};
 pub use counts::{BadRow, CountRow, Counts, TooFew};
+pub use exposures::{ExposureCount, ExposureFilter};
 pub use host::{Agents, Host, HostFacts, Pair};
 pub use ignored::{Choice, Ignored};
 pub use listeners::{ListenerFilter, ListenerPage, ListenerShare};

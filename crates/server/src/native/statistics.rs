@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use portolan_census::{Cursor, Page, PageRow, Start};
+use portolan_census::{Cursor, Filter, Page, PageRow, Start};
 use portolan_wire::hss::port_statistics::{PortStatisticsQuery, PortStatisticsRow};
 use portolan_wire::open_port::Transport;
 use portolan_wire::query::{Parameter, integer};
@@ -17,7 +17,7 @@ use crate::counts::Counts;
 use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{decoded, filter, json, page_request, row, selected};
-use crate::native::paging;
+use crate::native::{exposures, paging};
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Statistics {
@@ -40,6 +40,16 @@ pub(crate) struct Hosts {
     never: u64,
 }
 
+impl Hosts {
+    pub(crate) fn of(fresh: u64, stale: u64) -> Self {
+        Self {
+            fresh,
+            stale,
+            never: 0,
+        }
+    }
+}
+
 pub(crate) async fn statistics(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
@@ -52,6 +62,7 @@ pub(crate) async fn statistics(
     let asked = PortStatisticsQuery::read(&query)?;
     let with_status = STATUS_FIELD.read(&query, |text| text.parse::<bool>().ok())?;
     let with_status = with_status.unwrap_or(asked.status.is_some());
+    let sockets = exposures::sockets(&query, asked.kind)?;
     let cursor = paging::cursor(&query, read_cursor)?;
     let start = cursor.map_or(Start::Offset(asked.range.offset as usize), Start::After);
     let as_of = app.as_of();
@@ -59,17 +70,14 @@ pub(crate) async fn statistics(
     let project = state.project(&project_id);
     let counts = project.map(|project| {
         let (filter, request) = (filter(&asked), page_request(&asked, start));
+        let filter = Filter { sockets, ..filter };
         app.unions
             .counts(&project_id, project, &selection, &filter, &request)
     });
     let Counts { page, fresh, stale } = counts.unwrap_or_default();
     json(&Statistics {
         as_of,
-        hosts: Hosts {
-            fresh,
-            stale,
-            never: 0,
-        },
+        hosts: Hosts::of(fresh, stale),
         total_num: page.total,
         next_cursor: next_cursor(&page),
         data_list: page

@@ -9,7 +9,7 @@ use portolan_wire::hss::hosts::{Hosts, HostsQuery};
 use portolan_wire::hss::overview::{
     AssetStatistics, AssetStatisticsQuery, TOP_PORTS_PARAMETERS, TopPorts,
 };
-use portolan_wire::hss::parameters::{CATEGORY, ENTERPRISE_PROJECT_ID, TYPE};
+use portolan_wire::hss::parameters::{CATEGORY, ENTERPRISE_PROJECT_ID, PORT, TYPE};
 use portolan_wire::hss::port_hosts::{PortHosts, PortHostsQuery};
 use portolan_wire::hss::port_statistics::{PortStatistics, PortStatisticsQuery};
 use portolan_wire::query::Parameter;
@@ -21,7 +21,8 @@ use super::keystone;
 use crate::administration::{List, Made, MadeAccessKey};
 use crate::native::paging::{CURSOR, LIMIT};
 use crate::native::{
-    AssetList, Credential, HostList, HostPage, Recounted, STATUS_FIELD, Statistics,
+    AssetList, Credential, EXPOSURE, Exposures, HostList, HostPage, Recounted, STATUS_FIELD,
+    Statistics, TRANSPORT,
 };
 use crate::routes::Health;
 
@@ -144,8 +145,15 @@ fn native() -> Vec<Call> {
             "ListStatistics",
             "On how many assets each port is open, with how current that is",
         )
-        .query(copied(PortStatisticsQuery::PARAMETERS).chain([CURSOR, STATUS_FIELD]))
+        .query(copied(PortStatisticsQuery::PARAMETERS).chain([CURSOR, STATUS_FIELD, EXPOSURE]))
         .answers::<Statistics>(),
+        Call::get(
+            "/portolan/v1/projects/{project_id}/exposures",
+            "ListExposures",
+            "How much there is of each exposure",
+        )
+        .query([PORT, TRANSPORT, ENTERPRISE_PROJECT_ID, CATEGORY])
+        .answers::<Exposures>(),
         Call::get(
             "/portolan/v1/projects/{project_id}/hosts",
             "ListHosts",
@@ -164,7 +172,14 @@ fn native() -> Vec<Call> {
             "ListPortAssets",
             "The hosts that have a port open",
         )
-        .query([TYPE, ENTERPRISE_PROJECT_ID, LIMIT, CATEGORY, CURSOR])
+        .query([
+            TYPE,
+            ENTERPRISE_PROJECT_ID,
+            LIMIT,
+            CATEGORY,
+            CURSOR,
+            EXPOSURE,
+        ])
         .answers::<AssetList>(),
         Call::get(
             "/portolan/v1/projects/{project_id}/recount",
