@@ -6,12 +6,14 @@
 //! the same answers; every count equals a recount from the hosts' cells.
 #![forbid(unsafe_code)]
 
+mod adds;
 mod build;
 mod cells;
 mod counts;
 mod exposures;
 mod group;
 mod host;
+mod host_page;
 mod ignored;
 pub mod knowledge;
 mod listeners;
@@ -38,13 +40,14 @@ pub use cells::{Cells, Counted};
 pub use counts::{BadRow, CountRow, Counts, TooFew};
 pub use exposures::{ExposureCount, ExposureFilter};
 pub use host::{Agents, Host, HostFacts, Pair};
+pub use host_page::HostPage;
 pub use ignored::{Choice, Ignored};
 pub use listeners::{ListenerFilter, ListenerPage, ListenerShare};
-pub use liveness::{Freshness, HostCounts, Liveness};
+pub use liveness::{Freshness, Liveness, Silent};
 pub use number::Sockets;
 pub use page::{Cursor, Filter, Page, PageRequest, PageRow, Start};
 pub use port_assets::{AssetPage, AssetRow, AssetsOf};
-pub use project::{Edition, Project, Selection};
+pub use project::{Edition, Editions, Project, Selection};
 pub use recount::{Difference, Recount};
-pub use state::{Commit, HostCommit, State};
+pub use state::{Commit, HostCommit, Retired, State};
 pub use top::TopPort;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-use crate::counts::{Adds, CountRow};
+use crate::counts::CountRow;
 use crate::number::{ListId, Number, RowKey};
 use crate::rows::{Row, RowChange, Rows};
 
@@ -101,17 +101,6 @@ impl Scope {
             let num = self.list(id).map_or(0, |list| num(list, number.key()));
             num.checked_add_signed(by).is_some()
         })
-    }
-
-    /// Takes what a host adds in the place of what it added.
-    pub(crate) fn replace(&mut self, before: Adds<'_>, after: Adds<'_>) {
-        after
-            .cells
-            .differences(before.cells, |number, by| self.add(number, by));
-        if after.ignored != before.ignored {
-            let (is, was) = (after.ignored.cells(), before.ignored.cells());
-            is.differences(&was, |number, by| self.ignore(number, by));
-        }
     }
 
     /// So many more, or fewer, assets have what the number says.

@@ -12,7 +12,8 @@ use std::sync::{Arc, OnceLock};
 use portolan_census::Liveness;
 use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use portolan_store::{
-    Clock, Committer, Published, RecordKey, Store, StoreError, rebuild_all, restore_liveness, start,
+    Clock, Committer, Loaded, Published, RecordKey, Store, StoreError, rebuild_all,
+    restore_liveness, start,
 };
 use portolan_wire::caps;
 use tokio::net::TcpListener;
@@ -59,6 +60,8 @@ pub struct Setup {
     pub limits: Limits,
     /// A Keystone elsewhere that validates tokens which are unknown here.
     pub keystone: Option<ExternalKeystone>,
+    /// How long a host is silent until it is retired, in seconds; `None`: it never is.
+    pub retire_after_s: Option<u32>,
 }
 
 impl Setup {
@@ -72,6 +75,7 @@ impl Setup {
             tls: None,
             limits: Limits::default(),
             keystone: None,
+            retire_after_s: Some(caps::RETIRE_AFTER_S_DEFAULT),
         }
     }
 }
@@ -215,7 +219,7 @@ impl Listening {
             Arc::clone(&store),
             Arc::clone(&self.clock),
             Arc::clone(&ready.published),
-            ready.last_commit,
+            &ready.loaded,
         );
         let on_fatal = move |error| {
             // Nobody listens only when the server is being taken down already.
@@ -275,7 +279,7 @@ impl Listening {
 /// All that comes from disk.
 struct Ready {
     published: Arc<Published>,
-    last_commit: u64,
+    loaded: Loaded,
     credentials: Directory,
     seal_key: SealKey,
     audit: Audit,
@@ -285,7 +289,7 @@ struct Ready {
 fn catch_up(store: &dyn Store, clock: &dyn Clock, setup: Setup) -> Result<Ready, ServeError> {
     let told = |hosts: u64| tracing::info!(hosts, "rebuilding the census");
     let rebuilt = rebuild_all(store, told)?;
-    let liveness = Liveness::new(clock.now_s());
+    let liveness = Liveness::new(clock.now_s()).retiring_after(setup.retire_after_s);
     restore_liveness(store, &rebuilt.state, &liveness, clock.now_s())?;
     let made = made(&rebuilt.records)?;
     let key_file = setup
@@ -303,10 +307,10 @@ fn catch_up(store: &dyn Store, clock: &dyn Clock, setup: Setup) -> Result<Ready,
         commit = rebuilt.loaded.commit,
         "the census has caught up"
     );
-    let published = Published::new(rebuilt.state, liveness);
+    let published = Published::new(rebuilt.state, liveness, &rebuilt.loaded);
     Ok(Ready {
         published: Arc::new(published),
-        last_commit: rebuilt.loaded.commit,
+        loaded: rebuilt.loaded,
         credentials,
         seal_key,
         audit,

@@ -13,8 +13,11 @@ mod committer;
 mod counters;
 pub mod embedded;
 mod error;
+pub mod history;
 mod ignoring;
 mod kept;
+#[cfg(feature = "test-util")]
+mod memory_history;
 mod record;
 mod recount;
 mod replay;
@@ -25,16 +28,20 @@ pub use agents::hosts_of_agents;
 pub use answers::{Asked, confirm, decided};
 pub use clock::{Clock, SystemClock};
 pub use committer::{
-    Committer, Decision, Handle, Ignoring, IgnoringDone, Prepared, Published, Queue, QueueFull,
-    Retirement, Submission, start,
+    Committer, Decision, Handle, Ignoring, IgnoringDone, OnHistory, OnHistorySlot, Prepared,
+    Published, Queue, QueueFull, Recent, RecentCommit, Retirement, Submission, start,
 };
 pub use counters::Counters;
 pub use error::StoreError;
-pub use kept::{restore_liveness, seen, snapshot_of};
+pub use kept::{restore_liveness, seen, snapshot_of, stored_snapshot_of};
+#[cfg(feature = "test-util")]
+pub use memory_history::MemoryHistory;
 pub use record::{RecordChange, RecordKey, RecordKind, RecordTooLarge, record_hash};
 pub use recount::recount;
 pub use replay::{Rebuilt, rebuild, rebuild_all};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use store::{
-    Batch, CopyOut, EachEntry, Entry, HostWrite, Loaded, RecordWrite, SeenAt, Store, Write,
+    Batch, Checkpoint, CheckpointAt, CopyOut, EachEntry, EachHistoryPart, EachPart, EachRecord,
+    Entry, HistoryDay, HistoryOrder, HistoryPart, HistorySpan, HistoryWrite, HostWrite, Loaded,
+    RecordWrite, SeenAt, Store, Write,
 };

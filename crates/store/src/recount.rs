@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use portolan_census::{Cells, Counted, Host, Recount, Selection, State};
 use portolan_wire::ids::{HostKey, ProjectId};
 
-use crate::{Snapshot, Store, StoreError, ignoring, record_hash};
+use crate::{Snapshot, Store, StoreError, ignoring, record_hash, snapshot};
 
 /// How long the census may lag behind the store: between a batch's sync and its publication there
 /// is the rest of that sync only, but a disk can stall.
@@ -67,6 +67,7 @@ fn agrees(
         let state = published.load();
         match (state.host(key), stored) {
             (None, None) => return Ok(true),
+            (None, Some(value)) if snapshot::is_retired(&value)? => return Ok(true),
             (Some(host), Some(value))
                 if host.facts.record_hash == record_hash(key, &value)
                     && host.ignored == ignoring::stored(store, key, &value)? =>

@@ -19,15 +19,18 @@ pub(crate) fn check(project: Option<&Project>, scopes: &[Option<&[&str]>], model
         check_exposures(project, scope, model);
         for category in CATEGORIES {
             for transport in TRANSPORTS {
-                for (sockets, port) in Sockets::ALL.into_iter().flat_map(|s| PORTS.map(|p| (s, p)))
-                {
-                    let of = AssetsOf {
-                        category,
-                        sockets,
-                        port,
-                        transport,
-                    };
-                    check_assets(project, scope, of, model);
+                let of_each = Sockets::ALL.into_iter().flat_map(|s| PORTS.map(|p| (s, p)));
+                for (sockets, port) in of_each {
+                    for fresh in [false, true] {
+                        let of = AssetsOf {
+                            category,
+                            sockets,
+                            port,
+                            transport,
+                            fresh,
+                        };
+                        check_assets(project, scope, of, model);
+                    }
                 }
                 for v6 in [false, true] {
                     for port in PORTS.map(Some).into_iter().chain([None]) {
@@ -57,7 +60,7 @@ fn check_exposures(project: &Project, scope: Option<&[&str]>, model: &Model) {
                 transport,
                 port,
             };
-            let told = project.exposures(&selection(scope), &filter);
+            let told = project.counts().exposures(&selection(scope), &filter);
             let expected = Exposure::ALL.map(|exposure| {
                 let filter = Filter {
                     category,
@@ -90,6 +93,9 @@ fn check_assets(project: &Project, scope: Option<&[&str]>, of: AssetsOf, model: 
     };
     let mut rows: Vec<(&str, Transport, u64)> = Vec::new();
     for (id, entry) in &model.hosts {
+        if of.fresh && model.stale.contains(id) {
+            continue;
+        }
         let alone = Model {
             hosts: [(id.clone(), entry.clone())].into(),
             ..Model::default()

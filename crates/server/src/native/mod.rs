@@ -4,6 +4,7 @@ mod assets;
 mod backup;
 mod credential;
 mod exposures;
+pub(crate) mod freshness;
 mod hosts;
 pub(crate) mod paging;
 mod recount;

@@ -19,6 +19,7 @@ use super::bodies::{Nothing, PortStatusRequest};
 use super::call::{Access, Call};
 use super::keystone;
 use crate::administration::{List, Made, MadeAccessKey};
+use crate::native::freshness::{OF_HOSTS, ONLY_FRESH};
 use crate::native::paging::{CURSOR, LIMIT};
 use crate::native::{
     AssetList, Credential, EXPOSURE, Exposures, HostList, HostPage, Recounted, STATUS_FIELD,
@@ -145,21 +146,26 @@ fn native() -> Vec<Call> {
             "ListStatistics",
             "On how many assets each port is open, with how current that is",
         )
-        .query(copied(PortStatisticsQuery::PARAMETERS).chain([CURSOR, STATUS_FIELD, EXPOSURE]))
+        .query(copied(PortStatisticsQuery::PARAMETERS).chain([
+            CURSOR,
+            STATUS_FIELD,
+            EXPOSURE,
+            ONLY_FRESH,
+        ]))
         .answers::<Statistics>(),
         Call::get(
             "/portolan/v1/projects/{project_id}/exposures",
             "ListExposures",
             "How much there is of each exposure",
         )
-        .query([PORT, TRANSPORT, ENTERPRISE_PROJECT_ID, CATEGORY])
+        .query([PORT, TRANSPORT, ENTERPRISE_PROJECT_ID, CATEGORY, ONLY_FRESH])
         .answers::<Exposures>(),
         Call::get(
             "/portolan/v1/projects/{project_id}/hosts",
             "ListHosts",
             "The hosts",
         )
-        .query([ENTERPRISE_PROJECT_ID, LIMIT, CURSOR])
+        .query([ENTERPRISE_PROJECT_ID, LIMIT, CURSOR, OF_HOSTS])
         .answers::<HostList>(),
         Call::get(
             "/portolan/v1/projects/{project_id}/hosts/{host_id}",
@@ -179,6 +185,7 @@ fn native() -> Vec<Call> {
             CATEGORY,
             CURSOR,
             EXPOSURE,
+            ONLY_FRESH,
         ])
         .answers::<AssetList>(),
         Call::get(

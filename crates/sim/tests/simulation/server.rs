@@ -44,6 +44,8 @@ pub(crate) enum Job {
     },
     /// An operator removes a host.
     Retire(HostKey),
+    /// What is kept of hosts that were retired before then is to be forgotten.
+    Forget(UnixMicros),
     /// An operator makes a token, or removes it.
     Record(RecordKey, Option<Vec<u8>>),
     /// An operator ignores one port of a host, or ignores it no longer.
@@ -61,6 +63,7 @@ pub(crate) struct Reported {
 pub(crate) enum Done {
     Report(Reported, Reply<Decision>),
     Retire(HostKey, Reply<Retirement>),
+    Forget(UnixMicros, Reply<u64>),
     Record(RecordKey, Option<Vec<u8>>, Reply<()>),
     Ignore(Ignoring, Reply<IgnoringDone>),
 }
@@ -111,12 +114,12 @@ impl Process {
         let (state, loaded) = rebuild(&*store, |_| {})?;
         let liveness = Liveness::new(clock.now_s());
         restore_liveness(&*store, &state, &liveness, clock.now_s())?;
-        let published = Arc::new(Published::new(state, liveness));
+        let published = Arc::new(Published::new(state, liveness, &loaded));
         let committer = Committer::new(
             Arc::clone(&store) as Arc<dyn Store>,
             Arc::clone(clock) as Arc<dyn Clock>,
             Arc::clone(&published),
-            loaded.commit,
+            &loaded,
         );
         let process = Self {
             store,
@@ -147,6 +150,11 @@ impl Process {
                     let (reply, slot) = self.slot();
                     submissions.push(Submission::retire(key.clone(), Selection::Whole, reply));
                     answers.push(Box::new(|| Some(Done::Retire(key, slot.take()?))));
+                }
+                Job::Forget(before) => {
+                    let (reply, slot) = self.slot();
+                    submissions.push(Submission::forget_retired(before, reply));
+                    answers.push(Box::new(move || Some(Done::Forget(before, slot.take()?))));
                 }
                 Job::Record(key, value) => {
                     let (reply, slot) = self.slot();
@@ -190,8 +198,9 @@ impl Process {
     }
 
     /// What the server does each second.
-    pub(crate) fn roll(&self) {
+    pub(crate) fn roll(&mut self) {
         self.published.liveness.roll(self.clock.now_s());
+        self.committer.freshen();
     }
 
     /// What the server does each minute.

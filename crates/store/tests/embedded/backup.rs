@@ -1,12 +1,14 @@
 //! A backup is of one moment, whole or refused, and a restored store equals the original.
 
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use portolan_store::backup::{self, BackupError, Summary};
 use portolan_store::embedded::{Report, restore, verify};
 use portolan_store::{
-    Batch, CopyOut, EachEntry, Entry, Loaded, RecordKey, SeenAt, Store, StoreError,
+    Batch, Checkpoint, CheckpointAt, CopyOut, EachEntry, EachPart, EachRecord, Entry, HistoryOrder,
+    HistoryPart, HistorySpan, Loaded, RecordKey, SeenAt, Store, StoreError,
 };
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
@@ -44,6 +46,7 @@ fn a_restored_store_holds_what_the_original_held_at_the_moment_of_the_backup() {
             at: UnixMicros(30),
             hosts: 30,
             records: 1,
+            history: model.history.len() as u64,
             closed_cleanly: true,
         };
         assert_eq!(report, expected);
@@ -104,6 +107,14 @@ impl CopyOut for Meanwhile<'_> {
         };
         Ok(())
     }
+
+    fn history(&mut self, part: HistoryPart<'_>) -> Result<(), StoreError> {
+        self.store.commit(&self.model.batch(&[]))?;
+        if let HistoryPart::Record { commit, value, .. } = part {
+            self.found.history.insert(commit, value.to_vec());
+        }
+        Ok(())
+    }
 }
 
 #[test]
@@ -126,7 +137,11 @@ fn a_copy_is_of_one_moment_whatever_is_committed_while_it_is_handed_out() {
     assert_eq!(begun, Some(before.loaded()));
     found.commit = before.commit;
     assert_eq!(found, before);
-    assert_eq!(model.commit, 30 + 31, "a commit for each entry");
+    assert_eq!(
+        model.commit,
+        30 + 31 + 31,
+        "a commit for each entry and part"
+    );
     drop(store);
     assert_eq!(start(folder.path()).unwrap().1, model);
 }
@@ -272,6 +287,39 @@ impl Store for Twice {
         not_asked()
     }
 
+    fn history_span(&self) -> Result<HistorySpan, StoreError> {
+        not_asked()
+    }
+
+    fn history(
+        &self,
+        _: RangeInclusive<u64>,
+        _: HistoryOrder,
+        _: EachRecord<'_>,
+    ) -> Result<(), StoreError> {
+        not_asked()
+    }
+
+    fn history_record(&self, _: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        not_asked()
+    }
+
+    fn save_checkpoint(&self, _: &Checkpoint) -> Result<(), StoreError> {
+        not_asked()
+    }
+
+    fn checkpoints(&self) -> Result<Vec<CheckpointAt>, StoreError> {
+        not_asked()
+    }
+
+    fn checkpoint_parts(&self, _: u32, _: &[u8], _: EachPart<'_>) -> Result<(), StoreError> {
+        not_asked()
+    }
+
+    fn drop_history_before(&self, _: u32) -> Result<(), StoreError> {
+        not_asked()
+    }
+
     fn close(&self) -> Result<(), StoreError> {
         not_asked()
     }
@@ -299,9 +347,9 @@ fn a_restore_that_does_not_read_back_as_promised_leaves_nothing_behind() {
 fn a_backup_of_a_newer_format_says_so() {
     let (beside, file, _) = backed_up(Records::InTables);
     let mut newer = fs::read(&file).unwrap();
-    newer[17] = 2;
+    newer[17] = 3;
     fs::write(&file, newer).unwrap();
-    assert_refused(&file, beside.path(), "has format 2 and codec 1");
+    assert_refused(&file, beside.path(), "has format 3 and codec 1");
 }
 
 #[test]
