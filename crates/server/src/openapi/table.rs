@@ -24,8 +24,8 @@ use crate::changes::ChangeList;
 use crate::native::freshness::{OF_HOSTS, ONLY_FRESH};
 use crate::native::paging::{CURSOR, LIMIT};
 use crate::native::{
-    AssetList, CONTENT_TYPES, Credential, FORMAT, HOST_ID, HostList, HostPage, ROWS, Recounted,
-    STATUS_FIELD, Statistics,
+    AS_OF, AssetList, CONTENT_TYPES, Credential, EXPOSURE, Exposures, FORMAT, HostList, HostPage,
+    ROWS, Recounted, STATUS_FIELD, Statistics, TRANSPORT,
 };
 use crate::routes::Health;
 
@@ -148,8 +148,20 @@ fn native() -> Vec<Call> {
             "ListStatistics",
             "On how many assets each port is open, with how current that is",
         )
-        .query(copied(PortStatisticsQuery::PARAMETERS).chain([CURSOR, STATUS_FIELD, ONLY_FRESH]))
+        .query(copied(PortStatisticsQuery::PARAMETERS).chain([
+            CURSOR,
+            STATUS_FIELD,
+            EXPOSURE,
+            ONLY_FRESH,
+        ]))
         .answers::<Statistics>(),
+        Call::get(
+            "/portolan/v1/projects/{project_id}/exposures",
+            "ListExposures",
+            "How much there is of each exposure",
+        )
+        .query([PORT, TRANSPORT, ENTERPRISE_PROJECT_ID, CATEGORY, ONLY_FRESH])
+        .answers::<Exposures>(),
         Call::get(
             "/portolan/v1/projects/{project_id}/hosts",
             "ListHosts",
@@ -174,23 +186,20 @@ fn native() -> Vec<Call> {
             LIMIT,
             CATEGORY,
             CURSOR,
+            EXPOSURE,
             ONLY_FRESH,
         ])
         .answers::<AssetList>(),
         Call::get(
             "/portolan/v1/projects/{project_id}/export",
             "Export",
-            "All open ports, a line each",
+            "All open ports of a moment, or all changes of a time, a line each",
         )
-        .query([
-            ROWS,
-            FORMAT,
-            ENTERPRISE_PROJECT_ID,
-            HOST_ID,
-            CATEGORY,
-            TYPE,
-            PORT,
-        ])
+        .query(
+            [ROWS, FORMAT, AS_OF]
+                .into_iter()
+                .chain(copied(ChangesQuery::PARAMETERS)),
+        )
         .required(&["rows"])
         .answers_bytes(CONTENT_TYPES)
         .dated(),

@@ -29,7 +29,7 @@ fn with_fleet(tokens: &[&Token], agent: &Token) -> App {
     app
 }
 
-fn export(app: &App, token: &Token, query: &str) -> String {
+pub(crate) fn export(app: &App, token: &Token, query: &str) -> String {
     let answer = app.native(token, &format!("/export?{query}"));
     let body = String::from_utf8(answer.body).unwrap();
     assert_eq!(answer.status, 200, "{body}");
@@ -37,7 +37,7 @@ fn export(app: &App, token: &Token, query: &str) -> String {
 }
 
 /// The objects of jsonl.
-fn lines(body: &str) -> Vec<Value> {
+pub(crate) fn lines(body: &str) -> Vec<Value> {
     assert!(body.is_empty() || body.ends_with('\n'));
     let lines = body.lines();
     lines
@@ -46,7 +46,7 @@ fn lines(body: &str) -> Vec<Value> {
 }
 
 /// The rows of CSV as RFC 4180 has it: `None` is a cell without anything.
-fn cells(body: &str) -> Vec<Vec<Option<String>>> {
+pub(crate) fn cells(body: &str) -> Vec<Vec<Option<String>>> {
     let (mut rows, mut row) = (Vec::new(), Vec::new());
     let mut rest = body;
     while !rest.is_empty() {
@@ -82,7 +82,7 @@ fn cells(body: &str) -> Vec<Vec<Option<String>>> {
 }
 
 /// What a cell of CSV must hold for a value of JSON.
-fn cell(value: &Value) -> Option<String> {
+pub(crate) fn cell(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),
@@ -91,7 +91,7 @@ fn cell(value: &Value) -> Option<String> {
 }
 
 /// What the pages of all hosts that a token sees show, as an export tells it.
-fn shown(app: &App, token: &Token) -> Vec<Value> {
+pub(crate) fn shown(app: &App, token: &Token) -> Vec<Value> {
     let list = app.native(token, "/hosts?limit=200").ok();
     let mut rows = Vec::new();
     for id in texts(&list, "host_id") {
@@ -172,7 +172,7 @@ fn each_filter_leaves_what_it_names() {
     let all = shown(&app, &reader);
     let v6 = |row: &Value| row["laddr"].as_str().unwrap().contains(':');
     type Holds<'a> = &'a dyn Fn(&Value) -> bool;
-    let filters: [(&str, Holds<'_>); 9] = [
+    let filters: [(&str, Holds<'_>); 10] = [
         ("category=host", &|row| row["category"] == "host"),
         ("category=container", &|row| row["category"] == "container"),
         ("type=UDP", &|row| row["type"] == "UDP"),
@@ -188,6 +188,9 @@ fn each_filter_leaves_what_it_names() {
             row["enterprise_project_id"] == "x"
         }),
         ("enterprise_project_id=all_granted_eps", &|_| true),
+        ("exposure=loopback,any", &|row| {
+            row["exposure"] == "loopback" || row["exposure"] == "any"
+        }),
     ];
     for (query, holds) in filters {
         let left: Vec<Value> = all.iter().filter(|row| holds(row)).cloned().collect();

@@ -102,11 +102,13 @@ fn the_page_of_a_host_shows_its_newest_report_in_canonical_form() {
     };
     let list = json!([
         row(json!({
-            "category": "host", "type": "TCP", "laddr": "10.0.0.1", "port": 80, "pid": 1, "path": "/a",
+            "category": "host", "type": "TCP", "laddr": "10.0.0.1", "port": 80, "exposure": "private", "pid": 1, "path": "/a",
         })),
-        row(json!({"category": "host", "type": "UDP", "laddr": "::", "port": 53})),
+        row(
+            json!({"category": "host", "type": "UDP", "laddr": "::", "port": 53, "exposure": "any"})
+        ),
         row(json!({
-            "category": "container", "type": "TCP", "laddr": "0.0.0.0", "port": 443, "netns": "n", "container_id": "c",
+            "category": "container", "type": "TCP", "laddr": "0.0.0.0", "port": 443, "exposure": "any", "netns": "n", "container_id": "c",
             "container_name": "web", "published": [{"addr": "0.0.0.0", "port": 8443}],
         })),
     ]);

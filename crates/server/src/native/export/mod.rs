@@ -1,6 +1,7 @@
 //! `GET …/export`: all open ports of a moment, or all changes of a time, for programs that look
 //! through them elsewhere. docs/EXPORT.md tells each field.
 
+mod changes;
 mod form;
 mod open_ports;
 mod stream;
@@ -10,25 +11,66 @@ use std::sync::Arc;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use portolan_wire::query::Parameter;
+use portolan_wire::changes::{ChangesQuery, DAMPED, KIND, SINCE, UNTIL};
+use portolan_wire::error::ErrorCode;
+use portolan_wire::query::{Parameter, Query};
+use portolan_wire::time::UnixMicros;
 
+use self::changes::Changes;
+use self::form::Form;
+use self::open_ports::{Asked, OpenPorts};
 use crate::app::App;
+use crate::changes::{AllChanges, Wanted};
 use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{dated, decoded};
 use crate::native::paging;
 
-use form::Form;
-use open_ports::{Asked, Filter, OpenPorts};
-
 pub(crate) use form::FORMAT;
-pub(crate) use open_ports::HOST_ID;
 
 /// The content types of an export.
 pub(crate) const CONTENT_TYPES: &[&str] = Form::CONTENT_TYPES;
 
 /// `rows`.
 pub(crate) const ROWS: Parameter = Parameter::one_of("rows", &["open_ports", "changes"]);
+/// `as_of`: open ports as they were then, and not as they are now.
+pub(crate) const AS_OF: Parameter = Parameter::moment("as_of");
+
+/// What a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Row {
+    OpenPort,
+    Change,
+}
+
+impl Row {
+    fn read(query: &Query<'_>) -> Result<Self, ApiError> {
+        let asked = ROWS.read(query, |text| match text {
+            "open_ports" => Some(Self::OpenPort),
+            "changes" => Some(Self::Change),
+            _ => None,
+        })?;
+        Ok(asked.ok_or_else(|| ROWS.fault(""))?)
+    }
+
+    /// Refuses what says nothing about such rows: it was meant to leave some out.
+    fn check(self, query: &Query<'_>) -> Result<(), ApiError> {
+        let (others, rows) = match self {
+            Self::OpenPort => (&[SINCE, UNTIL, KIND, DAMPED][..], "changes"),
+            Self::Change => (&[AS_OF][..], "open_ports"),
+        };
+        match others
+            .iter()
+            .find(|other| query.single(other.name) != Ok(None))
+        {
+            None => Ok(()),
+            Some(other) => {
+                let detail = format!("{} is for rows={rows} only", other.name);
+                Err(ApiError::new(ErrorCode::InvalidParameter, detail))
+            }
+        }
+    }
+}
 
 pub(crate) async fn export(
     State(app): State<Arc<App>>,
@@ -39,24 +81,56 @@ pub(crate) async fn export(
     let caller = Caller::authorise(&call, &project_id, Api::Export)?;
     let query = decoded(raw_query.as_deref())?;
     let selection = paging::selection(&query, &caller)?;
-    let _rows = ROWS.read_text(&query)?.ok_or_else(|| ROWS.fault(""))?;
+    let row = Row::read(&query)?;
     let form = Form::read(&query)?;
-    let asked = Asked {
-        filter: Filter::read(&query)?,
-        project: project_id.into(),
-        selection,
-        form,
-        at: app.as_of(),
-    };
+    row.check(&query)?;
+    let at = AS_OF.read_moment(&query)?;
+    let asked = ChangesQuery::read(&query)?;
+    let now = app.as_of();
     let place = stream::place(&app, caller.id())?;
+    let project = project_id.into();
     let mut head = Vec::new();
-    form.head(open_ports::COLUMNS, &mut head);
-    let as_of = asked.at;
-    let mut response = stream::answer(&app, place, head, OpenPorts::from(asked)).await?;
+    let (mut response, as_of) = match row {
+        Row::OpenPort => {
+            let at = at.map_or(Ok(now), |at| kept(&app, at, now))?;
+            let asked = Asked {
+                project,
+                selection,
+                query: asked,
+                form,
+                at,
+            };
+            form.head(open_ports::COLUMNS, &mut head);
+            let rows = OpenPorts::from(asked);
+            (stream::answer(&app, place, head, rows).await?, at)
+        }
+        Row::Change => {
+            let wanted = Wanted {
+                project,
+                selection,
+                granted: caller.granted().clone(),
+                query: asked,
+            };
+            form.head(changes::COLUMNS, &mut head);
+            let all = AllChanges::until(&app, wanted, now)?;
+            let rows = Changes { all, form };
+            (stream::answer(&app, place, head, rows).await?, now)
+        }
+    };
     let content_type = HeaderValue::from_static(form.content_type());
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, content_type);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, content_type);
     dated(&mut response, as_of)?;
     Ok(response)
+}
+
+/// A moment that the history holds, which is complete up to `last`.
+fn kept(app: &App, at: UnixMicros, last: UnixMicros) -> Result<UnixMicros, ApiError> {
+    let span = app.store.history_span();
+    let from = span.map_err(|error| ApiError::read_failed(&error))?.from;
+    if (from..=last).contains(&at) {
+        return Ok(at);
+    }
+    let detail = format!("as_of must be {from} to {last}, got {at}");
+    Err(ApiError::new(ErrorCode::MomentNotKept, detail))
 }

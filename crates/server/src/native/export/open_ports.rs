@@ -11,11 +11,11 @@ use std::vec;
 use portolan_census::{Host, Project, Selection};
 use portolan_store::Snapshot;
 use portolan_store::history::{HostAt, host_at};
-use portolan_wire::caps;
-use portolan_wire::hss::parameters::{self, KindFilter};
+use portolan_wire::changes::ChangesQuery;
+use portolan_wire::error::ErrorCode;
+use portolan_wire::hss::parameters::KindFilter;
 use portolan_wire::ids::{HostId, HostKey, ProjectId};
-use portolan_wire::open_port::{Category, OpenPort};
-use portolan_wire::query::{Parameter, ParameterFault, Query};
+use portolan_wire::open_port::OpenPort;
 use portolan_wire::report;
 use portolan_wire::time::UnixMicros;
 use serde::Serialize;
@@ -26,9 +26,6 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::native::shown::ShownPort;
 use crate::streamed::CHUNK_BYTES;
-
-/// `host_id`.
-pub(crate) const HOST_ID: Parameter = Parameter::text("host_id", 1, caps::ASKED_HOST_ID_CHARS_MAX);
 
 /// Hosts that are looked at in one turn at most.
 const HOSTS_A_TURN: usize = 256;
@@ -43,6 +40,7 @@ pub(super) const COLUMNS: &[&str] = &[
     "type",
     "laddr",
     "port",
+    "exposure",
     "netns",
     "v6only",
     "pid",
@@ -72,34 +70,15 @@ struct Row<'a> {
     port: ShownPort,
 }
 
-/// Which open ports of the hosts asked for.
-#[derive(Clone, Debug)]
-pub(super) struct Filter {
-    host_id: Option<String>,
-    category: Option<Category>,
-    kind: Option<KindFilter>,
-    port: Option<u16>,
-}
-
-impl Filter {
-    pub(super) fn read(query: &Query<'_>) -> Result<Self, ParameterFault> {
-        let category = query.single(parameters::CATEGORY.name) != Ok(None);
-        Ok(Self {
-            host_id: HOST_ID.read_text(query)?,
-            category: category.then(|| parameters::category(query)).transpose()?,
-            kind: parameters::kind(query)?,
-            port: parameters::port(query)?,
-        })
-    }
-
-    fn holds(&self, port: &OpenPort) -> bool {
-        let of_kind = |kind: KindFilter| {
-            kind.transport == port.transport && (!kind.v6 || port.laddr.is_ipv6())
-        };
-        self.category.is_none_or(|only| only == port.category())
-            && self.kind.is_none_or(of_kind)
-            && self.port.is_none_or(|only| only == port.port)
-    }
+/// Whether an open port is asked for.
+fn holds(query: &ChangesQuery, port: &OpenPort) -> bool {
+    let of_kind =
+        |kind: KindFilter| kind.transport == port.transport && (!kind.v6 || port.laddr.is_ipv6());
+    let exposures = query.exposures.as_ref();
+    query.category.is_none_or(|only| only == port.category())
+        && query.kind.is_none_or(of_kind)
+        && query.port.is_none_or(|only| only == port.port)
+        && exposures.is_none_or(|any| any.contains(&port.exposure().as_str()))
 }
 
 /// The open ports at a moment.
@@ -122,7 +101,8 @@ struct Telling {
 pub(super) struct Asked {
     pub(super) project: ProjectId,
     pub(super) selection: Selection,
-    pub(super) filter: Filter,
+    /// The host, and what its ports must be.
+    pub(super) query: ChangesQuery,
     pub(super) form: Form,
     /// No later than what is published.
     pub(super) at: UnixMicros,
@@ -135,7 +115,7 @@ impl Asked {
         project: &'a Project,
         after: Option<&'a HostId>,
     ) -> Box<dyn Iterator<Item = &'a Arc<Host>> + 'a> {
-        match (&self.filter.host_id, after) {
+        match (&self.query.host_id, after) {
             (Some(id), None) => Box::new(project.host(id).or(project.retired(id)).into_iter()),
             (Some(_), Some(_)) => Box::new(std::iter::empty()),
             (None, after) => {
@@ -170,10 +150,10 @@ impl Asked {
             }
             HostAt::Retired(_) | HostAt::Absent => Ok(None),
             // A day was dropped meanwhile.
-            HostAt::NotKept => Err(ApiError::internal(format!(
-                "what a host was at {} is no longer kept",
-                self.at
-            ))),
+            HostAt::NotKept => {
+                let detail = format!("what a host was at {} is no longer kept", self.at);
+                Err(ApiError::new(ErrorCode::MomentNotKept, detail))
+            }
         }
     }
 }
@@ -247,7 +227,7 @@ impl Telling {
             let Some((port, first_seen)) = self.ports.next() else {
                 break;
             };
-            if !of.filter.holds(&port) {
+            if !holds(&of.query, &port) {
                 continue;
             }
             let row = Row {

@@ -102,7 +102,16 @@ const READS: &[(&str, &[&str])] = &[
     ),
     (
         "GET /portolan/v1/projects/{project_id}/statistics",
-        &["", "status=normal&status_field=true"],
+        &[
+            "",
+            "status=normal&status_field=true",
+            "exposure=any&limit=200",
+            "exposure=private&category=container&status=normal",
+        ],
+    ),
+    (
+        "GET /portolan/v1/projects/{project_id}/exposures",
+        &["", "category=container", "type=TCP", "port=443"],
     ),
     (
         "GET /portolan/v1/projects/{project_id}/hosts",
@@ -114,6 +123,8 @@ const READS: &[(&str, &[&str])] = &[
             "rows=open_ports",
             "rows=open_ports&format=csv&category=container",
             "rows=open_ports&host_id=shared",
+            "rows=changes",
+            "rows=changes&format=csv&damped=true",
         ],
     ),
 ];
@@ -166,6 +177,10 @@ fn named_reads(group: &Group) -> Vec<(&'static str, String)> {
             format!("?{all}&cursor={port}%2FTCP"),
         ),
         (
+            "GET /portolan/v1/projects/{project_id}/exposures",
+            format!("?{all}&port={port}"),
+        ),
+        (
             "GET /portolan/v1/projects/{project_id}/hosts",
             format!("?limit=1&cursor={id}"),
         ),
@@ -186,8 +201,16 @@ fn named_reads(group: &Group) -> Vec<(&'static str, String)> {
             format!("?rows=open_ports&host_id={id}"),
         ),
         (
+            "GET /portolan/v1/projects/{project_id}/export",
+            format!("?rows=changes&host_id={id}"),
+        ),
+        (
             "GET /portolan/v1/projects/{project_id}/ports/{port}/assets",
             format!("22?cursor={id}%2FTCP"),
+        ),
+        (
+            "GET /portolan/v1/projects/{project_id}/ports/{port}/assets",
+            format!("{port}?exposure=any"),
         ),
     ]
 }
