@@ -15,6 +15,8 @@ pub mod embedded;
 mod error;
 mod ignoring;
 mod kept;
+#[cfg(feature = "test-util")]
+mod memory_history;
 mod record;
 mod recount;
 mod replay;
@@ -31,10 +33,13 @@ pub use committer::{
 pub use counters::Counters;
 pub use error::StoreError;
 pub use kept::{restore_liveness, seen, snapshot_of};
+#[cfg(feature = "test-util")]
+pub use memory_history::MemoryHistory;
 pub use record::{RecordChange, RecordKey, RecordKind, RecordTooLarge, record_hash};
 pub use recount::recount;
 pub use replay::{Rebuilt, rebuild, rebuild_all};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use store::{
-    Batch, CopyOut, EachEntry, Entry, HostWrite, Loaded, RecordWrite, SeenAt, Store, Write,
+    Batch, Checkpoint, CheckpointAt, CopyOut, EachEntry, EachPart, EachRecord, Entry, HistoryDay,
+    HistoryOrder, HistorySpan, HistoryWrite, HostWrite, Loaded, RecordWrite, SeenAt, Store, Write,
 };

@@ -1,5 +1,7 @@
 //! What a store must do. Everything above it sees only this.
 
+use std::ops::{ControlFlow, RangeInclusive};
+
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
 
@@ -38,6 +40,43 @@ pub trait Store: Send + Sync {
 
     /// What [`save_seen`](Self::save_seen) kept last.
     fn load_seen(&self) -> Result<Vec<SeenAt>, StoreError>;
+
+    /// Which part of the history is kept. Begins with the store, or with what it was made of.
+    fn history_span(&self) -> Result<HistorySpan, StoreError>;
+
+    /// Hands out the records of `commits` that are kept, in that order. A record that is missing or
+    /// altered within the kept days is [`StoreError::Damaged`] and never passed over: each record
+    /// names the one before it.
+    fn history(
+        &self,
+        commits: RangeInclusive<u64>,
+        order: HistoryOrder,
+        each: EachRecord<'_>,
+    ) -> Result<(), StoreError>;
+
+    /// One record of the history; `None` where its day is no longer kept or there never was one.
+    fn history_record(&self, commit: u64) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Keeps counts of one moment beside the records of its day, replacing what that day had. Not
+    /// synced by itself; after a crash it is whole or absent. A day that is not kept is passed over:
+    /// it may be dropped while its checkpoint is being made.
+    fn save_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StoreError>;
+
+    /// The checkpoints that are kept, in the order of their days.
+    fn checkpoints(&self) -> Result<Vec<CheckpointAt>, StoreError>;
+
+    /// Hands out the parts of a day's checkpoint whose names begin with `prefix`, in the order of
+    /// their names; nothing where there is none.
+    fn checkpoint_parts(
+        &self,
+        day: u32,
+        prefix: &[u8],
+        each: EachPart<'_>,
+    ) -> Result<(), StoreError>;
+
+    /// Drops the history of every day before `day`, whole. The newest day is never dropped. After
+    /// it [`HistorySpan::from`] is at least the midnight that begins the first day that is left.
+    fn drop_history_before(&self, day: u32) -> Result<(), StoreError>;
 
     /// Leaves everything synced and marked as cleanly closed. No commit may follow.
     fn close(&self) -> Result<(), StoreError>;
@@ -99,6 +138,76 @@ pub struct Batch {
     pub hosts: Vec<HostWrite>,
     /// What changes beside the hosts; at most one write a record.
     pub records: Vec<RecordWrite>,
+    /// What it adds to the history; `None` where it changes no host.
+    pub history: Option<HistoryWrite>,
+}
+
+/// What a commit adds to the history.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryWrite {
+    /// The day it belongs to: whole days since 1970-01-01 UTC of the batch's `at`. Never less than
+    /// that of an earlier commit.
+    pub day: u32,
+    /// The record: opaque here.
+    pub value: Vec<u8>,
+}
+
+/// Which part of the history is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistorySpan {
+    /// Answers about moments from here on are complete.
+    pub from: UnixMicros,
+    /// The commit of the newest record; 0 where there never was one.
+    pub last: u64,
+    /// The days that have records, ascending.
+    pub days: Vec<HistoryDay>,
+}
+
+/// One day of the history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistoryDay {
+    /// Whole days since 1970-01-01 UTC.
+    pub day: u32,
+    /// The commit of its first record.
+    pub first: u64,
+    /// Bytes on disk, about; those of its checkpoint too.
+    pub bytes: u64,
+}
+
+/// In which order records of the history are handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryOrder {
+    /// The oldest first.
+    Ascending,
+    /// The newest first.
+    Descending,
+}
+
+/// Takes the commit of a record of the history and the record; `Break` ends the reading.
+pub type EachRecord<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<ControlFlow<()>, StoreError>;
+
+/// Takes name and bytes of one part of a checkpoint; its error ends the reading.
+pub type EachPart<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>;
+
+/// Which moment a checkpoint is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CheckpointAt {
+    /// The day it stands beside.
+    pub day: u32,
+    /// The last commit in it.
+    pub commit: u64,
+    /// The moment of that commit.
+    pub at: UnixMicros,
+}
+
+/// Counts of one moment: opaque here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Which moment.
+    pub at: CheckpointAt,
+    /// Name and bytes of each part: at most `caps::CHECKPOINT_PART_BYTES_MAX` bytes a part, names of at most
+    /// `caps::CHECKPOINT_NAME_BYTES_MAX` bytes and each at most once.
+    pub parts: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// A new value of something, or its removal.

@@ -142,6 +142,10 @@ pub const STORE_FREE_BYTES_MIN: u64 = 256 << 20;
 /// is less: the first merge takes up to eight tables of 32 MiB and a level of some 256 MiB, and
 /// removes them only when the new ones are written. Twice the level, as one may be over its target.
 pub const STORE_MERGE_BYTES_MAX: u64 = 768 << 20;
+/// Longest part of a checkpoint that is kept beside the history, in bytes.
+pub const CHECKPOINT_PART_BYTES_MAX: usize = 1 << 20;
+/// Longest name of such a part, in bytes.
+pub const CHECKPOINT_NAME_BYTES_MAX: usize = 4096;
 /// Longest key or value in a backup, in bytes: no host's snapshot comes near it, since the body it
 /// came in has at most 64 MiB.
 pub const BACKUP_VALUE_BYTES_MAX: usize = 128 << 20;

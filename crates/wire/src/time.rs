@@ -6,6 +6,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+/// Microseconds in a day: in UTC all are equal here, leap seconds are not counted.
+const DAY_MICROS: i64 = 86_400_000_000;
+
 /// A moment: microseconds since 1970-01-01T00:00:00Z on the wall clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixMicros(pub i64);
@@ -22,6 +25,16 @@ impl UnixMicros {
     /// Whole seconds since 1970-01-01T00:00:00Z, rounded down.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
+    }
+
+    /// The day it is in: whole days since 1970-01-01 UTC; 0 for moments before it.
+    pub fn day(self) -> u32 {
+        u32::try_from(self.0.div_euclid(DAY_MICROS)).unwrap_or(0)
+    }
+
+    /// The midnight that begins a [`day`](Self::day).
+    pub const fn midnight(day: u32) -> Self {
+        Self(day as i64 * DAY_MICROS)
     }
 
     /// This moment, `micros` later.

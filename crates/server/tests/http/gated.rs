@@ -1,6 +1,7 @@
 //! The embedded store, behind gates that a test opens: what is slow becomes as slow as it likes.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -9,7 +10,8 @@ use portolan_server::credentials::Credentials;
 use portolan_server::{Running, ServeError, Setup, serve};
 use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use portolan_store::{
-    Batch, CopyOut, EachEntry, Loaded, RecordKey, SeenAt, Store, StoreError, SystemClock,
+    Batch, Checkpoint, CheckpointAt, CopyOut, EachEntry, EachPart, EachRecord, HistoryOrder,
+    HistorySpan, Loaded, RecordKey, SeenAt, Store, StoreError, SystemClock,
 };
 use portolan_wire::ids::HostKey;
 use tokio::runtime::Runtime;
@@ -74,6 +76,44 @@ impl Store for Gated {
 
     fn load_seen(&self) -> Result<Vec<SeenAt>, StoreError> {
         self.store.load_seen()
+    }
+
+    fn history_span(&self) -> Result<HistorySpan, StoreError> {
+        self.store.history_span()
+    }
+
+    fn history(
+        &self,
+        commits: RangeInclusive<u64>,
+        order: HistoryOrder,
+        each: EachRecord<'_>,
+    ) -> Result<(), StoreError> {
+        self.store.history(commits, order, each)
+    }
+
+    fn history_record(&self, commit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.history_record(commit)
+    }
+
+    fn save_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        self.store.save_checkpoint(checkpoint)
+    }
+
+    fn checkpoints(&self) -> Result<Vec<CheckpointAt>, StoreError> {
+        self.store.checkpoints()
+    }
+
+    fn checkpoint_parts(
+        &self,
+        day: u32,
+        prefix: &[u8],
+        each: EachPart<'_>,
+    ) -> Result<(), StoreError> {
+        self.store.checkpoint_parts(day, prefix, each)
+    }
+
+    fn drop_history_before(&self, day: u32) -> Result<(), StoreError> {
+        self.store.drop_history_before(day)
     }
 
     fn close(&self) -> Result<(), StoreError> {

@@ -58,6 +58,8 @@ pub(crate) struct Frame {
     pub(crate) at: i64,
     pub(crate) hosts: Vec<HostInFrame>,
     pub(crate) records: Vec<RecordInFrame>,
+    /// What it adds to the history: day and record.
+    pub(crate) history: Option<(u32, Vec<u8>)>,
 }
 
 impl Frame {
@@ -77,6 +79,10 @@ impl Frame {
             at: batch.at.0,
             hosts: hosts.collect(),
             records: records.collect(),
+            history: batch
+                .history
+                .as_ref()
+                .map(|write| (write.day, write.value.clone())),
         }
     }
 

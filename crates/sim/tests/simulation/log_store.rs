@@ -4,10 +4,13 @@
 //! the `Store` trait is tested against every crash that the trait allows.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use portolan_store::{
-    Batch, CopyOut, EachEntry, Entry, Loaded, RecordKey, SeenAt, Store, StoreError, record_hash,
+    Batch, Checkpoint, CheckpointAt, CopyOut, EachEntry, EachPart, EachRecord, Entry, HistoryOrder,
+    HistorySpan, HistoryWrite, Loaded, MemoryHistory, RecordKey, SeenAt, Store, StoreError,
+    record_hash,
 };
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
@@ -30,6 +33,7 @@ struct Held {
     at: UnixMicros,
     hosts: BTreeMap<HostKey, Vec<u8>>,
     records: BTreeMap<RecordKey, Vec<u8>>,
+    history: MemoryHistory,
 }
 
 impl Held {
@@ -46,6 +50,10 @@ impl Held {
                 Some(value) => self.records.insert(write.key(), value.clone()),
                 None => self.records.remove(&write.key()),
             };
+        }
+        if let Some((day, value)) = &frame.history {
+            let (day, value) = (*day, value.clone());
+            self.history.add(frame.commit, &HistoryWrite { day, value });
         }
     }
 
@@ -200,6 +208,54 @@ impl Store for LogStore {
 
     fn load_seen(&self) -> Result<Vec<SeenAt>, StoreError> {
         Ok(self.disk().seen().to_vec())
+    }
+
+    fn history_span(&self) -> Result<HistorySpan, StoreError> {
+        Ok(self.held.lock().unwrap().history.span())
+    }
+
+    fn history(
+        &self,
+        commits: RangeInclusive<u64>,
+        order: HistoryOrder,
+        each: EachRecord<'_>,
+    ) -> Result<(), StoreError> {
+        self.held.lock().unwrap().history.read(commits, order, each)
+    }
+
+    fn history_record(&self, commit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.held.lock().unwrap().history.record(commit))
+    }
+
+    fn save_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        self.held
+            .lock()
+            .unwrap()
+            .history
+            .save_checkpoint(checkpoint);
+        Ok(())
+    }
+
+    fn checkpoints(&self) -> Result<Vec<CheckpointAt>, StoreError> {
+        Ok(self.held.lock().unwrap().history.checkpoints())
+    }
+
+    fn checkpoint_parts(
+        &self,
+        day: u32,
+        prefix: &[u8],
+        each: EachPart<'_>,
+    ) -> Result<(), StoreError> {
+        self.held
+            .lock()
+            .unwrap()
+            .history
+            .checkpoint_parts(day, prefix, each)
+    }
+
+    fn drop_history_before(&self, day: u32) -> Result<(), StoreError> {
+        self.held.lock().unwrap().history.drop_before(day);
+        Ok(())
     }
 
     fn close(&self) -> Result<(), StoreError> {

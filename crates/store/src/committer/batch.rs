@@ -89,6 +89,7 @@ impl Gathered {
             at: self.at,
             hosts,
             records,
+            history: None,
         })
     }
 }

@@ -44,13 +44,17 @@ pub use repair::{RepairReport, repair};
 pub use restore::restore;
 pub use verify::{Report, verify};
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use parking_lot::RwLock;
 use portolan_wire::caps;
 use portolan_wire::ids::HostKey;
 
-use crate::{Batch, CopyOut, EachEntry, Entry, Loaded, RecordKey, SeenAt, Store, StoreError};
+use crate::{
+    Batch, Checkpoint, CheckpointAt, CopyOut, EachEntry, EachPart, EachRecord, Entry, HistoryOrder,
+    HistorySpan, Loaded, RecordKey, SeenAt, Store, StoreError,
+};
 use engine::Engine;
 use kinds::{host_key, record_key};
 use layout::{DataDir, cannot_enter, make_folder};
@@ -219,6 +223,39 @@ impl Store for EmbeddedStore {
 
     fn load_seen(&self) -> Result<Vec<SeenAt>, StoreError> {
         self.reading(seen::load)
+    }
+
+    fn history_span(&self) -> Result<HistorySpan, StoreError> {
+        Err(not_read("the history is not kept"))
+    }
+
+    fn history(
+        &self,
+        _: RangeInclusive<u64>,
+        _: HistoryOrder,
+        _: EachRecord<'_>,
+    ) -> Result<(), StoreError> {
+        Err(not_read("the history is not kept"))
+    }
+
+    fn history_record(&self, _: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        Err(not_read("the history is not kept"))
+    }
+
+    fn save_checkpoint(&self, _: &Checkpoint) -> Result<(), StoreError> {
+        Err(not_read("the history is not kept"))
+    }
+
+    fn checkpoints(&self) -> Result<Vec<CheckpointAt>, StoreError> {
+        Err(not_read("the history is not kept"))
+    }
+
+    fn checkpoint_parts(&self, _: u32, _: &[u8], _: EachPart<'_>) -> Result<(), StoreError> {
+        Err(not_read("the history is not kept"))
+    }
+
+    fn drop_history_before(&self, _: u32) -> Result<(), StoreError> {
+        Err(not_read("the history is not kept"))
     }
 
     fn close(&self) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 //! The stand-in is for order and failure; the real store has tests of its own.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -10,7 +11,8 @@ use portolan_census::{
     State,
 };
 use portolan_store::{
-    Batch, Clock, Committer, CopyOut, Decision, EachEntry, Entry, Ignoring, IgnoringDone, Loaded,
+    Batch, Checkpoint, CheckpointAt, Clock, Committer, CopyOut, Decision, EachEntry, EachPart,
+    EachRecord, Entry, HistoryOrder, HistorySpan, Ignoring, IgnoringDone, Loaded, MemoryHistory,
     Prepared, Published, RecordChange, RecordKey, Retirement, SeenAt, Store, StoreError, Write,
     rebuild, record_hash,
 };
@@ -26,6 +28,7 @@ pub(crate) const PROJECT: &str = "p";
 pub(crate) struct MemoryStore {
     hosts: Mutex<BTreeMap<HostKey, Vec<u8>>>,
     records: Mutex<BTreeMap<RecordKey, Vec<u8>>>,
+    history: Mutex<MemoryHistory>,
     sum: Mutex<u128>,
     commit: AtomicU64,
     writes: AtomicU64,
@@ -136,6 +139,9 @@ impl Store for MemoryStore {
         let mut records = self.records.lock().unwrap();
         write(&batch.hosts, &mut hosts, &mut sum, record_hash);
         write(&batch.records, &mut records, &mut sum, RecordKey::hash_with);
+        if let Some(write) = &batch.history {
+            self.history.lock().unwrap().add(batch.commit, write);
+        }
         Ok(())
     }
 
@@ -158,6 +164,49 @@ impl Store for MemoryStore {
 
     fn load_seen(&self) -> Result<Vec<SeenAt>, StoreError> {
         Ok(Vec::new())
+    }
+
+    fn history_span(&self) -> Result<HistorySpan, StoreError> {
+        Ok(self.history.lock().unwrap().span())
+    }
+
+    fn history(
+        &self,
+        commits: RangeInclusive<u64>,
+        order: HistoryOrder,
+        each: EachRecord<'_>,
+    ) -> Result<(), StoreError> {
+        self.history.lock().unwrap().read(commits, order, each)
+    }
+
+    fn history_record(&self, commit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.history.lock().unwrap().record(commit))
+    }
+
+    fn save_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        self.history.lock().unwrap().save_checkpoint(checkpoint);
+        Ok(())
+    }
+
+    fn checkpoints(&self) -> Result<Vec<CheckpointAt>, StoreError> {
+        Ok(self.history.lock().unwrap().checkpoints())
+    }
+
+    fn checkpoint_parts(
+        &self,
+        day: u32,
+        prefix: &[u8],
+        each: EachPart<'_>,
+    ) -> Result<(), StoreError> {
+        self.history
+            .lock()
+            .unwrap()
+            .checkpoint_parts(day, prefix, each)
+    }
+
+    fn drop_history_before(&self, day: u32) -> Result<(), StoreError> {
+        self.history.lock().unwrap().drop_before(day);
+        Ok(())
     }
 
     fn close(&self) -> Result<(), StoreError> {

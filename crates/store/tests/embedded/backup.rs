@@ -1,12 +1,14 @@
 //! A backup is of one moment, whole or refused, and a restored store equals the original.
 
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use portolan_store::backup::{self, BackupError, Summary};
 use portolan_store::embedded::{Report, restore, verify};
 use portolan_store::{
-    Batch, CopyOut, EachEntry, Entry, Loaded, RecordKey, SeenAt, Store, StoreError,
+    Batch, Checkpoint, CheckpointAt, CopyOut, EachEntry, EachPart, EachRecord, Entry, HistoryOrder,
+    HistorySpan, Loaded, RecordKey, SeenAt, Store, StoreError,
 };
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
@@ -269,6 +271,39 @@ impl Store for Twice {
     }
 
     fn save_seen(&self, _: &[SeenAt]) -> Result<(), StoreError> {
+        not_asked()
+    }
+
+    fn history_span(&self) -> Result<HistorySpan, StoreError> {
+        not_asked()
+    }
+
+    fn history(
+        &self,
+        _: RangeInclusive<u64>,
+        _: HistoryOrder,
+        _: EachRecord<'_>,
+    ) -> Result<(), StoreError> {
+        not_asked()
+    }
+
+    fn history_record(&self, _: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        not_asked()
+    }
+
+    fn save_checkpoint(&self, _: &Checkpoint) -> Result<(), StoreError> {
+        not_asked()
+    }
+
+    fn checkpoints(&self) -> Result<Vec<CheckpointAt>, StoreError> {
+        not_asked()
+    }
+
+    fn checkpoint_parts(&self, _: u32, _: &[u8], _: EachPart<'_>) -> Result<(), StoreError> {
+        not_asked()
+    }
+
+    fn drop_history_before(&self, _: u32) -> Result<(), StoreError> {
         not_asked()
     }
 

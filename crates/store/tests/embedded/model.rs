@@ -42,6 +42,7 @@ impl Model {
             at: UnixMicros(self.commit as i64),
             hosts,
             records,
+            history: None,
         }
     }
 

@@ -155,6 +155,7 @@ fn a_commit_that_does_not_follow_the_last_is_refused_and_changes_nothing() {
         at: UnixMicros(9),
         hosts: vec![absent, twice],
         records: Vec::new(),
+        history: None,
     };
     let refused = store.commit(&batch).unwrap_err().to_string();
     assert!(
