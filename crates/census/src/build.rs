@@ -11,6 +11,8 @@ use std::sync::Arc;
 use portolan_wire::ids::{EnterpriseProjectId, ProjectId};
 
 use crate::cells::{Cell, Cells};
+use crate::counts::Counts;
+use crate::group::Group;
 use crate::host::{Host, HostFacts};
 use crate::ignored::Ignored;
 use crate::posting::{Posting, Postings, Totals};
@@ -104,26 +106,36 @@ impl ProjectBuilder {
             whole.cells.insert(cell, count);
             postings.push((cell, Arc::new(posting)));
         }
-        let scopes = self.scopes.into_iter();
+        let mut groups = Vec::with_capacity(self.scopes.len());
+        let mut scopes = Vec::with_capacity(self.scopes.len());
+        for (id, scope) in self.scopes {
+            let (group, scope) = scope.finish();
+            groups.push((id.clone(), Arc::new(group)));
+            scopes.push((id, Arc::new(scope)));
+        }
+        let (whole, counts_of_whole) = whole.finish();
         Project::of_parts(Parts {
             hosts: self.hosts,
-            scopes: scopes
-                .map(|(id, scope)| (id, Arc::new(scope.finish())))
-                .collect(),
-            whole: Arc::new(whole.finish()),
+            groups,
+            whole: Arc::new(whole),
+            counts: Counts::of_scopes(scopes, Arc::new(counts_of_whole)),
             postings: Postings::of_parts(postings, self.totals),
         })
     }
 }
 
 impl ScopeBuilder {
-    fn finish(self) -> Scope {
+    fn finish(self) -> (Group, Scope) {
         let mut cells: Vec<_> = self.cells.into_iter().collect();
         cells.sort_unstable();
-        let mut scope = Scope::of_counts(self.hosts, &cells);
+        let mut scope = Scope::of_counts(&cells);
         self.ignored
             .into_iter()
             .for_each(|cell| scope.ignore(cell, 1));
-        scope
+        let group = Group {
+            hosts: self.hosts,
+            ..Group::default()
+        };
+        (group, scope)
     }
 }

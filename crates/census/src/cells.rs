@@ -17,6 +17,9 @@ use crate::surplus::{self, Surplus};
 pub(crate) struct RowKey(pub(crate) u32);
 
 impl RowKey {
+    /// The last one.
+    pub(crate) const MAX: Self = Self((1 << 17) - 1);
+
     /// The key of (port, transport).
     pub(crate) fn new(port: u16, transport: Transport) -> Self {
         Self(u32::from(port) << 1 | u32::from(transport == Transport::Udp))

@@ -8,6 +8,8 @@
 
 mod build;
 mod cells;
+mod counts;
+mod group;
 mod host;
 mod ignored;
 pub mod knowledge;
@@ -31,6 +33,7 @@ mod weighted;
 
 pub use build::Builder;
 pub use cells::{Cells, Counted};
+pub use counts::{BadRow, CountRow, Counts, TooFew};
 pub use host::{Agents, Host, HostFacts, Pair};
 pub use ignored::{Choice, Ignored};
 pub use listeners::{ListenerFilter, ListenerPage, ListenerShare};

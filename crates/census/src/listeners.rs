@@ -115,7 +115,7 @@ impl Project {
     pub(crate) fn within<'a>(&'a self, selection: &'a Selection) -> Option<Vec<&'a Slots>> {
         match selection {
             Selection::Whole => None,
-            Selection::Of(_) => Some(self.selected(selection).map(|scope| &scope.hosts).collect()),
+            Selection::Of(_) => Some(self.groups(selection).map(|group| &group.hosts).collect()),
         }
     }
 }

@@ -108,7 +108,7 @@ impl Liveness {
     /// enough. Only who sees every commit in order may call it; others call
     /// [`touched`](Self::touched).
     pub fn heard(&self, project: &Project, host: &Host, heard_s: u32, now_s: u32) {
-        let Some(scope) = project.scope_counts(&host.facts.enterprise_project) else {
+        let Some(scope) = project.group_counts(&host.facts.enterprise_project) else {
             return;
         };
         let mut state = host.live.0.lock();

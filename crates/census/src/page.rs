@@ -4,6 +4,7 @@ use portolan_wire::hss::port_statistics::{PortStatus, SortDir};
 use portolan_wire::open_port::{Category, Transport};
 
 use crate::cells::{ListId, RowKey};
+use crate::counts::Counts;
 use crate::ignored::AllIgnored;
 use crate::listing::Listing;
 use crate::project::{Project, Selection};
@@ -80,6 +81,13 @@ pub struct PageRow {
 }
 
 impl Project {
+    /// One page of the rows of a selection that match a filter, of all hosts.
+    pub fn page(&self, selection: &Selection, filter: &Filter, request: &PageRequest) -> Page {
+        self.counts.page(selection, filter, request)
+    }
+}
+
+impl Counts {
     /// One page of the rows of a selection that match a filter.
     pub fn page(&self, selection: &Selection, filter: &Filter, request: &PageRequest) -> Page {
         let id = ListId {

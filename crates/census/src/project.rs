@@ -8,11 +8,12 @@ use imbl::{OrdMap, Vector};
 use portolan_wire::ids::{EnterpriseProjectId, HostId};
 
 use crate::cells::Cells;
+use crate::counts::{Adds, Counts};
+use crate::group::Group;
 use crate::host::{Host, HostFacts};
 use crate::ignored::Ignored;
 use crate::liveness::HostCounts;
 use crate::posting::Postings;
-use crate::scope::Scope;
 
 /// Which hosts of a project a query is about, as a credential and a request allow it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +49,9 @@ pub struct Project {
     ids: OrdMap<HostId, u32>,
     slots: Vector<Option<Arc<Host>>>,
     free: Vector<u32>,
-    scopes: OrdMap<EnterpriseProjectId, Arc<Scope>>,
-    whole: Arc<Scope>,
+    groups: OrdMap<EnterpriseProjectId, Arc<Group>>,
+    whole: Arc<Group>,
+    pub(crate) counts: Counts,
     pub(crate) postings: Postings,
     edition: Edition,
     /// Choices of all hosts together.
@@ -65,8 +67,9 @@ pub struct Edition(u64);
 /// What a project is made of, when it is made at once: a host's place is its slot.
 pub(crate) struct Parts {
     pub(crate) hosts: Vec<Arc<Host>>,
-    pub(crate) scopes: Vec<(EnterpriseProjectId, Arc<Scope>)>,
-    pub(crate) whole: Arc<Scope>,
+    pub(crate) groups: Vec<(EnterpriseProjectId, Arc<Group>)>,
+    pub(crate) whole: Arc<Group>,
+    pub(crate) counts: Counts,
     pub(crate) postings: Postings,
 }
 
@@ -87,8 +90,9 @@ impl Project {
                 .collect(),
             slots: parts.hosts.into_iter().map(Some).collect(),
             free: Vector::new(),
-            scopes: parts.scopes.into_iter().collect(),
+            groups: parts.groups.into_iter().collect(),
             whole: parts.whole,
+            counts: parts.counts,
             postings: parts.postings,
             edition: Edition::default(),
         }
@@ -124,20 +128,18 @@ impl Project {
 
     /// How many hosts of a selection there are.
     pub fn hosts_in(&self, selection: &Selection) -> u64 {
-        self.selected(selection)
-            .map(|scope| scope.hosts.len())
-            .sum()
+        self.groups(selection).map(|group| group.hosts.len()).sum()
     }
 
     /// The enterprise projects that have hosts, in the order of their ids.
     pub fn enterprise_projects(&self) -> impl Iterator<Item = &EnterpriseProjectId> {
-        self.scopes.keys()
+        self.groups.keys()
     }
 
     /// Fresh and stale hosts of a selection.
     pub fn fresh_and_stale(&self, selection: &Selection) -> (u64, u64) {
-        self.selected(selection)
-            .map(|scope| scope.counts.fresh_and_stale())
+        self.groups(selection)
+            .map(|group| group.counts.fresh_and_stale())
             .fold((0, 0), |(fresh, stale), (f, s)| (fresh + f, stale + s))
     }
 
@@ -149,25 +151,30 @@ impl Project {
     /// The live counts of a selection's scopes, for who asks again and again; a scope that is new
     /// or gone changes the [`edition`](Self::edition).
     pub fn host_counts(&self, selection: &Selection) -> Vec<Arc<HostCounts>> {
-        let scopes = self.selected(selection);
-        scopes.map(|scope| Arc::clone(&scope.counts)).collect()
+        let groups = self.groups(selection);
+        groups.map(|group| Arc::clone(&group.counts)).collect()
     }
 
-    pub(crate) fn selected<'a>(
+    /// The counts of all hosts, as they are now: a copy that shares what does not change later.
+    pub fn counts(&self) -> Counts {
+        self.counts.clone()
+    }
+
+    pub(crate) fn groups<'a>(
         &'a self,
         selection: &'a Selection,
-    ) -> Box<dyn Iterator<Item = &'a Scope> + 'a> {
+    ) -> Box<dyn Iterator<Item = &'a Group> + 'a> {
         match selection {
             Selection::Whole => Box::new(std::iter::once(&*self.whole)),
             Selection::Of(list) => Box::new(
                 list.iter()
-                    .filter_map(|id| self.scopes.get(id).map(|scope| &**scope)),
+                    .filter_map(|id| self.groups.get(id).map(|group| &**group)),
             ),
         }
     }
 
-    pub(crate) fn scope_counts(&self, id: &EnterpriseProjectId) -> Option<&Arc<HostCounts>> {
-        self.scopes.get(id).map(|scope| &scope.counts)
+    pub(crate) fn group_counts(&self, id: &EnterpriseProjectId) -> Option<&Arc<HostCounts>> {
+        self.groups.get(id).map(|group| &group.counts)
     }
 
     pub(crate) fn whole_counts(&self) -> &Arc<HostCounts> {
@@ -182,54 +189,39 @@ impl Project {
     pub(crate) fn put(&mut self, facts: HostFacts, ignored: Ignored, commit: u64) {
         let slot = self.slot_for(&facts.id);
         let before = self.by_slot(slot).cloned();
-        let was = before
-            .as_ref()
-            .map(|b| b.ignored.clone())
-            .unwrap_or_default();
-        let moved = before
-            .as_ref()
-            .is_none_or(|b| b.facts.enterprise_project != facts.enterprise_project);
-        if moved {
+        let was = before.as_deref().map(Adds::from);
+        let is = Adds {
+            enterprise_project: &facts.enterprise_project,
+            cells: &facts.cells,
+            ignored: &ignored,
+        };
+        if was.is_none_or(|was| !was.count_alike(&is)) {
             self.edition = Edition(commit);
-            if let Some(before) = &before {
-                self.leave(slot, before);
+            self.counts.replace(was, Some(is));
+        }
+        if was.is_none_or(|was| was.enterprise_project != is.enterprise_project) {
+            if let Some(was) = was {
+                self.leave(slot, was.enterprise_project);
             }
-            self.enter(slot, &facts, &ignored);
-        } else if let Some(before) = &before
-            && (!before.facts.cells.count_alike(&facts.cells) || was != ignored)
-        {
-            self.scope_differs(before, &facts, &ignored);
+            self.enter(slot, is.enterprise_project);
         }
-        let held = before
+        let nothing = Cells::default();
+        let held = was.map_or(&nothing, |was| was.cells);
+        if *held != facts.cells {
+            self.postings.change(slot, &facts.cells, held);
+        }
+        self.choices += ignored.choices().len() as u64;
+        self.choices -= was.map_or(0, |was| was.ignored.choices().len() as u64);
+        let live = before
             .as_ref()
-            .map_or_else(Cells::default, |b| b.facts.cells.clone());
-        if !held.count_alike(&facts.cells) {
-            self.edition = Edition(commit);
-            let whole = Arc::make_mut(&mut self.whole);
-            facts
-                .cells
-                .differences(&held, |cell, by| whole.add(cell, by));
-        }
-        if held != facts.cells {
-            self.postings.change(slot, &facts.cells, &held);
-        }
-        if was != ignored {
-            self.edition = Edition(commit);
-            self.choices += ignored.choices().len() as u64;
-            self.choices -= was.choices().len() as u64;
-            let whole = Arc::make_mut(&mut self.whole);
-            let (cells, before) = (ignored.cells(), was.cells());
-            cells.differences(&before, |cell, by| whole.ignore(cell, by));
-        }
-        let live = before.map(|b| Arc::clone(&b.live)).unwrap_or_default();
-        self.slots.set(
-            slot as usize,
-            Some(Arc::new(Host {
-                facts,
-                ignored,
-                live,
-            })),
-        );
+            .map(|before| Arc::clone(&before.live))
+            .unwrap_or_default();
+        let host = Host {
+            facts,
+            ignored,
+            live,
+        };
+        self.slots.set(slot as usize, Some(Arc::new(host)));
     }
 
     /// Takes the host and all it added away.
@@ -241,14 +233,12 @@ impl Project {
             return;
         };
         self.edition = Edition(commit);
-        self.leave(slot, &host);
+        self.counts.replace(Some(Adds::from(&*host)), None);
+        self.leave(slot, &host.facts.enterprise_project);
+        Arc::make_mut(&mut self.whole).hosts.remove(slot);
         self.choices -= host.ignored.choices().len() as u64;
-        let whole = Arc::make_mut(&mut self.whole);
-        whole.hosts.remove(slot);
-        let nothing = Cells::default();
-        nothing.differences(&host.facts.cells, |cell, by| whole.add(cell, by));
-        nothing.differences(&host.ignored.cells(), |cell, by| whole.ignore(cell, by));
-        self.postings.change(slot, &nothing, &host.facts.cells);
+        self.postings
+            .change(slot, &Cells::default(), &host.facts.cells);
         self.free.push_back(slot);
     }
 
@@ -265,48 +255,22 @@ impl Project {
         slot
     }
 
-    fn enter(&mut self, slot: u32, facts: &HostFacts, ignored: &Ignored) {
-        let scope = self
-            .scopes
-            .entry(facts.enterprise_project.clone())
-            .or_default();
-        let scope = Arc::make_mut(scope);
-        scope.hosts.insert(slot);
-        let nothing = Cells::default();
-        facts
-            .cells
-            .differences(&nothing, |cell, by| scope.add(cell, by));
-        ignored
-            .cells()
-            .differences(&nothing, |cell, by| scope.ignore(cell, by));
+    fn enter(&mut self, slot: u32, id: &EnterpriseProjectId) {
+        let group = match self.groups.get_mut(id) {
+            Some(group) => group,
+            None => self.groups.entry(id.clone()).or_default(),
+        };
+        Arc::make_mut(group).hosts.insert(slot);
     }
 
-    fn leave(&mut self, slot: u32, host: &Host) {
-        let facts = &host.facts;
-        let Some(scope) = self.scopes.get_mut(&facts.enterprise_project) else {
+    fn leave(&mut self, slot: u32, id: &EnterpriseProjectId) {
+        let Some(group) = self.groups.get_mut(id) else {
             return;
         };
-        let scope = Arc::make_mut(scope);
-        scope.hosts.remove(slot);
-        let nothing = Cells::default();
-        nothing.differences(&facts.cells, |cell, by| scope.add(cell, by));
-        nothing.differences(&host.ignored.cells(), |cell, by| scope.ignore(cell, by));
-        if scope.hosts.is_empty() {
-            debug_assert!(scope.has_no_rows(), "rows without hosts");
-            self.scopes.remove(&facts.enterprise_project);
+        let group = Arc::make_mut(group);
+        group.hosts.remove(slot);
+        if group.hosts.is_empty() {
+            self.groups.remove(id);
         }
-    }
-
-    fn scope_differs(&mut self, before: &Host, facts: &HostFacts, ignored: &Ignored) {
-        let Some(scope) = self.scopes.get_mut(&facts.enterprise_project) else {
-            return;
-        };
-        let scope = Arc::make_mut(scope);
-        let was = &before.facts.cells;
-        facts.cells.differences(was, |cell, by| scope.add(cell, by));
-        let was = before.ignored.cells();
-        ignored
-            .cells()
-            .differences(&was, |cell, by| scope.ignore(cell, by));
     }
 }

@@ -93,9 +93,8 @@ impl Recount {
             }
         }
         if *selection == Selection::Whole {
-            project
-                .selected(selection)
-                .for_each(|scope| self.scope(None, scope, &whole));
+            let scopes = project.counts.selected(selection);
+            scopes.for_each(|scope| self.scope(None, scope, &whole));
             self.postings(project);
         }
         for id in project
@@ -104,9 +103,8 @@ impl Recount {
         {
             let counted = by_scope.remove(id).unwrap_or_default();
             let only = Selection::of([id.clone()]);
-            project
-                .selected(&only)
-                .for_each(|scope| self.scope(Some(id), scope, &counted));
+            let scopes = project.counts.selected(&only);
+            scopes.for_each(|scope| self.scope(Some(id), scope, &counted));
         }
     }
 

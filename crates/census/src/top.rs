@@ -62,6 +62,7 @@ impl Project {
     fn nums(&self, selection: &Selection) -> Vec<Nums> {
         let mut nums = vec![Nums::default(); usize::from(u16::MAX) + 1];
         let lists = self
+            .counts
             .selected(selection)
             .filter_map(|scope| scope.list(LIST));
         for row in lists.flat_map(|list| list.rows.iter()) {
@@ -88,8 +89,8 @@ impl Project {
             Selection::Whole => tcp.common(udp).len(),
             Selection::Of(_) => {
                 let both: Slots = tcp.common(udp);
-                let scopes = self.selected(selection);
-                scopes.map(|scope| both.common(&scope.hosts).len()).sum()
+                let groups = self.groups(selection);
+                groups.map(|group| both.common(&group.hosts).len()).sum()
             }
         }
     }

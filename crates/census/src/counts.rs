@@ -1,0 +1,235 @@
+//! The counts of a project without its hosts: what a page needs, and nothing else.
+//!
+//! A clone shares everything that does not change later, so counts of another moment, or of some of
+//! the hosts, cost what differs.
+//! Holds: the counts of the whole are the sums of those of the enterprise projects; one without rows
+//! has no counts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use portolan_wire::ids::EnterpriseProjectId;
+
+use crate::cells::{Cell, Cells, ListId, RowKey};
+use crate::host::Host;
+use crate::ignored::Ignored;
+use crate::project::Selection;
+use crate::scope::Scope;
+
+/// The counts of a project.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    scopes: OrdMap<EnterpriseProjectId, Arc<Scope>>,
+    whole: Arc<Scope>,
+}
+
+/// A change that would count fewer than no assets: it is not of these counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("counts cannot be changed by {by} at number {number}: too few are counted")]
+pub struct TooFew {
+    /// The number of the cell.
+    pub number: u32,
+    /// By how much it was to change.
+    pub by: i32,
+}
+
+/// One row of the counts of an enterprise project: what a copy of them is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CountRow {
+    /// The number of its list.
+    pub list: u8,
+    /// Its place in the list: the port and, in the lowest bit, whether it is of UDP.
+    pub key: u32,
+    /// On how many assets it is open; at least 1.
+    pub num: u32,
+    /// How many of them ignore it, where it is danger; at most as many.
+    pub ignored: u32,
+}
+
+/// A row that no counts have, or that is not in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no row of counts, or does not follow the row before it")]
+pub struct BadRow(pub CountRow);
+
+/// What one host adds to the counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Adds<'a> {
+    pub(crate) enterprise_project: &'a EnterpriseProjectId,
+    pub(crate) cells: &'a Cells,
+    pub(crate) ignored: &'a Ignored,
+}
+
+impl<'a> From<&'a Host> for Adds<'a> {
+    fn from(host: &'a Host) -> Self {
+        Self {
+            enterprise_project: &host.facts.enterprise_project,
+            cells: &host.facts.cells,
+            ignored: &host.ignored,
+        }
+    }
+}
+
+impl Adds<'_> {
+    /// Whether both add the same.
+    pub(crate) fn count_alike(&self, other: &Adds<'_>) -> bool {
+        self.enterprise_project == other.enterprise_project
+            && self.cells.count_alike(other.cells)
+            && self.ignored == other.ignored
+    }
+}
+
+impl Counts {
+    pub(crate) fn of_scopes(
+        scopes: impl IntoIterator<Item = (EnterpriseProjectId, Arc<Scope>)>,
+        whole: Arc<Scope>,
+    ) -> Self {
+        let scopes = scopes.into_iter();
+        Self {
+            scopes: scopes.filter(|(_, scope)| !scope.has_no_rows()).collect(),
+            whole,
+        }
+    }
+
+    /// The counts that these rows are those of: of each enterprise project in the order in which
+    /// [`rows`](Self::rows) gives them.
+    ///
+    /// # Errors
+    /// A row is none, is given twice or stands in another order.
+    pub fn of_rows(
+        rows: impl IntoIterator<Item = (EnterpriseProjectId, CountRow)>,
+    ) -> Result<Self, BadRow> {
+        let mut scopes = BTreeMap::<EnterpriseProjectId, Vec<CountRow>>::new();
+        let mut whole = BTreeMap::<(u8, u32), CountRow>::new();
+        for (id, row) in rows {
+            let place = |row: &CountRow| (row.list, row.key);
+            let scope = scopes.entry(id).or_default();
+            let follows = scope.last().is_none_or(|last| place(last) < place(&row));
+            let is_one = usize::from(row.list) < ListId::ALL.len() && row.key <= RowKey::MAX.0;
+            if !follows || !is_one || row.num == 0 || row.ignored > row.num {
+                return Err(BadRow(row));
+            }
+            scope.push(row);
+            let sum = whole.entry(place(&row)).or_insert(CountRow {
+                num: 0,
+                ignored: 0,
+                ..row
+            });
+            sum.num = sum.num.saturating_add(row.num);
+            sum.ignored = sum.ignored.saturating_add(row.ignored);
+        }
+        let scopes = scopes.into_iter();
+        let whole: Vec<CountRow> = whole.into_values().collect();
+        Ok(Self {
+            scopes: scopes
+                .map(|(id, rows)| (id, Arc::new(Scope::of_rows(&rows))))
+                .collect(),
+            whole: Arc::new(Scope::of_rows(&whole)),
+        })
+    }
+
+    /// Every row of every enterprise project; those of the whole follow from them.
+    pub fn rows(&self) -> impl Iterator<Item = (&EnterpriseProjectId, CountRow)> {
+        let scopes = self.scopes.iter();
+        scopes.flat_map(|(id, scope)| scope.rows().map(move |row| (id, row)))
+    }
+
+    /// Changes how many assets have a cell, by its number.
+    ///
+    /// # Errors
+    /// There are too few of them; nothing is changed.
+    pub fn change(
+        &mut self,
+        enterprise_project: &EnterpriseProjectId,
+        number: u32,
+        by: i32,
+    ) -> Result<(), TooFew> {
+        let cell = Cell::of_number(number);
+        let held = self.scopes.get(enterprise_project);
+        if !held.map_or(by >= 0, |scope| scope.has(cell, by)) {
+            return Err(TooFew { number, by });
+        }
+        if by != 0 {
+            self.on_both(enterprise_project, |scope| scope.add(cell, by));
+        }
+        Ok(())
+    }
+
+    /// Changes how many of the assets that have a cell ignore it, by its number.
+    ///
+    /// # Errors
+    /// There are too few of them; nothing is changed.
+    pub fn ignore(
+        &mut self,
+        enterprise_project: &EnterpriseProjectId,
+        number: u32,
+        by: i32,
+    ) -> Result<(), TooFew> {
+        let cell = Cell::of_number(number);
+        let held = self.scopes.get(enterprise_project);
+        if !held.map_or(by >= 0, |scope| scope.has_ignored(cell, by)) {
+            return Err(TooFew { number, by });
+        }
+        if by != 0 {
+            self.on_both(enterprise_project, |scope| scope.ignore(cell, by));
+        }
+        Ok(())
+    }
+
+    /// Takes what a host adds in the place of what it added; `None` where it adds nothing.
+    pub(crate) fn replace(&mut self, before: Option<Adds<'_>>, after: Option<Adds<'_>>) {
+        if let (Some(was), Some(is)) = (before, after)
+            && was.enterprise_project == is.enterprise_project
+        {
+            self.on_both(is.enterprise_project, |scope| scope.replace(was, is));
+            return;
+        }
+        let (cells, ignored) = (&Cells::default(), &Ignored::default());
+        if let Some(was) = before {
+            let nothing = Adds {
+                cells,
+                ignored,
+                ..was
+            };
+            self.on_both(was.enterprise_project, |scope| scope.replace(was, nothing));
+        }
+        if let Some(is) = after {
+            let nothing = Adds {
+                cells,
+                ignored,
+                ..is
+            };
+            self.on_both(is.enterprise_project, |scope| scope.replace(nothing, is));
+        }
+    }
+
+    /// Changes an enterprise project's counts and, by the same, those of the whole.
+    fn on_both(&mut self, id: &EnterpriseProjectId, change: impl Fn(&mut Scope)) {
+        let scope = match self.scopes.get_mut(id) {
+            Some(scope) => scope,
+            None => self.scopes.entry(id.clone()).or_default(),
+        };
+        change(Arc::make_mut(scope));
+        if scope.has_no_rows() {
+            self.scopes.remove(id);
+        }
+        change(Arc::make_mut(&mut self.whole));
+    }
+
+    pub(crate) fn selected<'a>(
+        &'a self,
+        selection: &'a Selection,
+    ) -> Box<dyn Iterator<Item = &'a Scope> + 'a> {
+        match selection {
+            Selection::Whole => Box::new(std::iter::once(&*self.whole)),
+            Selection::Of(list) => Box::new(
+                list.iter()
+                    .filter_map(|id| self.scopes.get(id).map(|scope| &**scope)),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "counts_tests.rs"]
+mod tests;
