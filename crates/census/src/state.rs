@@ -1,5 +1,6 @@
 //! The whole census as one value, and the one way to change it.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -74,6 +75,13 @@ impl State {
     /// A project that has hosts.
     pub fn project(&self, id: &str) -> Option<&Arc<Project>> {
         self.projects.get(id)
+    }
+
+    /// The first project that has hosts after the one of this id, or of all.
+    pub fn project_after(&self, after: Option<&ProjectId>) -> Option<(&ProjectId, &Arc<Project>)> {
+        let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.clone()));
+        let mut rest = self.projects.range((from, Bound::<ProjectId>::Unbounded));
+        rest.next()
     }
 
     /// The projects that have hosts, in the order of their ids.

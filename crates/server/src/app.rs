@@ -10,6 +10,7 @@ use portolan_wire::error::ErrorCode;
 use portolan_wire::time::UnixMicros;
 use tokio::sync::Semaphore;
 
+use crate::agreement::Agreement;
 use crate::audit::Audit;
 use crate::counts::UnionPages;
 use crate::credentials::{Directory, External, SealKey, Signatures};
@@ -44,6 +45,7 @@ pub(crate) struct App {
     pub(crate) audit: Arc<Audit>,
     pub(crate) settings: Settings,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) agreement: Agreement,
     pub(crate) room: Room,
     pub(crate) limits: Limits,
     pub(crate) draining: AtomicBool,

@@ -8,6 +8,7 @@
 
 mod accept;
 mod administration;
+mod agreement;
 mod app;
 pub mod audit;
 mod counts;

@@ -12,10 +12,18 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use portolan_census::Selection;
 use portolan_wire::error::ErrorCode;
-use portolan_wire::heartbeat::HeartbeatStatus;
+use portolan_wire::heartbeat::{HeartbeatResult, HeartbeatStatus, Reason};
 
 use crate::app::App;
 use crate::limits::Limit;
+
+/// Why a heartbeat asks for a report, as the page names it.
+const REASONS: [(Reason, &str); 4] = [
+    (Reason::UnknownHost, "unknown_host"),
+    (Reason::NewerPair, "newer_pair"),
+    (Reason::OlderPair, "older_pair"),
+    (Reason::Digest, "digest"),
+];
 
 /// What the HTTP side counts; the committer counts its own.
 #[derive(Debug, Default)]
@@ -25,13 +33,14 @@ pub(crate) struct Metrics {
     heartbeats_ok: AtomicU64,
     heartbeats_report_needed: AtomicU64,
     heartbeats_rejected: AtomicU64,
+    /// By the place of each in [`REASONS`].
+    heartbeats_disagree: [AtomicU64; REASONS.len()],
     reports_rejected: AtomicU64,
     reports_skewed: AtomicU64,
     pub(crate) connections: AtomicU64,
     pub(crate) connections_open: AtomicU64,
     pub(crate) accepts_failed: AtomicU64,
     pub(crate) tls_failed: AtomicU64,
-    pub(crate) recount_differences: AtomicU64,
     /// By the place of each in [`Limit::ALL`].
     reached: [AtomicU64; Limit::ALL.len()],
     errors: Mutex<BTreeMap<&'static str, u64>>,
@@ -61,8 +70,14 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn heartbeat(&self, status: HeartbeatStatus) {
-        let count = match status {
+    pub(crate) fn heartbeat(&self, result: &HeartbeatResult) {
+        if let Some(count) = result.reason.and_then(|reason| {
+            let place = REASONS.iter().position(|(of, _)| *of == reason)?;
+            self.heartbeats_disagree.get(place)
+        }) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        let count = match result.status {
             HeartbeatStatus::Ok => &self.heartbeats_ok,
             HeartbeatStatus::ReportNeeded => &self.heartbeats_report_needed,
             HeartbeatStatus::Rejected => &self.heartbeats_rejected,
@@ -183,6 +198,18 @@ fn page(app: &App) -> String {
             load(count),
         );
     }
+    page.family(
+        "portolan_heartbeat_disagreements_total",
+        "counter",
+        "Heartbeats that were answered by asking for a report, by what is not as the server holds it.",
+    );
+    for ((_, reason), count) in REASONS.iter().zip(&m.heartbeats_disagree) {
+        page.value(
+            "portolan_heartbeat_disagreements_total",
+            &format!("reason=\"{reason}\""),
+            load(count),
+        );
+    }
     census(&mut page, app);
     page.family(
         "portolan_union_pages_total",
@@ -197,13 +224,29 @@ fn page(app: &App) -> String {
             count,
         );
     }
+    agreement(&mut page, app);
+    page.0
+}
+
+fn agreement(page: &mut Page, app: &App) {
     page.single(
         "portolan_recount_differences_total",
         "counter",
         "Counts that a recount found different. Must stay 0.",
-        load(&m.recount_differences),
+        load(&app.agreement.differences),
     );
-    page.0
+    page.single(
+        "portolan_recount_hosts_total",
+        "counter",
+        "Hosts whose counts the background recount has compared with the store.",
+        load(&app.agreement.hosts),
+    );
+    page.single(
+        "portolan_recount_round_finished_seconds",
+        "gauge",
+        "When the background recount last had compared every host, in seconds since 1970; 0 before it has.",
+        load(&app.agreement.finished_s),
+    );
 }
 
 /// Passwords, their tokens, and those of a Keystone elsewhere.

@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::accept::{Front, Gate, accept};
+use crate::agreement::{self, Agreement};
 use crate::app::{App, Settings};
 use crate::audit::{Audit, AuditError, AuditThread};
 use crate::counts::UnionPages;
@@ -237,6 +238,7 @@ impl Listening {
             audit: Arc::clone(&audit),
             settings,
             metrics: Arc::clone(&self.front.metrics),
+            agreement: Agreement::default(),
             room: Room::default(),
             limits: self.front.limits,
             draining: AtomicBool::new(false),
@@ -256,6 +258,7 @@ impl Listening {
             tokio::spawn(roll(Arc::clone(&app), self.stop.subscribe())),
             tokio::spawn(keep_seen(Arc::clone(&app), self.stop.subscribe())),
             tokio::spawn(sweep(Arc::clone(&app), self.stop.subscribe())),
+            tokio::spawn(agreement::recount(Arc::clone(&app), self.stop.subscribe())),
         ];
         Ok(Running {
             local_addr: self.local_addr,

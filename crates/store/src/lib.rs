@@ -36,7 +36,7 @@ pub use kept::{restore_liveness, seen, snapshot_of};
 #[cfg(feature = "test-util")]
 pub use memory_history::MemoryHistory;
 pub use record::{RecordChange, RecordKey, RecordKind, RecordTooLarge, record_hash};
-pub use recount::recount;
+pub use recount::{RecountedHosts, recount, recount_hosts};
 pub use replay::{Rebuilt, rebuild, rebuild_all};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use store::{

@@ -3,15 +3,14 @@
 //! The census of one moment is checked against its hosts' cells, and each host's cells against the
 //! stored set and choices of the same version. A host that was reported anew between the two has another
 //! record hash, and one whose choices changed has others; it is compared again in the newest
-//! published state.
+//! published state, until both are of one version or no commit can have come between them.
 
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
-use portolan_census::{Cells, Counted, Host, Recount, Selection, State};
-use portolan_wire::ids::{HostKey, ProjectId};
+use portolan_census::{Cells, Counted, Host, Recount, Selection};
+use portolan_wire::ids::{HostId, HostKey, ProjectId};
 
-use crate::{Snapshot, Store, StoreError, ignoring, record_hash};
+use crate::{Published, Snapshot, Store, StoreError, ignoring, record_hash};
 
 /// How long the census may lag behind the store: between a batch's sync and its publication there
 /// is the rest of that sync only, but a disk can stall.
@@ -25,28 +24,68 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// The store cannot be read, or a value does not decode.
 pub fn recount(
     store: &dyn Store,
-    published: &ArcSwap<State>,
+    published: &Published,
     project_id: &ProjectId,
     selection: &Selection,
 ) -> Result<Recount, StoreError> {
     let mut found = Recount::default();
-    let state = published.load_full();
+    if let Some(project) = published.state.load_full().project(project_id.as_str()) {
+        found.project(project, selection);
+    }
+    let all = usize::MAX;
+    let hosts = recount_hosts(store, published, project_id, selection, None, all)?;
+    found.counts_checked += hosts.checked;
+    for host in hosts.differing {
+        found.host_differs(project_id.clone(), host);
+    }
+    Ok(found)
+}
+
+/// Hosts whose counts were compared with the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecountedHosts {
+    /// How many there are.
+    pub checked: u64,
+    /// Those of which the census does not hold what the store does.
+    pub differing: Vec<HostId>,
+    /// The last of them, where more may follow it.
+    pub last: Option<HostId>,
+}
+
+/// Compares what the census holds of the selected hosts after `after`, by ascending id and at most
+/// `limit` of them, with their stored sets.
+///
+/// # Errors
+/// The store cannot be read, or a value does not decode.
+pub fn recount_hosts(
+    store: &dyn Store,
+    published: &Published,
+    project_id: &ProjectId,
+    selection: &Selection,
+    after: Option<&HostId>,
+    limit: usize,
+) -> Result<RecountedHosts, StoreError> {
+    let mut found = RecountedHosts::default();
+    let state = published.state.load_full();
     let Some(project) = state.project(project_id.as_str()) else {
         return Ok(found);
     };
-    found.project(project, selection);
-    for host in project.hosts_after(None) {
-        if !selection.holds(&host.facts.enterprise_project) {
-            continue;
-        }
+    let hosts = project.hosts_after(after.map(HostId::as_str));
+    let hosts = hosts.filter(|host| selection.holds(&host.facts.enterprise_project));
+    for host in hosts.take(limit) {
         let key = HostKey {
             project: project_id.clone(),
             host: host.facts.id.clone(),
         };
-        if !agrees(store, published, &key)? {
-            found.host_differs(key.project, key.host);
+        let agrees = agrees(store, published, &key)?;
+        found.checked += 1;
+        found.last = Some(key.host.clone());
+        if !agrees {
+            found.differing.push(key.host);
         }
-        found.counts_checked += 1;
+    }
+    if found.checked < limit as u64 {
+        found.last = None;
     }
     Ok(found)
 }
@@ -56,15 +95,12 @@ pub fn recount(
     clippy::disallowed_methods,
     reason = "bounds how long it waits for another thread's publication"
 )]
-fn agrees(
-    store: &dyn Store,
-    published: &ArcSwap<State>,
-    key: &HostKey,
-) -> Result<bool, StoreError> {
+fn agrees(store: &dyn Store, published: &Published, key: &HostKey) -> Result<bool, StoreError> {
     let until = Instant::now() + LAG_MAX;
     loop {
+        let at_rest = published.at_rest();
         let stored = store.host(key)?;
-        let state = published.load();
+        let state = published.state.load();
         match (state.host(key), stored) {
             (None, None) => return Ok(true),
             (Some(host), Some(value))
@@ -73,6 +109,7 @@ fn agrees(
             {
                 return same_set(host, key, &value);
             }
+            _ if at_rest.is_some() && at_rest == published.at_rest() => return Ok(false),
             _ if Instant::now() > until => return Ok(false),
             // A commit is between its write and its publication.
             _ => std::thread::sleep(LOOK_AGAIN),

@@ -42,7 +42,7 @@ pub(crate) async fn heartbeats(
             }
             Err(fault) => HeartbeatResult::rejected(index, fault),
         };
-        app.metrics.heartbeat(result.status);
+        app.metrics.heartbeat(&result);
         result
     };
     json(&HeartbeatsAnswer {

@@ -34,20 +34,12 @@ pub(crate) async fn recount(
     let caller = Caller::authorise(&call, &project_id, Api::Recount)?;
     let found = count(
         Arc::clone(&app),
-        project_id.into(),
+        project_id.as_str().into(),
         caller.granted().clone(),
     )
     .await?;
-    let differences = found.differences.len() as u64;
-    app.metrics
-        .recount_differences
-        .fetch_add(differences, std::sync::atomic::Ordering::Relaxed);
-    if differences > 0 {
-        tracing::error!(
-            differences,
-            "a recount found counts that differ from the sets"
-        );
-    }
+    app.agreement
+        .note(&project_id, &found.differences, app.clock.now_s());
     json(&Recounted {
         equal: found.differences.is_empty(),
         counts_checked: found.counts_checked,
@@ -66,7 +58,7 @@ async fn count(
             .recounting
             .try_lock()
             .map_err(|_| ApiError::new(ErrorCode::QueueFull, "another recount is running"))?;
-        recount_store(&*app.store, &app.published.state, &project, &selection)
+        recount_store(&*app.store, &app.published, &project, &selection)
             .map_err(|error| ApiError::read_failed(&error))
     };
     let done = tokio::task::spawn_blocking(work).await;

@@ -1,4 +1,5 @@
-//! The embedded store, behind gates that a test opens: what is slow becomes as slow as it likes.
+//! The embedded store, behind gates that a test opens: what is slow becomes as slow as it likes. It can
+//! also give a host another value than was written.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -41,8 +42,12 @@ impl Shut {
     }
 }
 
+/// The host that is read otherwise than it was written, where there is one.
+pub(crate) type Altered = Arc<Mutex<Option<HostKey>>>;
+
 struct Gated {
     store: EmbeddedStore,
+    altered: Altered,
     load: Gate,
     commit: Gate,
 }
@@ -59,7 +64,11 @@ impl Store for Gated {
     }
 
     fn host(&self, key: &HostKey) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.host(key)
+        let mut value = self.store.host(key)?;
+        if self.altered.lock().unwrap().as_ref() == Some(key) {
+            *value.as_mut().unwrap().last_mut().unwrap() ^= 1;
+        }
+        Ok(value)
     }
 
     fn record(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, StoreError> {
@@ -126,14 +135,17 @@ pub(crate) struct Starting {
     pub(crate) address: SocketAddr,
     pub(crate) load: Shut,
     pub(crate) commit: Shut,
+    pub(crate) altered: Altered,
     pub(crate) serving: JoinHandle<Result<Running, ServeError>>,
 }
 
 /// Starts a server in a folder; it waits for the gate of loading first.
 pub(crate) fn start(runtime: &Runtime, folder: &Path, credentials: Credentials) -> Starting {
     let ((load, at_load), (commit, at_commit)) = (Gate::shut(), Gate::shut());
+    let altered = Altered::default();
     let store = Arc::new(Gated {
         store: EmbeddedStore::open(folder, EmbeddedOptions::default()).unwrap(),
+        altered: Arc::clone(&altered),
         load: at_load,
         commit: at_commit,
     });
@@ -149,6 +161,7 @@ pub(crate) fn start(runtime: &Runtime, folder: &Path, credentials: Credentials) 
         address,
         load,
         commit,
+        altered,
         serving,
     }
 }

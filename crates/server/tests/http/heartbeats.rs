@@ -48,6 +48,15 @@ fn a_heartbeat_is_ok_only_for_the_pair_and_the_digest_that_are_held() {
         });
         assert_eq!(beat(&app, &agent, heartbeat), expected);
     }
+    for (reason, count) in [
+        ("unknown_host", 0),
+        ("newer_pair", 3),
+        ("older_pair", 2),
+        ("digest", 1),
+    ] {
+        let name = format!("portolan_heartbeat_disagreements_total{{reason=\"{reason}\"}}");
+        assert_eq!(app.metric(&name), count, "{name}");
+    }
     let unknown = Host::new("nobody", "0", vec![]).heartbeat(&digest);
     let expected = json!({
         "index": 0, "host_id": "nobody", "status": "report_needed", "reason": "unknown_host", "next_heartbeat_s": 30,

@@ -23,6 +23,7 @@ mod support;
 
 mod access_keys;
 mod administration;
+mod agreement;
 mod audit;
 mod bodies;
 mod cases;

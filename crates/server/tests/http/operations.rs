@@ -115,6 +115,14 @@ fn counters_move_with_what_they_count() {
         ("portolan_heartbeats_total{status=\"ok\"}", 1),
         ("portolan_heartbeats_total{status=\"report_needed\"}", 1),
         ("portolan_heartbeats_total{status=\"rejected\"}", 1),
+        (
+            "portolan_heartbeat_disagreements_total{reason=\"older_pair\"}",
+            1,
+        ),
+        (
+            "portolan_heartbeat_disagreements_total{reason=\"digest\"}",
+            0,
+        ),
         ("portolan_commits_total", 2),
         ("portolan_commits_without_space_total", 0),
         ("portolan_hosts_retired_total", 0),

@@ -17,6 +17,7 @@ fn a_server_that_is_starting_answers_and_goes_on_to_serve_on_the_same_connection
         load,
         commit,
         serving,
+        ..
     } = starting;
     let mut connection = Connection::open(address);
     let healthy = connection.send(&Request::get("/healthz"));

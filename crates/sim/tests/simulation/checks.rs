@@ -44,7 +44,7 @@ pub(crate) fn check(store: &LogStore, published: &Published, model: &Model) -> R
 
 /// The program's own recount.
 fn recounts(store: &LogStore, published: &Published, project: &ProjectId) -> Result<(), Broken> {
-    let found = recount(store, &published.state, project, &Selection::Whole)
+    let found = recount(store, published, project, &Selection::Whole)
         .map_err(|error| Broken::new(Rule::CountsAreRecounts, error.to_string()))?;
     must(
         found.differences.is_empty(),

@@ -1,6 +1,6 @@
 //! What the committer shares with readers.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use portolan_census::{Liveness, State};
@@ -19,6 +19,8 @@ pub struct Published {
     pub counters: Counters,
     /// A moment no later than that of any commit under way; `NO_ROUND` where none is.
     round: AtomicI64,
+    /// Goes up by one when a round begins and again when it ends: odd while one is under way.
+    turns: AtomicU64,
 }
 
 const NO_ROUND: i64 = i64::MAX;
@@ -31,6 +33,7 @@ impl Published {
             liveness,
             counters: Counters::default(),
             round: AtomicI64::new(NO_ROUND),
+            turns: AtomicU64::new(0),
         }
     }
 
@@ -42,11 +45,20 @@ impl Published {
         UnixMicros(now.0.min(round).saturating_sub(1))
     }
 
+    /// A number that is the same at two moments between which no commit was under way; `None` while
+    /// one is. Then what is stored and what is published are of the same version.
+    pub(crate) fn at_rest(&self) -> Option<u64> {
+        let turns = self.turns.load(Ordering::SeqCst);
+        turns.is_multiple_of(2).then_some(turns)
+    }
+
     pub(super) fn open_round(&self, now: UnixMicros) {
+        self.turns.fetch_add(1, Ordering::SeqCst);
         self.round.store(now.0, Ordering::SeqCst);
     }
 
     pub(super) fn close_round(&self) {
+        self.turns.fetch_add(1, Ordering::SeqCst);
         self.round.store(NO_ROUND, Ordering::SeqCst);
     }
 }

@@ -54,8 +54,8 @@ fn told(bench: &Bench, host: &str, asset: Option<&str>, port: u16) -> (PortStatu
 }
 
 fn assert_recount_is_equal(bench: &Bench) {
-    let state = &bench.published.state;
-    let found = recount(&*bench.store, state, &PROJECT.into(), &Selection::Whole).unwrap();
+    let published = &bench.published;
+    let found = recount(&*bench.store, published, &PROJECT.into(), &Selection::Whole).unwrap();
     assert_eq!(
         found,
         Recount {

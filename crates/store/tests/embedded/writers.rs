@@ -306,8 +306,8 @@ pub(crate) fn assert_holds(folder: &Path, told: &Told, cleanly: bool) -> Told {
     let found = Told(found.collect());
     for project in 0..3 {
         let project = format!("p{project}").as_str().into();
-        let state = &opened.published.state;
-        let recounted = recount(&*opened.store, state, &project, &Selection::Whole).unwrap();
+        let published = &opened.published;
+        let recounted = recount(&*opened.store, published, &project, &Selection::Whole).unwrap();
         assert!(recounted.differences.is_empty(), "{recounted:?}");
     }
     if cleanly {
