@@ -11,9 +11,10 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use portolan_wire::ids::EnterpriseProjectId;
 
-use crate::cells::{Cell, Cells, ListId, RowKey};
+use crate::cells::Cells;
 use crate::host::Host;
 use crate::ignored::Ignored;
+use crate::number::{ListId, Number, RowKey};
 use crate::project::Selection;
 use crate::scope::Scope;
 
@@ -24,11 +25,12 @@ pub struct Counts {
     whole: Arc<Scope>,
 }
 
-/// A change that would count fewer than no assets: it is not of these counts.
+/// A change that would count fewer than no assets, or of a number that is none: it is not of these
+/// counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("counts cannot be changed by {by} at number {number}: too few are counted")]
+#[error("counts cannot be changed by {by} at number {number}: too few are counted, or it is none")]
 pub struct TooFew {
-    /// The number of the cell.
+    /// The number: see [`Cells::changes_since`].
     pub number: u32,
     /// By how much it was to change.
     pub by: i32,
@@ -105,7 +107,7 @@ impl Counts {
             let place = |row: &CountRow| (row.list, row.key);
             let scope = scopes.entry(id).or_default();
             let follows = scope.last().is_none_or(|last| place(last) < place(&row));
-            let is_one = usize::from(row.list) < ListId::ALL.len() && row.key <= RowKey::MAX.0;
+            let is_one = usize::from(row.list) < ListId::COUNT && row.key <= RowKey::MAX.0;
             if !follows || !is_one || row.num == 0 || row.ignored > row.num {
                 return Err(BadRow(row));
             }
@@ -134,44 +136,47 @@ impl Counts {
         scopes.flat_map(|(id, scope)| scope.rows().map(move |row| (id, row)))
     }
 
-    /// Changes how many assets have a cell, by its number.
+    /// Changes how many assets have a (port, transport), by its number: see
+    /// [`Cells::changes_since`].
     ///
     /// # Errors
-    /// There are too few of them; nothing is changed.
+    /// There are too few of them, or the number is none; nothing is changed.
     pub fn change(
         &mut self,
         enterprise_project: &EnterpriseProjectId,
         number: u32,
         by: i32,
     ) -> Result<(), TooFew> {
-        let cell = Cell::of_number(number);
+        let too_few = TooFew { number, by };
+        let number = Number::read(number).ok_or(too_few)?;
         let held = self.scopes.get(enterprise_project);
-        if !held.map_or(by >= 0, |scope| scope.has(cell, by)) {
-            return Err(TooFew { number, by });
+        if !held.map_or(by >= 0, |scope| scope.has(number, by)) {
+            return Err(too_few);
         }
         if by != 0 {
-            self.on_both(enterprise_project, |scope| scope.add(cell, by));
+            self.on_both(enterprise_project, |scope| scope.add(number, by));
         }
         Ok(())
     }
 
-    /// Changes how many of the assets that have a cell ignore it, by its number.
+    /// Changes how many of those assets ignore it, by its number.
     ///
     /// # Errors
-    /// There are too few of them; nothing is changed.
+    /// There are too few of them, or the number is none; nothing is changed.
     pub fn ignore(
         &mut self,
         enterprise_project: &EnterpriseProjectId,
         number: u32,
         by: i32,
     ) -> Result<(), TooFew> {
-        let cell = Cell::of_number(number);
+        let too_few = TooFew { number, by };
+        let number = Number::read(number).ok_or(too_few)?;
         let held = self.scopes.get(enterprise_project);
-        if !held.map_or(by >= 0, |scope| scope.has_ignored(cell, by)) {
-            return Err(TooFew { number, by });
+        if !held.map_or(by >= 0, |scope| scope.has_ignored(number, by)) {
+            return Err(too_few);
         }
         if by != 0 {
-            self.on_both(enterprise_project, |scope| scope.ignore(cell, by));
+            self.on_both(enterprise_project, |scope| scope.ignore(number, by));
         }
         Ok(())
     }

@@ -69,8 +69,8 @@ proptest! {
         prop_assert_eq!(whole(&read), whole(&project.counts));
         put(&mut project, "new", "a", &more, true);
         let host = project.host("new").unwrap();
-        for cell in host.facts.cells.iter() { read.change(&"a".into(), cell.number(), 1).unwrap(); }
-        for cell in host.ignored.cells().iter() { read.ignore(&"a".into(), cell.number(), 1).unwrap(); }
+        for number in host.facts.cells.iter() { read.change(&"a".into(), number.get(), 1).unwrap(); }
+        for number in host.ignored.cells().iter() { read.ignore(&"a".into(), number.get(), 1).unwrap(); }
         prop_assert_eq!(rows(&read), rows(&project.counts));
         prop_assert_eq!(whole(&read), whole(&project.counts));
     }
@@ -85,8 +85,8 @@ proptest! {
         let (before, mut copy) = (rows(&project.counts), project.counts());
         for host in project.hosts_after(None) {
             let id = &host.facts.enterprise_project;
-            for cell in host.ignored.cells().iter() { copy.ignore(id, cell.number(), -1).unwrap(); }
-            for cell in host.facts.cells.iter() { copy.change(id, cell.number(), -1).unwrap(); }
+            for number in host.ignored.cells().iter() { copy.ignore(id, number.get(), -1).unwrap(); }
+            for number in host.facts.cells.iter() { copy.change(id, number.get(), -1).unwrap(); }
         }
         prop_assert_eq!(rows(&copy), vec![]);
         prop_assert_eq!(whole(&copy), vec![]);
@@ -103,12 +103,17 @@ fn a_change_below_nothing_is_refused_and_changes_nothing() {
     let mut counts = project.counts();
     let before = rows(&counts);
     let number = project.host("h").unwrap().facts.cells.iter().next();
-    let number = number.unwrap().number();
+    let number = number.unwrap().get();
     for (id, number, by) in [("a", number, -2), ("b", number, -1), ("a", number + 2, -1)] {
         let refused = Err(TooFew { number, by });
         assert_eq!(counts.change(&id.into(), number, by), refused);
         assert_eq!(counts.ignore(&id.into(), number, by), refused);
         assert_eq!(counts.change(&id.into(), number, 0), Ok(()));
+    }
+    for number in [1 << 25 | number, number & !0x3f] {
+        let refused = Err(TooFew { number, by: 1 });
+        assert_eq!(counts.change(&"a".into(), number, 1), refused);
+        assert_eq!(counts.ignore(&"a".into(), number, 1), refused);
     }
     assert_eq!(rows(&counts), before);
 }

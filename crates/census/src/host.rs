@@ -9,7 +9,7 @@ use portolan_wire::ids::{EnterpriseProjectId, HostId};
 use portolan_wire::open_port::{Category, Transport};
 use portolan_wire::time::UnixMicros;
 
-use crate::cells::{Cell, Cells, ListId};
+use crate::cells::Cells;
 use crate::ignored::Ignored;
 use crate::knowledge;
 use crate::liveness::{Freshness, Live};
@@ -78,19 +78,8 @@ impl Host {
 
     /// How many rows (port, transport) of a category the host is counted in.
     pub fn rows_in(&self, category: Category) -> u64 {
-        let all = ListId {
-            category,
-            v6: false,
-        };
-        let mut cells: Vec<Cell> = self
-            .facts
-            .cells
-            .iter()
-            .filter(|c| c.list() == all)
-            .collect();
-        // They are sorted, so that repeats stand together.
-        cells.dedup();
-        cells.len() as u64
+        let rows = self.facts.cells.rows();
+        rows.filter(|row| row.category == category).count() as u64
     }
 
     /// The status of one asset's (port, transport) of this host: what the port table says, but

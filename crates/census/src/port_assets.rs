@@ -4,6 +4,9 @@
 //! them; that of any other port is met soon by following the order of ids from the cursor on. Either
 //! way the cost is bounded by [`FEW`], as long as the hosts that have the port are spread over the
 //! ids; where all of them stand far behind the cursor, the ids before them are passed over.
+//!
+//! Of one exposure there are no posting lists: of each host that has the port the numbers are looked
+//! at, so the cost is at most a look at each of those hosts.
 
 use std::cmp::Ordering;
 use std::ops::Bound;
@@ -12,8 +15,9 @@ use std::sync::Arc;
 use portolan_wire::ids::HostId;
 use portolan_wire::open_port::{Category, Transport};
 
-use crate::cells::{Cell, ListId, RowKey};
 use crate::host::Host;
+use crate::listing::sum;
+use crate::number::{Cell, Family, ListId, RowKey, Sockets};
 use crate::project::{Project, Selection};
 use crate::slots::Slots;
 use crate::weighted::Weighted;
@@ -26,8 +30,8 @@ const FEW: u64 = 4_096;
 pub struct AssetsOf {
     /// Which kind of asset.
     pub category: Category,
-    /// Only those with IPv6 sockets.
-    pub v6: bool,
+    /// Which of their sockets make them have the port.
+    pub sockets: Sockets,
     /// The port.
     pub port: u16,
     /// Only this transport.
@@ -59,7 +63,10 @@ pub struct AssetRow {
 /// The hosts that have the port by one transport.
 struct Posted<'a> {
     transport: Transport,
-    cell: Cell,
+    list: ListId,
+    key: RowKey,
+    /// Those that have it. Of one exposure there is no such list: those of any, of whom each is
+    /// looked at.
     hosts: &'a Slots,
 }
 
@@ -76,7 +83,10 @@ impl Project {
         let within = self.within(selection);
         let sets = posted.iter().map(|posted| (1, posted.hosts));
         let weighted = Weighted::new(sets, within.clone());
-        let total = weighted.total();
+        let total = match of.sockets {
+            Sockets::All | Sockets::V6 => weighted.total(),
+            Sockets::Exposed(_) => self.exposed_total(selection, of.category, &posted),
+        };
         // One more than asked for tells whether rows follow.
         let wanted = limit.saturating_add(1);
         let mut rows = if total <= FEW {
@@ -98,20 +108,47 @@ impl Project {
     fn posted(&self, of: AssetsOf) -> Vec<Posted<'_>> {
         let list = ListId {
             category: of.category,
-            v6: of.v6,
+            sockets: of.sockets,
         };
+        let family = Family::new(of.category, of.sockets == Sockets::V6);
         let transports = [Transport::Tcp, Transport::Udp].into_iter();
         let asked = transports.filter(|t| of.transport.is_none_or(|only| only == *t));
         let posted = asked.filter_map(|transport| {
-            let cell = Cell::new(list, RowKey::new(of.port, transport));
-            let hosts = &self.postings.get(cell)?.hosts;
+            let key = RowKey::new(of.port, transport);
+            let hosts = &self.postings.get(Cell::new(family, key))?.hosts;
             Some(Posted {
                 transport,
-                cell,
+                list,
+                key,
                 hosts,
             })
         });
         posted.collect()
+    }
+
+    /// How many rows there are of one exposure.
+    fn exposed_total(
+        &self,
+        selection: &Selection,
+        category: Category,
+        posted: &[Posted<'_>],
+    ) -> u64 {
+        let of_one = |posted: &Posted<'_>| match category {
+            // Each host is one asset, so that the counts tell.
+            Category::Host => {
+                let scopes = self.counts.selected(selection);
+                let lists: Vec<_> = scopes.filter_map(|scope| scope.list(posted.list)).collect();
+                sum(&lists, posted.key)
+            }
+            Category::Container => {
+                let hosts = Weighted::new([(1, posted.hosts)], self.within(selection));
+                let hosts = hosts
+                    .into_hosts()
+                    .filter_map(|(slot, _)| self.by_slot(slot));
+                hosts.filter(|host| posted.num(host) > 0).count() as u64
+            }
+        };
+        posted.iter().map(of_one).sum()
     }
 
     /// Of all hosts that have the port, the first `limit` rows after `after`.
@@ -173,13 +210,20 @@ impl Project {
         let host = self.by_slot(slot);
         posted.iter().filter_map(move |posted| {
             let host = host?;
-            let num = host.facts.cells.count(posted.cell);
+            let num = posted.num(host);
             (num > 0).then(|| AssetRow {
                 host: Arc::clone(host),
                 transport: posted.transport,
                 num,
             })
         })
+    }
+}
+
+impl Posted<'_> {
+    /// On how many of a host's assets the port is open so.
+    fn num(&self, host: &Host) -> u32 {
+        host.facts.cells.count_in(self.list, self.key)
     }
 }
 
@@ -238,7 +282,7 @@ mod tests {
                 project.put(facts, Ignored::default(), 1);
             }
             let selection = scopes.map_or(Selection::Whole, |scopes| Selection::of(scopes.iter().map(|id| EnterpriseProjectId::from(&*id.to_string()))));
-            let of = AssetsOf { category: Category::Host, v6: false, port: 53, transport: None };
+            let of = AssetsOf { category: Category::Host, sockets: Sockets::All, port: 53, transport: None };
             let after = after.as_ref().map(|(id, udp)| (&**id, both[usize::from(*udp)]));
             let posted = project.posted(of);
             let within = project.within(&selection);

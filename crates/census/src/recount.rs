@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use portolan_wire::ids::{EnterpriseProjectId, HostId, ProjectId};
 use portolan_wire::open_port::Category;
 
-use crate::cells::{Cell, ListId};
+use crate::number::{ListId, RowKey, Sockets};
 use crate::project::{Project, Selection};
 use crate::scope::Scope;
 
@@ -33,8 +33,8 @@ pub enum Difference {
         enterprise_project: Option<EnterpriseProjectId>,
         /// The category.
         category: Category,
-        /// Whether of the list of IPv6 sockets.
-        v6: bool,
+        /// Which sockets make an asset count.
+        sockets: Sockets,
         /// The port.
         port: u16,
         /// `TCP` or `UDP`.
@@ -75,8 +75,11 @@ pub enum Difference {
     },
 }
 
-/// What hosts have together: by whether it is about what is ignored, and by cell.
-type Sums = BTreeMap<(bool, Cell), u64>;
+/// A count: whether it is about what is ignored, the list, and the row.
+type CountOf = (bool, ListId, RowKey);
+
+/// What hosts have together.
+type Sums = BTreeMap<CountOf, u64>;
 
 impl Recount {
     /// Recounts one project, or the selected part of it.
@@ -86,9 +89,12 @@ impl Recount {
         for host in project.hosts_after(None) {
             let scope = by_scope.entry(&host.facts.enterprise_project).or_default();
             for (ignored, cells) in [(false, &host.facts.cells), (true, &host.ignored.cells())] {
-                for cell in cells.iter() {
-                    *scope.entry((ignored, cell)).or_insert(0) += 1;
-                    *whole.entry((ignored, cell)).or_insert(0) += 1;
+                for number in cells.iter() {
+                    for list in number.lists() {
+                        let counted = (ignored, list, number.key());
+                        *scope.entry(counted).or_insert(0) += 1;
+                        *whole.entry(counted).or_insert(0) += 1;
+                    }
                 }
             }
         }
@@ -115,12 +121,11 @@ impl Recount {
 
     fn scope(&mut self, id: Option<&EnterpriseProjectId>, scope: &Scope, recount: &Sums) {
         let mut sums = recount.clone();
-        for (id_of_list, list) in ListId::ALL.map(|id| (id, scope.list(id))) {
-            let Some(list) = list else { continue };
+        for (id_of_list, list) in ListId::all().filter_map(|id| Some((id, scope.list(id)?))) {
             let rows = list.rows.iter().map(|row| (false, row.key, row.num));
             let ignored = list.ignored.iter().map(|(key, num)| (true, *key, *num));
             for (ignored, key, num) in rows.chain(ignored) {
-                let counted = (ignored, Cell::new(id_of_list, key));
+                let counted = (ignored, id_of_list, key);
                 let recounted = sums.remove(&counted).unwrap_or(0);
                 self.compare(id, counted, u64::from(num), recounted);
             }
@@ -133,7 +138,7 @@ impl Recount {
     fn compare(
         &mut self,
         id: Option<&EnterpriseProjectId>,
-        (ignored, cell): (bool, Cell),
+        (ignored, list, key): CountOf,
         counted: u64,
         recounted: u64,
     ) {
@@ -142,10 +147,10 @@ impl Recount {
             self.differences.push(Difference::Row {
                 ignored,
                 enterprise_project: id.cloned(),
-                category: cell.list().category,
-                v6: cell.list().v6,
-                port: cell.key().port(),
-                transport: cell.key().transport().as_str(),
+                category: list.category,
+                sockets: list.sockets,
+                port: key.port(),
+                transport: key.transport().as_str(),
                 counted,
                 recounted,
             });

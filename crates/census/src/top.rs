@@ -4,14 +4,14 @@ use std::collections::BinaryHeap;
 
 use portolan_wire::open_port::{Category, Transport};
 
-use crate::cells::{Cell, ListId, RowKey};
+use crate::number::{Cell, Family, ListId, RowKey, Sockets};
 use crate::project::{Project, Selection};
 use crate::slots::Slots;
 
 /// Of the hosts' own sockets: a host counts once however many of its containers have the port.
 const LIST: ListId = ListId {
     category: Category::Host,
-    v6: false,
+    sockets: Sockets::All,
 };
 
 /// A port number, and on how many hosts it is open, be it by TCP, by UDP or by both.
@@ -79,7 +79,8 @@ impl Project {
 
     fn hosts_with_both(&self, selection: &Selection, port: u16) -> u64 {
         let by = |transport| {
-            let cell = Cell::new(LIST, RowKey::new(port, transport));
+            let family = Family::new(LIST.category, false);
+            let cell = Cell::new(family, RowKey::new(port, transport));
             self.postings.get(cell).map(|posting| &posting.hosts)
         };
         let (Some(tcp), Some(udp)) = (by(Transport::Tcp), by(Transport::Udp)) else {

@@ -160,7 +160,8 @@ fn make_room(kept: &mut HashMap<Asked, Arc<Kept>>, scopes: &Scopes) {
 #[cfg(test)]
 mod tests {
     use portolan_census::{
-        Agents, Cells, Choice, Commit, HostCommit, HostFacts, Ignored, Liveness, Pair, Start, State,
+        Agents, Cells, Choice, Commit, HostCommit, HostFacts, Ignored, Liveness, Pair, Sockets,
+        Start, State,
     };
     use portolan_wire::digest::Digest;
     use portolan_wire::hss::port_statistics::SortDir;
@@ -218,7 +219,7 @@ mod tests {
     fn question(offset: usize) -> (Filter, PageRequest) {
         let filter = Filter {
             category: Category::Host,
-            v6: false,
+            sockets: Sockets::All,
             transport: None,
             port: None,
             port_string: None,

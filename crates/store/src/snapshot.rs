@@ -11,6 +11,7 @@ use std::net::IpAddr;
 
 use portolan_census::{Agents, Cells, Choice, Counted, HostFacts, Ignored, Pair};
 use portolan_wire::digest::Digest;
+use portolan_wire::exposure::Exposure;
 use portolan_wire::ids::{EnterpriseProjectId, HostId};
 use portolan_wire::open_port::{OpenPort, Published, Transport};
 use portolan_wire::report::{Agent, Coverage, Host, Report};
@@ -371,9 +372,11 @@ impl StoredPort<'_> {
 
 impl<'a> From<&'a StoredPort<'a>> for Counted<'a> {
     fn from(port: &'a StoredPort<'a>) -> Self {
+        let published = port.published.iter().map(|(addr, _)| *addr);
         Self {
             container_asset: port.netns.map(|netns| port.container_id.unwrap_or(netns)),
             v6: port.laddr.is_ipv6(),
+            exposure: Exposure::of_socket(port.laddr, port.netns.is_some(), published),
             port: port.port,
             transport: port.transport(),
         }

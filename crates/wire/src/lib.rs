@@ -8,6 +8,7 @@ pub mod caps;
 pub mod credential;
 pub mod digest;
 pub mod error;
+pub mod exposure;
 pub mod heartbeat;
 pub mod hss;
 pub mod ids;

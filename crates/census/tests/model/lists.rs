@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portolan_census::{AssetsOf, ListenerFilter, Project};
+use portolan_census::{AssetsOf, ListenerFilter, Project, Sockets};
 use portolan_wire::open_port::{Category, OpenPort, Transport};
 
 use crate::{Filter, Model, selection};
@@ -17,16 +17,17 @@ pub(crate) fn check(project: Option<&Project>, scopes: &[Option<&[&str]>], model
     for &scope in scopes {
         for category in CATEGORIES {
             for transport in TRANSPORTS {
+                for (sockets, port) in Sockets::ALL.into_iter().flat_map(|s| PORTS.map(|p| (s, p)))
+                {
+                    let of = AssetsOf {
+                        category,
+                        sockets,
+                        port,
+                        transport,
+                    };
+                    check_assets(project, scope, of, model);
+                }
                 for v6 in [false, true] {
-                    for port in PORTS {
-                        let of = AssetsOf {
-                            category,
-                            v6,
-                            port,
-                            transport,
-                        };
-                        check_assets(project, scope, of, model);
-                    }
                     for port in PORTS.map(Some).into_iter().chain([None]) {
                         let filter = ListenerFilter {
                             category,
@@ -45,7 +46,7 @@ pub(crate) fn check(project: Option<&Project>, scopes: &[Option<&[&str]>], model
 fn check_assets(project: &Project, scope: Option<&[&str]>, of: AssetsOf, model: &Model) {
     let filter = Filter {
         category: of.category,
-        v6: of.v6,
+        sockets: of.sockets,
         transport: of.transport,
         port: Some(of.port),
         port_string: None,

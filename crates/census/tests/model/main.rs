@@ -7,12 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_census::{
     Agents, Builder, Cells, Choice, Commit, Counted, Cursor, Filter, HostCommit, HostFacts,
-    Ignored, Page, PageRequest, Pair, Project, Recount, Selection, Start, State, knowledge,
+    Ignored, Page, PageRequest, Pair, Project, Recount, Selection, Sockets, Start, State,
+    knowledge,
 };
 use portolan_wire::digest::Digest;
+use portolan_wire::exposure::Exposure;
 use portolan_wire::hss::port_statistics::{PortStatus, SortDir};
 use portolan_wire::ids::{EnterpriseProjectId, HostId, HostKey};
-use portolan_wire::open_port::{Category, OpenPort, Transport, canonicalise};
+use portolan_wire::open_port::{Category, OpenPort, Published, Transport, canonicalise};
 use portolan_wire::time::UnixMicros;
 use proptest::prelude::*;
 
@@ -25,6 +27,15 @@ struct Model {
 
 /// A row: port, type, distinct assets, status.
 type Row = (u16, Transport, u64, PortStatus);
+
+/// Whether it is one of these sockets, by the words of the design alone.
+fn shows(sockets: Sockets, port: &OpenPort) -> bool {
+    match sockets {
+        Sockets::All => true,
+        Sockets::V6 => port.laddr.is_ipv6(),
+        Sockets::Exposed(exposure) => port.exposure() == exposure,
+    }
+}
 
 impl Model {
     /// (port, type) -> distinct assets and status, by the words of the design alone.
@@ -45,7 +56,7 @@ impl Model {
                     Category::Host
                 };
                 let shown = category == filter.category
-                    && (!filter.v6 || port.laddr.is_ipv6())
+                    && shows(filter.sockets, port)
                     && filter.transport.is_none_or(|t| t == port.transport)
                     && filter.port.is_none_or(|p| p == port.port)
                     && filter
@@ -152,8 +163,14 @@ fn ports() -> impl Strategy<Value = Vec<OpenPort>> {
         Just("0.0.0.0"),
         Just("::"),
         Just("127.0.0.1"),
-        Just("fd00::1")
+        Just("fd00::1"),
+        Just("::1"),
+        Just("169.254.0.1"),
+        Just("100.64.0.1"),
+        Just("8.8.8.8"),
     ];
+    let published =
+        prop_oneof![9 => Just(None), 1 => Just(Some("0.0.0.0")), 1 => Just(Some("8.8.8.8"))];
     let place = prop_oneof![
         3 => Just((None, None)),
         1 => Just((Some("n1"), None)),
@@ -161,12 +178,18 @@ fn ports() -> impl Strategy<Value = Vec<OpenPort>> {
         1 => Just((Some("n3"), Some("c2"))),
         1 => Just((None, Some("c4"))),
     ];
-    let port = (any::<bool>(), address, number, place).prop_map(
-        |(udp, address, number, (netns, container))| {
+    let port = (any::<bool>(), address, number, place, published).prop_map(
+        |(udp, address, number, (netns, container), published)| {
             let transport = if udp { Transport::Udp } else { Transport::Tcp };
             let mut port = OpenPort::new(transport, address.parse().unwrap(), number);
             port.netns = netns.map(Into::into);
             port.container_id = container.map(Into::into);
+            let addr = published.filter(|_| netns.is_some());
+            let published = addr.map(|addr| Published {
+                addr: addr.parse().unwrap(),
+                port: 8080,
+            });
+            port.published = published.into_iter().collect();
             port
         },
     );
@@ -264,7 +287,7 @@ fn page(
 fn filters() -> Vec<Filter> {
     let every = Filter {
         category: Category::Host,
-        v6: false,
+        sockets: Sockets::All,
         transport: None,
         port: None,
         port_string: None,
@@ -282,7 +305,7 @@ fn filters() -> Vec<Filter> {
         });
         filters.push(Filter {
             transport: Some(Transport::Tcp),
-            v6: true,
+            sockets: Sockets::V6,
             ..every.clone()
         });
         filters.push(Filter {
@@ -325,7 +348,7 @@ fn filters() -> Vec<Filter> {
         filters.push(Filter {
             status: Some(PortStatus::Danger),
             transport: Some(Transport::Tcp),
-            v6: true,
+            sockets: Sockets::V6,
             ..every.clone()
         });
         filters.push(Filter {
@@ -333,6 +356,20 @@ fn filters() -> Vec<Filter> {
             port_string: Some("2".into()),
             ..every.clone()
         });
+        for exposure in Exposure::ALL {
+            let exposed = Filter {
+                sockets: Sockets::Exposed(exposure),
+                ..every.clone()
+            };
+            for status in [PortStatus::Danger, PortStatus::Normal] {
+                filters.push(Filter {
+                    status: Some(status),
+                    transport: Some(Transport::Tcp),
+                    ..exposed.clone()
+                });
+            }
+            filters.push(exposed);
+        }
         filters.push(every);
     }
     filters

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use portolan_census::{
-    AssetsOf, Filter, Host, HostFacts, Ignored, Liveness, Page, PageRequest, Selection, Start,
-    State,
+    AssetsOf, Filter, Host, HostFacts, Ignored, Liveness, Page, PageRequest, Selection, Sockets,
+    Start, State,
 };
 use portolan_store::{
     Batch, Checkpoint, CheckpointAt, Clock, Committer, CopyOut, Decision, EachEntry, EachPart,
@@ -346,7 +346,7 @@ impl Bench {
         let has = |port: &u16| {
             let of = AssetsOf {
                 category: Category::Host,
-                v6: false,
+                sockets: Sockets::All,
                 port: *port,
                 transport: Some(Transport::Tcp),
             };
@@ -400,10 +400,10 @@ pub(crate) fn told(state: &State) -> Vec<Told> {
             .map(|id| Selection::of([id.clone()]));
         for selection in scopes.chain([Selection::Whole]) {
             for category in [Category::Host, Category::Container] {
-                for v6 in [false, true] {
+                for sockets in Sockets::ALL {
                     let filter = Filter {
                         category,
-                        v6,
+                        sockets,
                         ..every_tcp()
                     };
                     let filter = Filter {
@@ -422,7 +422,7 @@ pub(crate) fn told(state: &State) -> Vec<Told> {
 fn every_tcp() -> Filter {
     Filter {
         category: Category::Host,
-        v6: false,
+        sockets: Sockets::All,
         transport: Some(Transport::Tcp),
         port: None,
         port_string: None,

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portolan_census::{Filter, Liveness, PageRequest, Selection, Start, State};
+use portolan_census::{Filter, Liveness, PageRequest, Selection, Sockets, Start, State};
 use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore, verify};
 use portolan_store::{
     Clock, Committer, Decision, Prepared, Published, RecordChange, RecordKey, RecordKind,
@@ -261,7 +261,7 @@ fn assert_opens_with_exact_content(fixture: &str) {
     let rows = |project: &str, category| {
         let filter = Filter {
             category,
-            v6: false,
+            sockets: Sockets::All,
             transport: None,
             port: None,
             port_string: None,
