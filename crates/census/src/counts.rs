@@ -14,6 +14,7 @@ use portolan_wire::ids::EnterpriseProjectId;
 use crate::cells::Cells;
 use crate::host::Host;
 use crate::ignored::Ignored;
+use crate::moment::Group;
 use crate::number::{ListId, Number, RowKey};
 use crate::project::Selection;
 use crate::scope::Scope;
@@ -219,6 +220,19 @@ impl Counts {
             self.scopes.remove(id);
         }
         change(Arc::make_mut(&mut self.whole));
+    }
+
+    /// The enterprise projects that have counts, in the order of their ids.
+    pub(crate) fn enterprise_projects(&self) -> impl Iterator<Item = &EnterpriseProjectId> {
+        self.scopes.keys()
+    }
+
+    /// The counts of an enterprise project, if it has any, or those of the whole.
+    pub(crate) fn group(&self, id: &Group) -> Option<&Arc<Scope>> {
+        match id {
+            None => Some(&self.whole),
+            Some(id) => self.scopes.get(id),
+        }
     }
 
     pub(crate) fn selected<'a>(
