@@ -66,6 +66,10 @@ pub enum ErrorCode {
     CredentialNotRevocable,
     /// One more credential of that kind or name cannot be made.
     CredentialNotMade,
+    /// The history does not reach that moment.
+    MomentNotKept,
+    /// A place in the history is of another store, or is no longer kept.
+    PlaceNotKept,
 }
 
 impl ErrorCode {
@@ -100,6 +104,8 @@ impl ErrorCode {
             Self::CredentialUnknown => "PORTOLAN.0015",
             Self::CredentialNotRevocable => "PORTOLAN.0016",
             Self::CredentialNotMade => "PORTOLAN.0017",
+            Self::MomentNotKept => "PORTOLAN.0020",
+            Self::PlaceNotKept => "PORTOLAN.0021",
         }
     }
 
@@ -117,7 +123,9 @@ impl ErrorCode {
             | Self::FieldInvalid
             | Self::EnterpriseProjectNotGranted
             | Self::TooManyPorts
-            | Self::IdentityConflict => 400,
+            | Self::IdentityConflict
+            | Self::MomentNotKept
+            | Self::PlaceNotKept => 400,
             Self::Unauthenticated | Self::TokenExpired => 401,
             Self::RoleNotAllowed | Self::AccessDenied => 403,
             Self::ApiNotFound | Self::HostUnknown | Self::CredentialUnknown => 404,
@@ -167,6 +175,8 @@ impl ErrorCode {
             Self::CredentialUnknown => "There is no such credential.",
             Self::CredentialNotRevocable => "The credential cannot be revoked here.",
             Self::CredentialNotMade => "The credential cannot be made.",
+            Self::MomentNotKept => "The history does not reach that moment.",
+            Self::PlaceNotKept => "That place of the history is not kept.",
         }
     }
 
@@ -202,7 +212,9 @@ impl ErrorCode {
             | Self::HostUnknown
             | Self::CredentialUnknown
             | Self::CredentialNotRevocable
-            | Self::CredentialNotMade => false,
+            | Self::CredentialNotMade
+            | Self::MomentNotKept
+            | Self::PlaceNotKept => false,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use super::{GivenTwice, ParameterFault, Query, integer};
+use crate::time::UnixMicros;
 
 /// What the value of a parameter may be. Its text is the end of "must be …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub enum Allowed {
     OneOf(&'static [&'static str]),
     /// So many texts at most, each of so many characters at most, with commas between.
     List(usize, usize),
+    /// A moment, as [`UnixMicros`] is written.
+    Moment,
     /// What another answer of the same call has named.
     Cursor,
     /// Anything that is allowed, but not twice.
@@ -35,6 +38,7 @@ impl fmt::Display for Allowed {
                 f,
                 "1 to {values} values of 1 to {chars} characters, with commas between"
             ),
+            Self::Moment => f.write_str("a moment in RFC 3339 that ends with Z"),
             Self::Cursor => f.write_str("a next_cursor of this call"),
             Self::Once => f.write_str("given once"),
         }
@@ -80,6 +84,14 @@ impl Parameter {
         Self {
             name,
             allowed: Allowed::List(values, chars),
+        }
+    }
+
+    /// A moment.
+    pub const fn moment(name: &'static str) -> Self {
+        Self {
+            name,
+            allowed: Allowed::Moment,
         }
     }
 
@@ -152,6 +164,14 @@ impl Parameter {
         })
     }
 
+    /// Reads a [`Moment`](Allowed::Moment).
+    ///
+    /// # Errors
+    /// It is no moment, or was given twice.
+    pub fn read_moment(&self, query: &Query<'_>) -> Result<Option<UnixMicros>, ParameterFault> {
+        self.read(query, |text| text.parse().ok())
+    }
+
     /// That `given` is not allowed; of an empty text it says that nothing was given.
     pub fn fault(&self, given: &str) -> ParameterFault {
         ParameterFault {
@@ -180,6 +200,24 @@ mod tests {
             (Allowed::OneOf(&["TCP", "UDP", "TCP6"]), "TCP, UDP or TCP6"),
         ] {
             assert_eq!(allowed.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_moment_is_read_as_written_and_nothing_else_is_one() {
+        let moment = Parameter::moment("as_of");
+        let read = |raw| moment.read_moment(&Query::decode(raw).unwrap());
+        let told = read("as_of=2026-11-24T03:00:00.000001Z").unwrap().unwrap();
+        assert_eq!(told.to_string(), "2026-11-24T03:00:00.000001Z");
+        assert_eq!(read("port=1").unwrap(), None);
+        for bad in [
+            "as_of=",
+            "as_of=1764000000",
+            "as_of=2026-11-24",
+            "as_of=2026-11-24T03:00:00",
+        ] {
+            let fault = read(bad).unwrap_err().to_string();
+            assert!(fault.contains("must be a moment in RFC 3339"), "{fault}");
         }
     }
 
