@@ -33,10 +33,11 @@ fn verify(dir: &StoreDir) -> anyhow::Result<()> {
         "not closed, nothing lost"
     };
     output::say(&format!(
-        "{}: {} hosts, {} other records, commit {} of {}, {ended}",
+        "{}: {} hosts, {} other records, {} of history, commit {} of {}, {ended}",
         dir.data_dir.display(),
         found.hosts,
         found.records,
+        found.history,
         found.commit,
         found.at
     ));
@@ -52,9 +53,12 @@ fn repair(dir: &StoreDir) -> anyhow::Result<()> {
     if let Some(folder) = &done.set_aside {
         output::say(&format!("the damaged database is in {}", folder.display()));
     }
+    if let Some(lost) = &done.history_lost {
+        output::say(&format!("of the history is lost {lost}"));
+    }
     output::say(&format!(
-        "{} hosts, {} other records, commit {}",
-        done.hosts, done.records, done.commit
+        "{} hosts, {} other records, {} of history, commit {}",
+        done.hosts, done.records, done.history, done.commit
     ));
     if done.damage.is_some() {
         output::say(

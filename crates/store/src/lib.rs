@@ -40,6 +40,7 @@ pub use recount::{RecountedHosts, recount, recount_hosts};
 pub use replay::{Rebuilt, rebuild, rebuild_all};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use store::{
-    Batch, Checkpoint, CheckpointAt, CopyOut, EachEntry, EachPart, EachRecord, Entry, HistoryDay,
-    HistoryOrder, HistorySpan, HistoryWrite, HostWrite, Loaded, RecordWrite, SeenAt, Store, Write,
+    Batch, Checkpoint, CheckpointAt, CopyOut, EachEntry, EachHistoryPart, EachPart, EachRecord,
+    Entry, HistoryDay, HistoryOrder, HistoryPart, HistorySpan, HistoryWrite, HostWrite, Loaded,
+    RecordWrite, SeenAt, Store, Write,
 };

@@ -112,7 +112,41 @@ pub trait CopyOut {
 
     /// Then: one entry after the other, in any order.
     fn entry(&mut self, entry: Entry<'_>) -> Result<(), StoreError>;
+
+    /// At last: the history, in the order that [`HistoryPart`] tells. A store without one leaves it
+    /// out.
+    fn history(&mut self, part: HistoryPart<'_>) -> Result<(), StoreError>;
 }
+
+/// One part of the history in a copy of a store. They come in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryPart<'a> {
+    /// Once: where it begins.
+    Begin {
+        /// [`HistorySpan::from`].
+        from: UnixMicros,
+        /// The commit of the last record before those that follow; 0 where there was none.
+        after: u64,
+        /// The commit of the last one that follows, or `after` where none does.
+        last: u64,
+    },
+    /// For each record, in their order.
+    Record {
+        /// The day it belongs to.
+        day: u32,
+        /// Its commit.
+        commit: u64,
+        /// What the store was given.
+        value: &'a [u8],
+    },
+    /// For each day that has one, in their order.
+    Checkpoint(CheckpointAt),
+    /// Behind its checkpoint: name and bytes of each part, by ascending name.
+    CheckpointPart(&'a [u8], &'a [u8]),
+}
+
+/// Takes one part of the history after the other; its error ends the reading.
+pub type EachHistoryPart<'a> = &'a mut dyn FnMut(HistoryPart<'_>) -> Result<(), StoreError>;
 
 /// Where the log stands after loading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,11 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::head::Counted;
 use crate::bytes::Fields;
-use crate::{EachEntry, Entry, RecordKey, RecordKind, SeenAt, StoreError};
+use crate::{
+    CheckpointAt, EachEntry, EachHistoryPart, Entry, HistoryPart, RecordKey, RecordKind, SeenAt,
+    StoreError,
+};
+use portolan_wire::time::UnixMicros;
 
 /// Why reading ended early.
 pub(super) enum Ended {
@@ -29,6 +33,7 @@ pub(super) struct Entries<R> {
     counted: Counted,
     seen: Vec<SeenAt>,
     value: Vec<u8>,
+    history: Reached,
 }
 
 impl<R: Read> Entries<R> {
@@ -38,11 +43,16 @@ impl<R: Read> Entries<R> {
             counted: Counted::default(),
             seen: Vec::new(),
             value: Vec::new(),
+            history: Reached::default(),
         }
     }
 
     /// Hands out every entry. Returns what they came to, and who was heard when.
-    pub(super) fn read(mut self, each: EachEntry<'_>) -> Result<(Counted, Vec<SeenAt>), Ended> {
+    pub(super) fn read(
+        mut self,
+        each: EachEntry<'_>,
+        history: EachHistoryPart<'_>,
+    ) -> Result<(Counted, Vec<SeenAt>), Ended> {
         loop {
             let [tag] = self.fixed()?;
             match tag {
@@ -70,9 +80,11 @@ impl<R: Read> Entries<R> {
                     hand_on(entry, hash, &mut self.counted, each)?;
                 }
                 3 => self.heard()?,
+                4..=7 => self.history(tag, history)?,
                 other => return Err(Ended::Altered(format!("an entry has the tag {other}"))),
             }
         }
+        self.history.end()?;
         match self.body.read(&mut [0])? {
             0 => Ok((self.counted, self.seen)),
             _ => Err(Ended::Altered("something follows its last entry".into())),
@@ -95,6 +107,49 @@ impl<R: Read> Entries<R> {
         Ok(())
     }
 
+    fn history(&mut self, tag: u8, each: EachHistoryPart<'_>) -> Result<(), Ended> {
+        match tag {
+            4 => {
+                let from = UnixMicros(i64::from_be_bytes(self.fixed()?));
+                let (after, last) = (self.u64()?, self.u64()?);
+                self.history.begin(after, last)?;
+                each(HistoryPart::Begin { from, after, last })
+            }
+            5 => {
+                let day = u32::from_be_bytes(self.fixed()?);
+                let commit = self.u64()?;
+                self.history.record(day, commit)?;
+                self.summed_value("a history record")?;
+                let value = &self.value;
+                each(HistoryPart::Record { day, commit, value })
+            }
+            6 => {
+                let day = u32::from_be_bytes(self.fixed()?);
+                let commit = self.u64()?;
+                let at = UnixMicros(i64::from_be_bytes(self.fixed()?));
+                each(HistoryPart::Checkpoint(CheckpointAt { day, commit, at }))
+            }
+            _ => {
+                let name = self.name()?;
+                self.summed_value("a part of a checkpoint")?;
+                each(HistoryPart::CheckpointPart(&name, &self.value))
+            }
+        }
+        .map_err(Ended::Refused)
+    }
+
+    /// Reads a value with the sum of it alone.
+    fn summed_value(&mut self, what: &str) -> Result<(), Ended> {
+        if self.value()? == xxh3_128(&self.value) {
+            return Ok(());
+        }
+        Err(Ended::Altered(format!("{what} does not fit its hash")))
+    }
+
+    fn u64(&mut self) -> io::Result<u64> {
+        self.fixed().map(u64::from_be_bytes)
+    }
+
     fn fixed<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
         self.body.read_exact(&mut bytes)?;
@@ -102,10 +157,14 @@ impl<R: Read> Entries<R> {
     }
 
     fn id(&mut self) -> Result<String, Ended> {
+        String::from_utf8(self.name()?).map_err(|_| Ended::Altered("an id is not UTF-8".into()))
+    }
+
+    fn name(&mut self) -> io::Result<Vec<u8>> {
         let len = u16::from_be_bytes(self.fixed()?);
         let mut bytes = vec![0; len.into()];
         self.body.read_exact(&mut bytes)?;
-        String::from_utf8(bytes).map_err(|_| Ended::Altered("an id is not UTF-8".into()))
+        Ok(bytes)
     }
 
     /// Reads a value into `self.value`. Returns the hash that follows it.
@@ -121,6 +180,45 @@ impl<R: Read> Entries<R> {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
         Ok(u128::from_be_bytes(self.fixed()?))
+    }
+}
+
+/// How far the history has been read.
+#[derive(Default, PartialEq)]
+struct Reached {
+    day: u32,
+    commit: u64,
+    last: u64,
+    records: bool,
+}
+
+impl Reached {
+    fn begin(&mut self, after: u64, last: u64) -> Result<(), Ended> {
+        if *self != Self::default() {
+            return Err(Ended::Altered("its history begins twice".into()));
+        }
+        (self.commit, self.last) = (after, last);
+        Ok(())
+    }
+
+    fn record(&mut self, day: u32, commit: u64) -> Result<(), Ended> {
+        if day < self.day || commit <= self.commit || commit > self.last {
+            return Err(Ended::Altered(format!(
+                "the history record of commit {commit} is in no order"
+            )));
+        }
+        (self.day, self.commit, self.records) = (day, commit, true);
+        Ok(())
+    }
+
+    fn end(&self) -> Result<(), Ended> {
+        if self.records && self.commit != self.last {
+            let last = self.last;
+            return Err(Ended::Altered(format!(
+                "the history record of commit {last} is missing"
+            )));
+        }
+        Ok(())
     }
 }
 

@@ -23,7 +23,7 @@ pub enum BackupError {
     },
     /// Another version of the program made it.
     #[error(
-        "the backup {} has format {found} and codec {codec}; this program reads format 1 with codec 0 or 1. Restore it with the version of portolan that made it, or a newer one",
+        "the backup {} has format {found} and codec {codec}; this program reads format 1 or 2 with codec 0 or 1. Restore it with the version of portolan that made it, or a newer one",
         path.display()
     )]
     Format {

@@ -9,8 +9,10 @@ use crate::{Entry, Loaded};
 const MAGIC: [u8; 16] = *b"PORTOLAN BACKUP\n";
 const END_MAGIC: [u8; 8] = *b"END BACK";
 
-/// The format that this program writes and reads.
-pub(super) const FORMAT: u16 = 1;
+/// The format that this program writes.
+pub(super) const FORMAT: u16 = 2;
+/// The oldest that it reads: the same without the history.
+const OLDEST: u16 = 1;
 
 pub(super) const HEADER_BYTES: usize = 76;
 pub(super) const TRAILER_BYTES: usize = 56;
@@ -69,7 +71,7 @@ impl Header {
             1 => Some(Codec::Zstd),
             _ => None,
         };
-        let (FORMAT, Some(known)) = (format, known) else {
+        let (OLDEST..=FORMAT, Some(known)) = (format, known) else {
             return Err(NoHeader::Format {
                 found: format,
                 codec,
@@ -182,15 +184,15 @@ mod tests {
             let expected = match at {
                 0..16 => NoHeader::NotABackup,
                 16 => NoHeader::Format {
-                    found: 0x4001,
+                    found: 0x4002,
                     codec: 0,
                 },
                 17 => NoHeader::Format {
-                    found: 0x41,
+                    found: 0x42,
                     codec: 0,
                 },
                 18 => NoHeader::Format {
-                    found: 1,
+                    found: 2,
                     codec: 0x40,
                 },
                 _ => NoHeader::Altered,

@@ -7,17 +7,24 @@
 //! Numbers are big-endian. The file is header, body, trailer:
 //!
 //! ```text
-//! header  76 bytes   "PORTOLAN BACKUP\n", format (u16) = 1, codec (u8): 0 plain, 1 zstd; 0 (u8),
+//! header  76 bytes   "PORTOLAN BACKUP\n", format (u16) = 2, codec (u8): 0 plain, 1 zstd; 0 (u8),
 //!                    store id (u128), commit (u64), its moment (i64, microseconds),
 //!                    hosts (u64), records (u64), xxh3-64 of all before (u64)
 //! body               by the codec; entry after entry, and then one byte 0
 //!   host             1, project id, host id, value, hash (u128)
 //!   record           2, kind (u8), id, value, hash (u128)
 //!   heard            3, value: for each host its hash (u64) and the second (u32); xxh3-128 (u128)
+//!   history          4, from (i64, microseconds), commits of the last record before and of the last
+//!                    that follows (u64 each)
+//!   history record   5, day (u32), commit (u64), value, xxh3-128 of the value (u128)
+//!   checkpoint       6, day (u32), commit (u64), its moment (i64)
+//!   part of it       7, name (an id of any bytes), value, xxh3-128 of the value (u128)
 //!                    ids: length (u16), bytes; values: length (u32), bytes
 //! trailer 56 bytes   "END BACK", hosts (u64), records (u64), sum of all hashes of hosts and
 //!                    records (u128), xxh3-128 of all bytes of the file before (u128)
 //! ```
+//!
+//! 4 to 7 come in that order, each part behind its checkpoint. Format 1 has none of them; it is read.
 //!
 //! Holds: a file that was cut or altered anywhere is refused before anything is made of it.
 //! Limits: writing and reading take a few MiB whatever the size of the store;

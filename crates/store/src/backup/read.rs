@@ -14,7 +14,7 @@ use zstd::stream::read::Decoder;
 use super::entries::{Ended, Entries};
 use super::head::{CHECKSUM_BYTES, Codec, Counted, HEADER_BYTES, Header, NoHeader, TRAILER_BYTES};
 use super::{BackupError, Summary};
-use crate::{EachEntry, SeenAt};
+use crate::{EachEntry, EachHistoryPart, SeenAt};
 
 /// A backup whose checksum fits its content.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Backup {
 pub fn check(path: &Path) -> Result<Summary, BackupError> {
     let backup = Backup::open(path)?;
     let summary = backup.summary();
-    backup.read(&mut |_| Ok(()))?;
+    backup.read(&mut |_| Ok(()), &mut |_| Ok(()))?;
     Ok(summary)
 }
 
@@ -89,11 +89,15 @@ impl Backup {
         }
     }
 
-    /// Hands out every entry, and then says who was heard when.
+    /// Hands out every entry and the whole history, and then says who was heard when.
     ///
     /// # Errors
-    /// Those of [`open`](Self::open), and what `each` says.
-    pub fn read(mut self, each: EachEntry<'_>) -> Result<Vec<SeenAt>, BackupError> {
+    /// Those of [`open`](Self::open), and what `each` and `history` say.
+    pub fn read(
+        mut self,
+        each: EachEntry<'_>,
+        history: EachHistoryPart<'_>,
+    ) -> Result<Vec<SeenAt>, BackupError> {
         let body_bytes = self.bytes - (HEADER_BYTES + TRAILER_BYTES) as u64;
         let packed = self
             .file
@@ -101,10 +105,10 @@ impl Backup {
             .map(|_| BufReader::new(self.file.by_ref().take(body_bytes)))
             .map_err(BackupError::read(&self.path))?;
         let read = match self.header.codec {
-            Codec::Plain => Entries::new(packed).read(each),
+            Codec::Plain => Entries::new(packed).read(each, history),
             Codec::Zstd => unpack(packed)
                 .map_err(Ended::Io)
-                .and_then(|body| Entries::new(BufReader::new(body)).read(each)),
+                .and_then(|body| Entries::new(BufReader::new(body)).read(each, history)),
         };
         let (counted, seen) = read.map_err(|ended| match ended {
             Ended::Io(source) if source.kind() == io::ErrorKind::UnexpectedEof => {

@@ -7,7 +7,7 @@ use zstd::stream::write::Encoder;
 
 use super::Summary;
 use super::head::{Codec, Counted, Header};
-use crate::{CopyOut, Entry, Loaded, SeenAt, Store, StoreError};
+use crate::{CheckpointAt, CopyOut, Entry, HistoryPart, Loaded, SeenAt, Store, StoreError};
 
 /// Three quarters of what higher levels save, at several times their speed.
 const LEVEL: i32 = 3;
@@ -75,6 +75,13 @@ impl CopyOut for Writing<'_> {
             Self::Before(_) | Self::Failed => Err(copy("the store did not begin")),
         }
     }
+
+    fn history(&mut self, part: HistoryPart<'_>) -> Result<(), StoreError> {
+        match self {
+            Self::Body(body) => body.history(&part).map_err(cannot_copy),
+            Self::Before(_) | Self::Failed => Err(copy("the store did not begin")),
+        }
+    }
 }
 
 impl Body<'_> {
@@ -97,10 +104,42 @@ impl Body<'_> {
         self.value(value, hash)
     }
 
+    fn history(&mut self, part: &HistoryPart<'_>) -> io::Result<()> {
+        match part {
+            HistoryPart::Begin { from, after, last } => {
+                self.packed.write_all(&[4])?;
+                self.packed.write_all(&from.0.to_be_bytes())?;
+                self.packed.write_all(&after.to_be_bytes())?;
+                self.packed.write_all(&last.to_be_bytes())
+            }
+            HistoryPart::Record { day, commit, value } => {
+                self.packed.write_all(&[5])?;
+                self.packed.write_all(&day.to_be_bytes())?;
+                self.packed.write_all(&commit.to_be_bytes())?;
+                self.value(value, xxh3_128(value))
+            }
+            HistoryPart::Checkpoint(CheckpointAt { day, commit, at }) => {
+                self.packed.write_all(&[6])?;
+                self.packed.write_all(&day.to_be_bytes())?;
+                self.packed.write_all(&commit.to_be_bytes())?;
+                self.packed.write_all(&at.0.to_be_bytes())
+            }
+            HistoryPart::CheckpointPart(name, bytes) => {
+                self.packed.write_all(&[7])?;
+                self.name(name)?;
+                self.value(bytes, xxh3_128(bytes))
+            }
+        }
+    }
+
     fn id(&mut self, id: &str) -> io::Result<()> {
-        let len = u16::try_from(id.len()).map_err(io::Error::other)?;
+        self.name(id.as_bytes())
+    }
+
+    fn name(&mut self, name: &[u8]) -> io::Result<()> {
+        let len = u16::try_from(name.len()).map_err(io::Error::other)?;
         self.packed.write_all(&len.to_be_bytes())?;
-        self.packed.write_all(id.as_bytes())
+        self.packed.write_all(name)
     }
 
     fn value(&mut self, value: &[u8], hash: u128) -> io::Result<()> {

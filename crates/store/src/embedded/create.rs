@@ -5,7 +5,8 @@
 
 use super::EmbeddedOptions;
 use super::engine::{Change, Durability, Engine, Mode};
-use super::identity::{Identity, StoreId};
+use super::history::{self, Filled};
+use super::identity::{HistoryKept, Identity, StoreId};
 use super::journals;
 use super::kinds::CommitRecord;
 use super::layout::{
@@ -87,6 +88,7 @@ fn create(dir: &DataDir, options: &EmbeddedOptions) -> Result<Identity, StoreErr
         number: 0,
         at: Default::default(),
         totals: Default::default(),
+        history: 0,
     };
     let change = Change::Put(CommitRecord::KEY.to_vec(), first.encode());
     engine
@@ -94,7 +96,14 @@ fn create(dir: &DataDir, options: &EmbeddedOptions) -> Result<Identity, StoreErr
         .map_err(|trouble| StoreError::Write {
             what: trouble.into_text(),
         })?;
-    let identity = set_down(dir, engine, store, 0)?;
+    let history = Filled {
+        history: Some(HistoryKept {
+            from: history::begin(&first).0,
+            days: Vec::new(),
+        }),
+        ..Filled::default()
+    };
+    let identity = set_down(dir, engine, &first, history)?;
     complete(dir, &identity)?;
     Ok(identity)
 }
@@ -103,20 +112,25 @@ fn create(dir: &DataDir, options: &EmbeddedOptions) -> Result<Identity, StoreErr
 pub(crate) fn set_down(
     dir: &DataDir,
     engine: Engine,
-    store: StoreId,
-    commit: u64,
+    head: &CommitRecord,
+    filled: Filled,
 ) -> Result<Identity, StoreError> {
-    let parts = parts::of_store(engine.records_folder());
+    let mut parts = parts::of_store(engine.records().folder());
+    parts.extend(filled.parts);
     drop(engine);
     sync_folders_below(&dir.engine()).map_err(cannot_write(&dir.engine()))?;
     let closed_with = Some(journals::present(dir)?);
     Mark {
-        store,
-        commit,
+        store: head.store,
+        commit: head.number,
         closed_with,
     }
     .write(dir)?;
-    Ok(Identity { store, parts })
+    Ok(Identity {
+        store: head.store,
+        parts,
+        history: filled.history,
+    })
 }
 
 /// Makes it a store that can be opened.

@@ -5,6 +5,7 @@ use super::engine::{Change, Engine, Order, View};
 use super::kinds::{
     Kind, Unread, host_key, parse_host_key, parse_record_key, parse_value, record_key, value_of,
 };
+use super::layout::DataDir;
 use super::totals::Totals;
 use super::trouble::Trouble;
 use crate::{Entry, StoreError};
@@ -46,6 +47,16 @@ pub(crate) enum Stop {
     Refused(StoreError),
 }
 
+impl Stop {
+    /// The error of who reads the store in `dir`.
+    pub(crate) fn not_read(self, dir: &DataDir) -> StoreError {
+        match self {
+            Self::Trouble(trouble) => trouble.not_read(dir),
+            Self::Refused(error) => error,
+        }
+    }
+}
+
 impl From<Trouble> for Stop {
     fn from(trouble: Trouble) -> Self {
         Self::Trouble(trouble)
@@ -59,21 +70,26 @@ pub(crate) fn all(
 ) -> Result<Totals, Stop> {
     let mut counting = Counting::new(each);
     for kind in KINDS {
-        engine.scan(&[kind as u8], Order::Ascending, |key, value| {
-            counting.take(key, value)
-        })?;
+        engine
+            .records()
+            .scan(&[kind as u8], Order::Ascending, |key, value| {
+                counting.take(key, value)
+            })?;
     }
     Ok(counting.found)
 }
 
 /// As [`all`], of one moment.
 pub(crate) fn all_of(
-    view: &View<'_>,
+    engine: &Engine,
+    view: &View,
     each: &mut dyn FnMut(Entry<'_>) -> Result<(), StoreError>,
 ) -> Result<Totals, Stop> {
     let mut counting = Counting::new(each);
     for kind in KINDS {
-        view.scan(&[kind as u8], |key, value| counting.take(key, value))?;
+        view.scan(engine.records(), &[kind as u8], |key, value| {
+            counting.take(key, value)
+        })?;
     }
     Ok(counting.found)
 }

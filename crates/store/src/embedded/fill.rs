@@ -1,4 +1,4 @@
-//! Fills a new database with entries, some at a time: for a repair and a restore.
+//! Fills a new database with hosts and records, some at a time: for a repair and a restore.
 //!
 //! Limits: `ENTRIES` entries or `BYTES` bytes are in memory, whichever comes first.
 

@@ -10,13 +10,16 @@ use std::fmt;
 use std::io;
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::layout::{DataDir, cannot_read, cannot_write, write_whole};
 use crate::StoreError;
 
 /// The format of everything in the data folder. It changes when an older program could no longer
 /// read what a newer one wrote, or the other way round.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
+/// The format before the history. It is read, and written anew as [`FORMAT`] when the store is used.
+const WITHOUT_HISTORY: u32 = 1;
 
 /// A random number that no other store has. It stands in the mark and in each commit record too,
 /// so that files of two stores are never taken for one.
@@ -47,6 +50,27 @@ pub(crate) struct Identity {
     pub(crate) store: StoreId,
     /// Files that must exist, by their paths below the data folder.
     pub(crate) parts: Vec<String>,
+    /// Which history is kept; `None` in a store of format 1.
+    pub(crate) history: Option<HistoryKept>,
+}
+
+/// Which history is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HistoryKept {
+    /// Answers about moments from here on are complete; microseconds since 1970.
+    pub(crate) from: i64,
+    /// The days that have a keyspace, ascending.
+    pub(crate) days: Vec<DayKept>,
+}
+
+/// A day of the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DayKept {
+    /// Whole days since 1970-01-01 UTC.
+    pub(crate) day: u32,
+    /// The commit of the last record before this day, whether it is kept or not; 0 where there was
+    /// none. So a first or last record that is missing shows, of every day.
+    pub(crate) after: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,6 +78,18 @@ struct OnDisk {
     format: u32,
     store_id: String,
     parts: Vec<String>,
+    #[serde(default)]
+    history: Option<HistoryKept>,
+    /// Over all the others, since no other part of the store repeats where the history begins.
+    #[serde(default)]
+    sum: String,
+}
+
+impl OnDisk {
+    fn sum(&self) -> Result<String, serde_json::Error> {
+        let all = (self.format, &self.store_id, &self.parts, &self.history);
+        Ok(format!("{:016x}", xxh3_64(&serde_json::to_vec(&all)?)))
+    }
 }
 
 /// Only the part that every format has.
@@ -73,7 +109,7 @@ impl Identity {
         };
         let unreadable = |cause| dir.damaged(format!("store.json is not readable: {cause}"));
         let FormatOnDisk { format } = serde_json::from_slice(&text).map_err(unreadable)?;
-        if format != FORMAT {
+        if format != FORMAT && format != WITHOUT_HISTORY {
             let path = dir.path().to_path_buf();
             return Err(StoreError::Format {
                 path,
@@ -84,22 +120,37 @@ impl Identity {
         let found: OnDisk = serde_json::from_slice(&text).map_err(unreadable)?;
         let store = u128::from_str_radix(&found.store_id, 16)
             .map_err(|_| dir.damaged("store.json is not readable: store_id is not hexadecimal"))?;
+        let is_whole = match format {
+            WITHOUT_HISTORY => found.history.is_none() && found.sum.is_empty(),
+            _ => found.history.is_some() && found.sum().is_ok_and(|sum| sum == found.sum),
+        };
+        if !is_whole {
+            return Err(
+                dir.damaged("store.json is not readable: its checksum does not fit its content")
+            );
+        }
         Ok(Some(Self {
             store: StoreId(store),
             parts: found.parts,
+            history: found.history,
         }))
     }
 
     /// Writes `store.json`, whole and durable.
     pub(crate) fn write(&self, dir: &DataDir) -> Result<(), StoreError> {
-        let content = OnDisk {
+        let mut content = OnDisk {
             format: FORMAT,
             store_id: self.store.to_string(),
             parts: self.parts.clone(),
+            history: Some(self.history.clone().unwrap_or_default()),
+            sum: String::new(),
         };
         let path = dir.identity();
-        let mut text = serde_json::to_vec_pretty(&content)
-            .map_err(|cause| cannot_write(&path)(cause.into()))?;
+        let written = content.sum().and_then(|sum| {
+            content.sum = sum;
+            serde_json::to_vec_pretty(&content)
+        });
+        let mut text = written.map_err(|cause| cannot_write(&path)(cause.into()))?;
         text.push(b'\n');
         write_whole(&path, &text).map_err(cannot_write(&path))
     }
@@ -118,18 +169,22 @@ mod tests {
         let identity = Identity {
             store: StoreId(0xfeed),
             parts: vec!["commit.mark".into()],
+            history: Some(HistoryKept {
+                from: 7,
+                days: vec![DayKept { day: 3, after: 9 }],
+            }),
         };
         identity.write(&dir).unwrap();
         assert_eq!(Identity::read(&dir).unwrap(), Some(identity));
 
-        std::fs::write(dir.identity(), r#"{"format":2,"all":"else differs"}"#).unwrap();
+        std::fs::write(dir.identity(), r#"{"format":3,"all":"else differs"}"#).unwrap();
         let refused = Identity::read(&dir).unwrap_err();
         assert!(
             matches!(
                 refused,
                 StoreError::Format {
-                    found: 2,
-                    supported: 1,
+                    found: 3,
+                    supported: 2,
                     ..
                 }
             ),

@@ -1,8 +1,8 @@
 //! The records of the database: every key and value of it is made and read here.
 //!
-//! All kinds share one keyspace. A journal is freed only when every keyspace it touches has been
-//! flushed, and one with a few bytes a commit would hold journals back until there are hundreds of
-//! megabytes of them to replay.
+//! All kinds share one keyspace; the records of the history have others (`history`). A journal is
+//! freed only when every keyspace it touches has been flushed, and each more that is written to would
+//! hold journals back.
 //!
 //! Holds: the first byte of a key is its kind, the first byte of a value its version; numbers are
 //! big-endian. Limits: a key of 65,535 bytes, so a project id of 65,535 bytes less the host id;
@@ -29,8 +29,9 @@ pub(crate) enum Kind {
     /// One in all; replaced by each commit, in the same batch as what it commits. Never absent.
     ///
     /// Key: kind.
-    /// Value: version 1, store id (u128), number (u64), moment (i64, microseconds), hosts (u64),
-    /// records (u64), sum of the hashes of both (u128).
+    /// Value: version 2, store id (u128), number (u64), moment (i64, microseconds), hosts (u64),
+    /// records (u64), sum of the hashes of both (u128), commit of the newest record of the history
+    /// (u64, 0 where there is none). Version 1, of a store of format 1, ends before that.
     Commit = 2,
     /// One for each 65,536 hosts; all are replaced about once a minute, surplus ones removed.
     ///
@@ -43,16 +44,30 @@ pub(crate) enum Kind {
     /// Key: kind, [`RecordKind`] (u8), id.
     /// Value: version 1, then the bytes that the store was given.
     Record = 4,
+    /// At most one; written with what goes to a day of the history alone (see
+    /// [`Engine::write_all`](super::engine::Engine::write_all)).
+    ///
+    /// Key: kind.
+    /// Value: empty.
+    Touched = 5,
 }
 
-/// The version that this program writes and reads, of the mark as well.
+/// The key of [`Kind::Touched`].
+pub(crate) const TOUCHED_KEY: [u8; 1] = [Kind::Touched as u8];
+
+/// The version that this program writes and reads of everything but the commit record, of the mark as well.
 pub(crate) const VERSION: u8 = 1;
 
 /// Why bytes of the store cannot be read, though no sum of them is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unread {
     /// They begin with a version that this program does not read.
-    Version(u8),
+    Version {
+        /// Theirs.
+        found: u8,
+        /// The newest that it reads.
+        read: u8,
+    },
     /// They are a record of a kind that it does not know.
     RecordKind(u8),
     /// They have no form that it ever had.
@@ -63,8 +78,8 @@ impl Unread {
     /// The same, told of what the bytes are.
     pub(crate) fn of(self, what: &str) -> Trouble {
         match self {
-            Self::Version(found) => Trouble::OtherVersion(format!(
-                "{what} has version {found}, and this program reads version {VERSION}"
+            Self::Version { found, read } => Trouble::OtherVersion(format!(
+                "{what} has version {found}, and this program reads version {read}"
             )),
             Self::RecordKind(found) => Trouble::OtherVersion(format!(
                 "{what} has kind {found}, which this program does not know"
@@ -77,7 +92,10 @@ impl Unread {
     pub(crate) fn unless_version(bytes: &[u8]) -> Result<&[u8], Self> {
         match bytes.split_first() {
             Some((&VERSION, rest)) => Ok(rest),
-            Some((&other, _)) => Err(Self::Version(other)),
+            Some((&found, _)) => Err(Self::Version {
+                found,
+                read: VERSION,
+            }),
             None => Err(Self::Altered),
         }
     }
@@ -162,10 +180,14 @@ pub(crate) struct CommitRecord {
     pub(crate) at: UnixMicros,
     /// What all hosts and records together must come to.
     pub(crate) totals: Totals,
+    /// The commit of the newest record of the history; 0 where there is none.
+    pub(crate) history: u64,
 }
 
 impl CommitRecord {
     pub(crate) const KEY: [u8; 1] = [Kind::Commit as u8];
+    /// The version that this program writes. It reads 1 as well.
+    const VERSION: u8 = 2;
 
     /// The same for those above the store.
     pub(crate) fn loaded(&self) -> Loaded {
@@ -178,21 +200,29 @@ impl CommitRecord {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
+        let mut bytes = vec![Self::VERSION];
         bytes.extend(self.store.0.to_be_bytes());
         bytes.extend(self.number.to_be_bytes());
         bytes.extend(self.at.0.to_be_bytes());
         bytes.extend(self.totals.hosts.to_be_bytes());
         bytes.extend(self.totals.records.to_be_bytes());
         bytes.extend(self.totals.sum.to_be_bytes());
+        bytes.extend(self.history.to_be_bytes());
         bytes
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Unread> {
-        Self::fields(Unread::unless_version(bytes)?).ok_or(Unread::Altered)
+        let (&version, rest) = bytes.split_first().ok_or(Unread::Altered)?;
+        if version == VERSION || version == Self::VERSION {
+            return Self::fields(rest, version == Self::VERSION).ok_or(Unread::Altered);
+        }
+        Err(Unread::Version {
+            found: version,
+            read: Self::VERSION,
+        })
     }
 
-    fn fields(bytes: &[u8]) -> Option<Self> {
+    fn fields(bytes: &[u8], has_history: bool) -> Option<Self> {
         let mut fields = Fields(bytes);
         let record = Self {
             store: StoreId(fields.u128()?),
@@ -203,6 +233,7 @@ impl CommitRecord {
                 records: fields.u64()?,
                 sum: fields.u128()?,
             },
+            history: if has_history { fields.u64()? } else { 0 },
         };
         fields.0.is_empty().then_some(record)
     }
@@ -284,25 +315,32 @@ mod tests {
             let mut bytes = value_of(&value);
             prop_assert_eq!(parse_value(&bytes), Ok(value.as_slice()));
             bytes[0] = 2;
-            prop_assert_eq!(parse_value(&bytes), Err(Unread::Version(2)));
+            prop_assert_eq!(parse_value(&bytes), Err(Unread::Version { found: 2, read: 1 }));
             prop_assert_eq!(parse_value(&[]), Err(Unread::Altered));
         }
 
         #[test]
         fn a_commit_record_reads_back_and_none_of_another_length_does(
-            store: u128, number: u64, at: i64, hosts: u64, records: u64, sum: u128,
+            store: u128, number: u64, at: i64, hosts: u64, records: u64, sum: u128, history: u64,
         ) {
             let totals = Totals { hosts, records, sum };
-            let record =
-                CommitRecord { store: StoreId(store), number, at: UnixMicros(at), totals };
+            let store = StoreId(store);
+            let record = CommitRecord { store, number, at: UnixMicros(at), totals, history };
             let mut bytes = record.encode();
             let altered = Err(Unread::Altered);
             prop_assert_eq!(CommitRecord::decode(&bytes), Ok(record));
             prop_assert_eq!(CommitRecord::decode(&bytes[..bytes.len() - 1]), altered);
             bytes.push(0);
             prop_assert_eq!(CommitRecord::decode(&bytes), altered);
-            bytes[0] = 2;
-            prop_assert_eq!(CommitRecord::decode(&bytes), Err(Unread::Version(2)));
+            bytes[0] = 3;
+            let other = Err(Unread::Version { found: 3, read: 2 });
+            prop_assert_eq!(CommitRecord::decode(&bytes), other);
+            // As a store of format 1 has it.
+            bytes[0] = 1;
+            prop_assert_eq!(CommitRecord::decode(&bytes), altered);
+            bytes.truncate(bytes.len() - 9);
+            let older = CommitRecord { history: 0, ..record };
+            prop_assert_eq!(CommitRecord::decode(&bytes), Ok(older));
         }
 
         #[test]
@@ -336,8 +374,15 @@ mod tests {
     #[test]
     fn the_numbers_of_the_kinds_are_the_ones_on_disk() {
         assert_eq!(
-            [Kind::Host, Kind::Commit, Kind::Seen, Kind::Record].map(|kind| kind as u8),
-            [1, 2, 3, 4]
+            [
+                Kind::Host,
+                Kind::Commit,
+                Kind::Seen,
+                Kind::Record,
+                Kind::Touched
+            ]
+            .map(|kind| kind as u8),
+            [1, 2, 3, 4, 5]
         );
         assert_eq!(seen_key(0x0102_0304), [3, 1, 2, 3, 4]);
     }

@@ -2,7 +2,8 @@
 //!
 //! What must agree, in this order: the parts that `store.json` names, and the tables that they name; the journals without a gap
 //! (after a clean close, exactly the ones it left), and without damage; the commit record's number with the mark; the
-//! number of hosts and of records, and the sum of their hashes, with the commit record.
+//! number of hosts and of records, and the sum of their hashes, with the commit record; the ends of
+//! each day of the history with `store.json` and the commit record.
 //!
 //! What that proves. A record behind the mark: acknowledged commits are gone. A record ahead of it is
 //! right after a power loss (the mark is synced within a second) and after the end of a process
@@ -13,6 +14,7 @@ use super::EmbeddedOptions;
 use super::attempt::Attempt;
 use super::engine::Engine;
 use super::entry::{self, Stop};
+use super::history::Days;
 use super::identity::{Identity, StoreId};
 use super::journals;
 use super::kinds::CommitRecord;
@@ -21,11 +23,13 @@ use super::mark::Mark;
 use super::parts;
 use super::scan;
 use super::totals::Totals;
+use super::trouble::Trouble;
 use crate::{EachEntry, StoreError};
 
 /// A store that is being compared.
 pub(crate) struct Looking {
     attempt: Attempt,
+    identity: Identity,
     mark: Mark,
     head: CommitRecord,
 }
@@ -48,14 +52,34 @@ impl Looking {
         let cuts = cut.as_slice();
         let mut attempt = Attempt::open(dir, mark.commit, closed_cleanly, cuts, options)?;
         let head = read_head(&mut attempt)?;
-        match contradiction(&mark, &head) {
-            None => Ok(Self {
-                attempt,
-                mark,
-                head,
-            }),
-            Some(what) => Err(attempt.refuse(&what)),
+        if let Some(what) = contradiction(&mark, &head) {
+            return Err(attempt.refuse(&what));
         }
+        let mut looking = Self {
+            attempt,
+            identity: identity.clone(),
+            mark,
+            head,
+        };
+        looking.history(|days, _| days.check_ends(head.history))?;
+        Ok(looking)
+    }
+
+    /// Reads the whole history. Returns how many records it has.
+    pub(crate) fn walk_history(&mut self) -> Result<u64, StoreError> {
+        let last = self.head.history;
+        self.history(|days, engine| days.walk(&engine.view(), last))
+    }
+
+    fn history<T: Default>(
+        &mut self,
+        read: impl FnOnce(Days, &Engine) -> Result<T, Trouble>,
+    ) -> Result<T, StoreError> {
+        let Some(engine) = self.attempt.engine() else {
+            return Ok(T::default());
+        };
+        let found = Days::open(engine, &self.identity).and_then(|days| read(days, engine));
+        found.map_err(|trouble| self.attempt.refuse_trouble(trouble))
     }
 
     /// What the mark said.
@@ -92,9 +116,9 @@ impl Looking {
     }
 
     /// Closes the database after all was found to agree.
-    pub(crate) fn succeed(self) -> CommitRecord {
+    pub(crate) fn succeed(self) -> (Identity, CommitRecord) {
         self.attempt.succeed();
-        self.head
+        (self.identity, self.head)
     }
 }
 
@@ -112,7 +136,7 @@ fn check_journals(dir: &DataDir, mark: &Mark) -> Result<(), StoreError> {
 fn read_head(attempt: &mut Attempt) -> Result<CommitRecord, StoreError> {
     let found = attempt
         .engine()
-        .map_or(Ok(None), |engine| engine.get(&CommitRecord::KEY));
+        .map_or(Ok(None), |engine| engine.records().get(&CommitRecord::KEY));
     let bytes = found.map_err(|trouble| attempt.refuse_trouble(trouble))?;
     let Some(bytes) = bytes else {
         return Err(attempt.refuse("the commit record is missing"));
@@ -161,6 +185,7 @@ mod tests {
                 number,
                 at: Default::default(),
                 totals: Totals::default(),
+                history: 0,
             };
             contradiction(&mark, &head)
         };

@@ -20,6 +20,7 @@ mod create;
 mod engine;
 mod entry;
 mod fill;
+mod history;
 mod identity;
 mod journals;
 mod kinds;
@@ -47,7 +48,8 @@ pub use verify::{Report, verify};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use parking_lot::RwLock;
+use parking_lot::RawRwLock;
+use parking_lot::lock_api::RwLock;
 use portolan_wire::caps;
 use portolan_wire::ids::HostKey;
 
@@ -56,6 +58,7 @@ use crate::{
     HistorySpan, Loaded, RecordKey, SeenAt, Store, StoreError,
 };
 use engine::Engine;
+use entry::Stop;
 use kinds::{host_key, record_key};
 use layout::{DataDir, cannot_enter, make_folder};
 use lock::DirLock;
@@ -96,7 +99,9 @@ impl Default for EmbeddedOptions {
 pub struct EmbeddedStore {
     dir: DataDir,
     options: EmbeddedOptions,
-    phase: RwLock<Phase>,
+    /// What takes what is read may read again meanwhile, so a close that waits must not come between:
+    /// the lock is one that lets readers pass.
+    phase: RwLock<RawRwLock<true>, Phase>,
     /// Last, so that it is given back after the database is closed.
     _lock: DirLock,
 }
@@ -149,11 +154,20 @@ impl EmbeddedStore {
         read(engine).map_err(|trouble| trouble.not_read(&self.dir))
     }
 
+    /// Runs `read` on the store in use.
+    fn serving<T>(&self, read: impl FnOnce(&Serving) -> Result<T, Stop>) -> Result<T, StoreError> {
+        match &*self.phase.read() {
+            Phase::Serving(serving) => read(serving).map_err(|stop| stop.not_read(&self.dir)),
+            Phase::Looking(_) => Err(not_read("the store is not loaded yet")),
+            Phase::Closed => Err(not_read("the store is closed")),
+        }
+    }
+
     /// The value under a key; one that cannot be made was never stored.
     fn entry(&self, key: Option<Vec<u8>>) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(key) = key else { return Ok(None) };
         self.reading(|engine| {
-            let Some(value) = engine.get(&key)? else {
+            let Some(value) = engine.records().get(&key)? else {
                 return Ok(None);
             };
             entry::parse(&key, &value).map(|entry| match entry {
@@ -190,8 +204,8 @@ impl Store for EmbeddedStore {
             }
         };
         looking.scan(each)?;
-        let head = looking.succeed();
-        let serving = Serving::start(&self.dir, head, &self.options)?;
+        let (identity, head) = looking.succeed();
+        let serving = Serving::start(&self.dir, identity, head, &self.options)?;
         journals::discard_all_copies(&self.dir)?;
         *self.phase.write() = Phase::Serving(serving);
         Ok(head.loaded())
@@ -226,36 +240,47 @@ impl Store for EmbeddedStore {
     }
 
     fn history_span(&self) -> Result<HistorySpan, StoreError> {
-        Err(not_read("the history is not kept"))
+        self.serving(|serving| serving.history().span().map_err(Stop::Trouble))
     }
 
     fn history(
         &self,
-        _: RangeInclusive<u64>,
-        _: HistoryOrder,
-        _: EachRecord<'_>,
+        commits: RangeInclusive<u64>,
+        order: HistoryOrder,
+        each: EachRecord<'_>,
     ) -> Result<(), StoreError> {
-        Err(not_read("the history is not kept"))
+        self.serving(|serving| serving.history().read(commits, order, each))
     }
 
-    fn history_record(&self, _: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        Err(not_read("the history is not kept"))
+    fn history_record(&self, commit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.serving(|serving| serving.history().record(commit).map_err(Stop::Trouble))
     }
 
-    fn save_checkpoint(&self, _: &Checkpoint) -> Result<(), StoreError> {
-        Err(not_read("the history is not kept"))
+    fn save_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        self.writing(|serving| serving.save_checkpoint(checkpoint))
     }
 
     fn checkpoints(&self) -> Result<Vec<CheckpointAt>, StoreError> {
-        Err(not_read("the history is not kept"))
+        self.serving(|serving| {
+            let found = serving.history().checkpoints(serving.engine());
+            found.map_err(Stop::Trouble)
+        })
     }
 
-    fn checkpoint_parts(&self, _: u32, _: &[u8], _: EachPart<'_>) -> Result<(), StoreError> {
-        Err(not_read("the history is not kept"))
+    fn checkpoint_parts(
+        &self,
+        day: u32,
+        prefix: &[u8],
+        each: EachPart<'_>,
+    ) -> Result<(), StoreError> {
+        self.serving(|serving| {
+            let history = serving.history();
+            history.checkpoint_parts(serving.engine(), day, prefix, each)
+        })
     }
 
-    fn drop_history_before(&self, _: u32) -> Result<(), StoreError> {
-        Err(not_read("the history is not kept"))
+    fn drop_history_before(&self, day: u32) -> Result<(), StoreError> {
+        self.writing(|serving| serving.history().drop_before(serving.engine(), day))
     }
 
     fn close(&self) -> Result<(), StoreError> {

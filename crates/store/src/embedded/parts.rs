@@ -37,19 +37,31 @@ pub(crate) fn of_engine(records: &Path) -> Vec<String> {
     ]
 }
 
+/// The part that is the day of the history in the keyspace folder `day`.
+pub(crate) fn of_day(day: &Path) -> String {
+    let day = day.file_name().unwrap_or_default().to_string_lossy();
+    format!("{ENGINE}/keyspaces/{day}/current")
+}
+
 /// Refuses a folder in which a part is missing, a manifest altered, or a table missing or altered
 /// where that can be seen without reading it.
 pub(crate) fn check(dir: &DataDir, parts: &[String]) -> Result<(), StoreError> {
     for part in parts {
-        let path = dir.path().join(part);
-        if !path.try_exists().map_err(cannot_read(&path))? {
-            return Err(dir.damaged(format!("{part} is missing")));
-        }
-        if part.ends_with("/current") {
-            check_manifest(dir, part)?;
-        }
+        check_one(dir, part)?;
     }
     check_keyspace_names(dir)
+}
+
+/// The same for one part.
+pub(crate) fn check_one(dir: &DataDir, part: &str) -> Result<(), StoreError> {
+    let path = dir.path().join(part);
+    if !path.try_exists().map_err(cannot_read(&path))? {
+        return Err(dir.damaged(format!("{part} is missing")));
+    }
+    if part.ends_with("/current") {
+        check_manifest(dir, part)?;
+    }
+    Ok(())
 }
 
 fn check_manifest(dir: &DataDir, part: &str) -> Result<(), StoreError> {

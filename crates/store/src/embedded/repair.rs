@@ -14,8 +14,11 @@ use std::path::{Path, PathBuf};
 
 use super::EmbeddedOptions;
 use super::create::{check_no_restore, new_engine, remove_marker};
+use super::engine::Engine;
 use super::fill::Filling;
-use super::identity::{Identity, StoreId};
+use super::history::salvage::{self, Kept};
+use super::history::{Filled, HistoryFilling};
+use super::identity::{HistoryKept, Identity, StoreId};
 use super::journals;
 use super::kinds::CommitRecord;
 use super::layout::{DataDir, cannot_write, remove_folder, sync_folder, sync_folders_below};
@@ -37,6 +40,10 @@ pub struct RepairReport {
     pub records: u64,
     /// The number of the last commit now.
     pub commit: u64,
+    /// Records of the history now.
+    pub history: u64,
+    /// What of the history is gone; `None` if nothing is.
+    pub history_lost: Option<String>,
     /// Where the damaged database is; it can be removed when nobody wants to look at it.
     pub set_aside: Option<PathBuf>,
 }
@@ -70,6 +77,8 @@ pub fn repair(data_dir: &Path) -> Result<RepairReport, StoreError> {
                 hosts: found.hosts,
                 records: found.records,
                 commit: found.commit,
+                history: found.history,
+                history_lost: None,
                 set_aside: None,
             });
         }
@@ -103,7 +112,7 @@ fn replace(
         other => Some(other?),
     };
     let before = salvage.as_ref().map(Salvage::head).transpose()?.flatten();
-    let store = match (identity, mark) {
+    let store = match (&identity, mark) {
         (Some(identity), _) => identity.store,
         (None, Some(mark)) => mark.store,
         (None, None) => StoreId::random()?,
@@ -117,8 +126,15 @@ fn replace(
         number,
         at,
         totals: Totals::default(),
+        history: 0,
     };
-    let parts = fill(dir, salvage.as_ref(), &mut head)?;
+    let kept = identity.and_then(|identity| identity.history);
+    let source = salvage.as_ref().map(|salvage| Source {
+        salvage,
+        head: before,
+        history: kept.as_ref(),
+    });
+    let (made, kept) = fill(dir, source, &mut head)?;
     // Closes the old database and puts its journals back.
     drop(salvage);
     let set_aside = swap(dir)?;
@@ -129,7 +145,11 @@ fn replace(
         closed_with,
     }
     .write(dir)?;
-    let identity = Identity { store, parts };
+    let identity = Identity {
+        store,
+        parts: made.parts,
+        history: made.history,
+    };
     identity.write(dir)?;
     remove_marker(dir)?;
     let found = look(dir, &identity)?;
@@ -138,32 +158,65 @@ fn replace(
         hosts: found.hosts,
         records: found.records,
         commit: found.commit,
+        history: kept.records,
+        history_lost: kept.lost,
         set_aside,
     })
 }
 
-/// Makes the new database, durable. Returns the parts of a store with it.
+/// What a repair reads.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    salvage: &'a Salvage,
+    head: Option<CommitRecord>,
+    /// What `store.json` says, if it can be read.
+    history: Option<&'a HistoryKept>,
+}
+
+/// Makes the new database, durable. Returns the parts of a store with it, and what is kept of the
+/// history.
 fn fill(
     dir: &DataDir,
-    salvage: Option<&Salvage>,
+    source: Option<Source<'_>>,
     head: &mut CommitRecord,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<(Filled, Kept), StoreError> {
     let folder = dir.repaired();
     remove_folder(&folder).map_err(cannot_write(&folder))?;
     let engine = new_engine(folder.clone(), &EmbeddedOptions::default())?;
     let mut filling = Filling::new(&engine);
     let mut seen = Vec::new();
-    if let Some(salvage) = salvage {
+    if let Some(Source { salvage, .. }) = source {
         salvage.entries(&mut |entry| filling.add(&entry))?;
         seen = salvage.seen()?;
     }
+    let (mut made, kept) = fill_history(&engine, source, &filling.totals())?;
+    head.history = made.last;
     filling.finish(&seen, head)?;
-    let parts = parts::of_store(engine.records_folder());
+    made.parts
+        .extend(parts::of_store(engine.records().folder()));
     drop(engine);
     sync_folders_below(&folder)
         .and_then(|()| sync_folder(dir.path()))
         .map_err(cannot_write(&folder))?;
-    Ok(parts)
+    Ok((made, kept))
+}
+
+/// Copies the history, if the hosts and records are those that the last commit left.
+fn fill_history(
+    engine: &Engine,
+    source: Option<Source<'_>>,
+    found: &Totals,
+) -> Result<(Filled, Kept), StoreError> {
+    let mut filling = HistoryFilling::new(engine);
+    let sound = source.and_then(|source| {
+        let head = source.head.filter(|head| head.totals == *found)?;
+        Some((source.salvage.engine()?, source.history, head))
+    });
+    let kept = match sound {
+        Some((damaged, history, head)) => salvage::copy(damaged, history, &head, &mut filling)?,
+        None => salvage::copy_nothing(&mut filling)?,
+    };
+    Ok((filling.finish()?, kept))
 }
 
 /// Puts the new database in the place of the old one. Returns where the old one is, if there was one,

@@ -13,9 +13,10 @@ use std::io;
 use std::path::Path;
 
 use super::EmbeddedOptions;
-use super::create::{From, begin, complete, is_restoring, new_engine, set_down};
+use super::create::{self, From, complete, is_restoring, new_engine, set_down};
 use super::fill::Filling;
-use super::identity::StoreId;
+use super::history::{HistoryFilling, begin};
+use super::identity::{HistoryKept, StoreId};
 use super::kinds::CommitRecord;
 use super::layout::{DataDir, cannot_enter, cannot_read, make_folder, remove_file, remove_folder};
 use super::lock::DirLock;
@@ -75,21 +76,31 @@ fn check_empty(dir: &DataDir) -> Result<(), BackupError> {
 }
 
 fn make(dir: &DataDir, backup: Backup) -> Result<Report, BackupError> {
-    begin(dir, From::Backup)?;
+    create::begin(dir, From::Backup)?;
     let Summary { at, .. } = backup.summary();
     let store = StoreId::random()?;
     let engine = new_engine(dir.engine(), &EmbeddedOptions::default())?;
     let mut filling = Filling::new(&engine);
-    let seen = backup.read(&mut |entry| filling.add(&entry))?;
+    let mut history = HistoryFilling::new(&engine);
+    let seen = backup.read(&mut |entry| filling.add(&entry), &mut |part| {
+        history.add(&part)
+    })?;
     let totals = filling.totals();
+    let mut filled = history.finish()?;
     let mut head = CommitRecord {
         store,
         number: at.commit,
         at: at.at,
         totals,
+        history: filled.last,
     };
+    // A backup of format 1 has none: what it holds stays as it was at its moment.
+    filled.history.get_or_insert_with(|| HistoryKept {
+        from: begin(&head).0,
+        days: Vec::new(),
+    });
     filling.finish(&seen, &mut head)?;
-    let identity = set_down(dir, engine, store, at.commit)?;
+    let identity = set_down(dir, engine, &head, filled)?;
     let report = look(dir, &identity)?;
     compare(&at, &totals, &report)?;
     complete(dir, &identity)?;

@@ -16,6 +16,7 @@ use super::EmbeddedOptions;
 use super::attempt::Attempt;
 use super::engine::{Engine, Order};
 use super::entry;
+use super::history::DaysAside;
 use super::journals::Cut;
 use super::kinds::{CommitRecord, Kind};
 use super::layout::DataDir;
@@ -28,6 +29,8 @@ use crate::{EachEntry, SeenAt, StoreError};
 /// A damaged database, open for reading what is left of it.
 pub(crate) struct Salvage {
     attempt: Attempt,
+    /// Last, so that they are put back when the database is closed.
+    _days: DaysAside,
 }
 
 impl Salvage {
@@ -36,8 +39,9 @@ impl Salvage {
     /// # Errors
     /// [`StoreError::Damaged`]: it cannot be opened at all.
     pub(crate) fn open(dir: &DataDir, commit: u64) -> Result<Self, StoreError> {
-        // The keyspace made first has the number 1, and there is no other.
+        // The keyspace made first has the number 1. Those of days may be damaged.
         parts::check(dir, &parts::of_engine(Path::new("1")))?;
+        let days = DaysAside::take(dir)?;
         let broken = scan::fronts(dir)?
             .into_iter()
             .filter(|(_, front)| front.rest != Rest::Empty);
@@ -48,12 +52,15 @@ impl Salvage {
             })
             .collect();
         let attempt = Attempt::open(dir, commit, false, &cuts, &EmbeddedOptions::default())?;
-        Ok(Self { attempt })
+        Ok(Self {
+            attempt,
+            _days: days,
+        })
     }
 
     /// The commit record, if it can be read.
     pub(crate) fn head(&self) -> Result<Option<CommitRecord>, StoreError> {
-        let read = |engine: &Engine| match engine.get(&CommitRecord::KEY)? {
+        let read = |engine: &Engine| match engine.records().get(&CommitRecord::KEY)? {
             Some(bytes) => CommitRecord::decode(&bytes)
                 .map(Some)
                 .map_err(|unread| unread.of("the commit record")),
@@ -89,7 +96,8 @@ impl Salvage {
         }
     }
 
-    fn engine(&self) -> Option<&Engine> {
+    /// The open database; `None` never shows while this lives.
+    pub(crate) fn engine(&self) -> Option<&Engine> {
         self.attempt.engine()
     }
 }
@@ -97,20 +105,24 @@ impl Salvage {
 fn entries_of(engine: &Engine, kind: Kind, each: EachEntry<'_>) -> Result<(), StoreError> {
     let prefix = [kind as u8];
     let mut reached = Vec::new();
-    let result = engine.scan(&prefix, Order::Ascending, |key, value| {
-        reached.clear();
-        reached.extend(key);
-        hand_out(key, value, each)
-    });
+    let result = engine
+        .records()
+        .scan(&prefix, Order::Ascending, |key, value| {
+            reached.clear();
+            reached.extend(key);
+            hand_out(key, value, each)
+        });
     if !ended_at_damage(result)? {
         return Ok(());
     }
-    let result = engine.scan(&prefix, Order::Descending, |key, value| {
-        if key <= reached.as_slice() {
-            return Err(End::Damage);
-        }
-        hand_out(key, value, each)
-    });
+    let result = engine
+        .records()
+        .scan(&prefix, Order::Descending, |key, value| {
+            if key <= reached.as_slice() {
+                return Err(End::Damage);
+            }
+            hand_out(key, value, each)
+        });
     ended_at_damage(result).map(|_| ())
 }
 

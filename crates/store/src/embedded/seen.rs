@@ -18,7 +18,7 @@ pub(crate) fn save(engine: &Engine, seen: &[SeenAt]) -> Result<(), Trouble> {
         chunk += 1;
     }
     // Chunks have no gaps, so the first that is absent ends those of an earlier, larger save.
-    while engine.has(&seen_key(chunk))? {
+    while engine.records().has(&seen_key(chunk))? {
         changes.push(Change::Remove(seen_key(chunk).to_vec()));
         chunk += 1;
     }
@@ -28,9 +28,11 @@ pub(crate) fn save(engine: &Engine, seen: &[SeenAt]) -> Result<(), Trouble> {
 /// All moments, in the order in which they were saved.
 pub(crate) fn load(engine: &Engine) -> Result<Vec<SeenAt>, Trouble> {
     let mut seen = Vec::new();
-    engine.scan(&[Kind::Seen as u8], Order::Ascending, |_, value| {
-        parse_seen_value(value, &mut seen)
-            .map_err(|unread| unread.of("a record of when hosts were heard"))
-    })?;
+    engine
+        .records()
+        .scan(&[Kind::Seen as u8], Order::Ascending, |_, value| {
+            parse_seen_value(value, &mut seen)
+                .map_err(|unread| unread.of("a record of when hosts were heard"))
+        })?;
     Ok(seen)
 }

@@ -10,21 +10,23 @@ use parking_lot::Mutex;
 
 use super::EmbeddedOptions;
 use super::engine::{Change, Durability, Engine, Mode};
-use super::entry::{self, Stop};
-use super::identity::StoreId;
+use super::entry;
+use super::history::{History, Link, record_key as record_key_of};
+use super::identity::{Identity, StoreId};
 use super::journals;
 use super::kinds::{CommitRecord, host_key, record_key, value_of};
 use super::layout::DataDir;
 use super::mark::{Mark, MarkKeeper};
 use super::seen;
 use super::space;
-use crate::{Batch, CopyOut, SeenAt, StoreError};
+use crate::{Batch, Checkpoint, CopyOut, SeenAt, StoreError};
 
 /// An open store that takes commits.
 pub(crate) struct Serving {
     dir: DataDir,
     options: EmbeddedOptions,
     engine: Engine,
+    history: History,
     mark: MarkKeeper,
     log: Mutex<Log>,
 }
@@ -39,18 +41,22 @@ impl Serving {
     /// Clears the clean flag and opens the database for use. No other may have it open.
     pub(crate) fn start(
         dir: &DataDir,
+        mut identity: Identity,
         head: CommitRecord,
         options: &EmbeddedOptions,
     ) -> Result<Self, StoreError> {
         journals::make_durable(dir)?;
+        History::upgrade(dir, &mut identity, &head)?;
         // Before the workers run: they rotate journals, which a clean mark would contradict.
         let mark = MarkKeeper::start(dir, &mark_of(head.store, head.number))?;
         let engine = Engine::open(&dir.engine(), options, Mode::Serving)
             .map_err(|trouble| trouble.not_read(dir))?;
+        let history = History::start(dir, &engine, identity, head.history, options)?;
         Ok(Self {
             dir: dir.clone(),
             options: *options,
             engine,
+            history,
             mark,
             log: Mutex::new(Log {
                 head,
@@ -82,21 +88,45 @@ impl Serving {
             changes.push(change(record_key(&write.key), write.value.as_deref())?);
         }
         changes.push(Change::Put(CommitRecord::KEY.to_vec(), head.encode()));
-        let written = self
-            .engine
-            .write(changes, Durability::Synced)
-            .map_err(|trouble| not_written(trouble.into_text()))
-            .and_then(|()| {
-                let mark = mark_of(head.store, head.number);
-                self.mark
-                    .set(&mark)
-                    .map_err(|cause| not_written(format!("commit.mark: {cause}")))
-            });
+        let written = self.write(&log.head, batch, changes).and_then(|()| {
+            let mark = mark_of(head.store, head.number);
+            self.mark
+                .set(&mark)
+                .map_err(|cause| not_written(format!("commit.mark: {cause}")))
+        });
         match &written {
-            Ok(()) => log.head = head,
+            Ok(()) => {
+                log.head = head;
+                self.history.committed(head.history);
+            }
             Err(_) => log.failed = true,
         }
         written
+    }
+
+    /// Writes a batch with what it adds to the history, as one.
+    fn write(
+        &self,
+        before: &CommitRecord,
+        batch: &Batch,
+        changes: Vec<Change>,
+    ) -> Result<(), StoreError> {
+        let records = (self.engine.records(), changes);
+        let Some(write) = &batch.history else {
+            return self
+                .engine
+                .write_all([records], Durability::Synced)
+                .map_err(|trouble| not_written(trouble.into_text()));
+        };
+        let day = self.history.day(&self.engine, write.day, before.history)?;
+        let link = Link {
+            previous: before.history,
+            payload: &write.value,
+        };
+        let record = Change::Put(record_key_of(batch.commit), link.encode(batch.commit));
+        self.engine
+            .write_all([records, (&day, vec![record])], Durability::Synced)
+            .map_err(|trouble| not_written(trouble.into_text()))
     }
 
     /// Keeps who was heard when, unless too little space is left.
@@ -106,28 +136,44 @@ impl Serving {
     }
 
     fn check_space(&self, written: u64) -> Result<(), StoreError> {
-        space::check(&self.dir, &self.options, self.engine.table_bytes(), written)
+        let tables = self.engine.records().table_bytes();
+        let tables = tables.saturating_add(self.history.table_bytes());
+        space::check(&self.dir, &self.options, tables, written)
     }
 
     /// Hands out everything of one moment, and compares it with that moment's commit record.
     pub(crate) fn copy_out(&self, to: &mut dyn CopyOut) -> Result<(), StoreError> {
         let view = self.engine.view();
+        let days = self.history.days();
         let bytes = view
-            .get(&CommitRecord::KEY)
+            .get(self.engine.records(), &CommitRecord::KEY)
             .map_err(|trouble| trouble.not_read(&self.dir))?
             .ok_or_else(|| self.dir.damaged("the commit record is missing"))?;
         let head = CommitRecord::decode(&bytes)
             .map_err(|unread| unread.of("the commit record").not_read(&self.dir))?;
         to.begin(head.store.0, &head.loaded())?;
-        match entry::all_of(&view, &mut |entry| to.entry(entry)) {
-            Ok(found) if found == head.totals => Ok(()),
+        match entry::all_of(&self.engine, &view, &mut |entry| to.entry(entry)) {
+            Ok(found) if found == head.totals => {}
             Ok(found) => {
                 let what = entry::unequal(head.number, &head.totals, &found);
-                Err(self.dir.damaged(what))
+                return Err(self.dir.damaged(what));
             }
-            Err(Stop::Trouble(trouble)) => Err(trouble.not_read(&self.dir)),
-            Err(Stop::Refused(error)) => Err(error),
+            Err(stop) => return Err(stop.not_read(&self.dir)),
         }
+        days.copy_out(&view, head.history, to)
+            .map_err(|stop| stop.not_read(&self.dir))
+    }
+
+    /// The history.
+    pub(crate) fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Keeps a checkpoint, unless too little space is left.
+    pub(crate) fn save_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        let bytes = |(name, bytes): &(Vec<u8>, Vec<u8>)| (name.len() + bytes.len()) as u64;
+        self.check_space(checkpoint.parts.iter().map(bytes).sum())?;
+        self.history.save_checkpoint(&self.engine, checkpoint)
     }
 
     /// Syncs everything and leaves the clean flag.
@@ -135,10 +181,12 @@ impl Serving {
         let Self {
             dir,
             engine,
+            history,
             mark,
             log,
             options: _,
         } = self;
+        drop(history);
         let Log { head, failed } = log.into_inner();
         if failed {
             return Err(not_written(
@@ -186,6 +234,10 @@ fn head_after(head: &CommitRecord, batch: &Batch) -> Result<CommitRecord, StoreE
         number: batch.commit,
         at: batch.at,
         totals,
+        history: match &batch.history {
+            Some(_) => batch.commit,
+            None => head.history,
+        },
     })
 }
 

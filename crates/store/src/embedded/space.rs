@@ -48,7 +48,9 @@ pub(crate) fn check(
 
 /// About how many bytes a batch takes in the journal.
 pub(crate) fn bytes_of(batch: &Batch) -> u64 {
-    bytes(&batch.hosts) + bytes(&batch.records)
+    let history = batch.history.as_ref();
+    let history = history.map_or(0, |write| KEY_BYTES + write.value.len() as u64);
+    bytes(&batch.hosts) + bytes(&batch.records) + history
 }
 
 fn bytes<K>(writes: &[Write<K>]) -> u64 {

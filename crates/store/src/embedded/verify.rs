@@ -23,11 +23,14 @@ pub struct Report {
     pub hosts: u64,
     /// Records beside them.
     pub records: u64,
+    /// Records of the history.
+    pub history: u64,
     /// Whether it was closed, not killed.
     pub closed_cleanly: bool,
 }
 
-/// Checks a store as a start does: all parts, journals, records, their number and sum.
+/// Checks a store as a start does: all parts, journals, records, their number and sum; and the whole
+/// history, of which a start looks at the ends of each day alone.
 ///
 /// It leaves the store as it was: what opening the database cuts off a journal is put back. Only
 /// tables and manifests that nothing names any more, left by a crash, are removed.
@@ -49,12 +52,14 @@ pub fn verify(data_dir: &Path) -> Result<Report, StoreError> {
 pub(crate) fn look(dir: &DataDir, identity: &Identity) -> Result<Report, StoreError> {
     let mut looking = Looking::open(dir, identity, &EmbeddedOptions::default())?;
     looking.scan(&mut |_| Ok(()))?;
+    let history = looking.walk_history()?;
     let head = looking.head();
     Ok(Report {
         commit: head.number,
         at: head.at,
         hosts: head.totals.hosts,
         records: head.totals.records,
+        history,
         closed_cleanly: looking.mark().closed_with.is_some(),
     })
 }

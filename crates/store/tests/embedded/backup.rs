@@ -8,7 +8,7 @@ use portolan_store::backup::{self, BackupError, Summary};
 use portolan_store::embedded::{Report, restore, verify};
 use portolan_store::{
     Batch, Checkpoint, CheckpointAt, CopyOut, EachEntry, EachPart, EachRecord, Entry, HistoryOrder,
-    HistorySpan, Loaded, RecordKey, SeenAt, Store, StoreError,
+    HistoryPart, HistorySpan, Loaded, RecordKey, SeenAt, Store, StoreError,
 };
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
@@ -46,6 +46,7 @@ fn a_restored_store_holds_what_the_original_held_at_the_moment_of_the_backup() {
             at: UnixMicros(30),
             hosts: 30,
             records: 1,
+            history: model.history.len() as u64,
             closed_cleanly: true,
         };
         assert_eq!(report, expected);
@@ -106,6 +107,14 @@ impl CopyOut for Meanwhile<'_> {
         };
         Ok(())
     }
+
+    fn history(&mut self, part: HistoryPart<'_>) -> Result<(), StoreError> {
+        self.store.commit(&self.model.batch(&[]))?;
+        if let HistoryPart::Record { commit, value, .. } = part {
+            self.found.history.insert(commit, value.to_vec());
+        }
+        Ok(())
+    }
 }
 
 #[test]
@@ -128,7 +137,11 @@ fn a_copy_is_of_one_moment_whatever_is_committed_while_it_is_handed_out() {
     assert_eq!(begun, Some(before.loaded()));
     found.commit = before.commit;
     assert_eq!(found, before);
-    assert_eq!(model.commit, 30 + 31, "a commit for each entry");
+    assert_eq!(
+        model.commit,
+        30 + 31 + 31,
+        "a commit for each entry and part"
+    );
     drop(store);
     assert_eq!(start(folder.path()).unwrap().1, model);
 }
@@ -334,9 +347,9 @@ fn a_restore_that_does_not_read_back_as_promised_leaves_nothing_behind() {
 fn a_backup_of_a_newer_format_says_so() {
     let (beside, file, _) = backed_up(Records::InTables);
     let mut newer = fs::read(&file).unwrap();
-    newer[17] = 2;
+    newer[17] = 3;
     fs::write(&file, newer).unwrap();
-    assert_refused(&file, beside.path(), "has format 2 and codec 1");
+    assert_refused(&file, beside.path(), "has format 3 and codec 1");
 }
 
 #[test]

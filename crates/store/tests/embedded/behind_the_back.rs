@@ -97,7 +97,11 @@ fn every_record_of_another_version_is_refused_with_the_way_to_bring_it_over_and_
             "the value of host h007 of project p has version 2, and this program reads version 1",
         ),
         (TOKEN, b"\0other", "the token record t has version 0"),
-        (COMMIT, b"\x02other", "the commit record has version 2"),
+        (
+            COMMIT,
+            b"\x03other",
+            "the commit record has version 3, and this program reads version 2",
+        ),
         (
             UNKNOWN_KIND,
             b"\x01",

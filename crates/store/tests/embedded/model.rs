@@ -1,12 +1,13 @@
 //! What the tests of the embedded store share: a model of it, and batches made from both.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use portolan_store::{
-    Batch, Entry, HostWrite, Loaded, RecordKey, RecordKind, RecordWrite, Store, StoreError, Write,
-    record_hash,
+    Batch, Entry, HistoryOrder, HistoryWrite, HostWrite, Loaded, RecordKey, RecordKind,
+    RecordWrite, Store, StoreError, Write, record_hash,
 };
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
@@ -17,6 +18,8 @@ pub(crate) struct Model {
     pub(crate) commit: u64,
     pub(crate) hosts: BTreeMap<HostKey, Vec<u8>>,
     pub(crate) records: BTreeMap<RecordKey, Vec<u8>>,
+    /// By commit.
+    pub(crate) history: BTreeMap<u64, Vec<u8>>,
 }
 
 /// A new value of a host or record, or its removal.
@@ -42,8 +45,15 @@ impl Model {
             at: UnixMicros(self.commit as i64),
             hosts,
             records,
-            history: None,
+            history: Some(self.history_of(self.commit)),
         }
+    }
+
+    /// What each commit of the model adds to the history, which the model adds too.
+    fn history_of(&mut self, commit: u64) -> HistoryWrite {
+        let value = history_value(commit);
+        self.history.insert(commit, value.clone());
+        HistoryWrite { day: 0, value }
     }
 
     /// Commits a batch of one changed host.
@@ -61,6 +71,11 @@ impl Model {
             records: self.records.len() as u64,
         }
     }
+}
+
+/// The record of the history that a commit of a model adds.
+pub(crate) fn history_value(commit: u64) -> Vec<u8> {
+    format!("<history of commit {commit:03}>").into_bytes()
 }
 
 fn writes<K: Clone + Ord>(
@@ -124,7 +139,22 @@ pub(crate) fn load(store: &EmbeddedStore) -> Result<(Model, Loaded), StoreError>
         Ok(())
     })?;
     model.commit = loaded.commit;
+    model.history = history(store)?;
     Ok((model, loaded))
+}
+
+/// The whole history of a store, by commit.
+pub(crate) fn history(store: &dyn Store) -> Result<BTreeMap<u64, Vec<u8>>, StoreError> {
+    let mut history = BTreeMap::new();
+    store.history(
+        0..=u64::MAX,
+        HistoryOrder::Ascending,
+        &mut |commit, value| {
+            history.insert(commit, value.to_vec());
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    Ok(history)
 }
 
 /// Opens and loads a store.

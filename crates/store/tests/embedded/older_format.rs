@@ -3,6 +3,8 @@
 //! `tests/fixtures/format-<n>/closed` was closed, `killed` was not. They open with exactly what was
 //! put in, whatever the program's format is by then, or are refused with the way to bring them over.
 //!
+//! `tests/fixtures/backup-1` is a backup of the closed one, by the same program.
+//!
 //! When the format changes: `cargo test -p portolan-store --test embedded -- --ignored make_the_fixture`
 //! writes those of the new format; the old ones stay, and so do their tests. Never write an old one
 //! anew: then it would only show that the program can read what it writes.
@@ -13,10 +15,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portolan_census::{Filter, Liveness, PageRequest, Selection, Sockets, Start, State};
-use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore, verify};
+use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore, restore, verify};
 use portolan_store::{
-    Clock, Committer, Decision, Prepared, Published, RecordChange, RecordKey, RecordKind,
-    Retirement, Snapshot, Store, StoreError, rebuild_all, restore_liveness, seen, snapshot_of,
+    Batch, Clock, Committer, Decision, HistorySpan, HistoryWrite, Prepared, Published,
+    RecordChange, RecordKey, RecordKind, Retirement, Snapshot, Store, StoreError, rebuild_all,
+    restore_liveness, seen, snapshot_of,
 };
 use portolan_wire::hss::port_statistics::SortDir;
 use portolan_wire::ids::HostKey;
@@ -25,7 +28,7 @@ use portolan_wire::report::{Agent, Coverage, Host, Report};
 use portolan_wire::time::UnixMicros;
 
 use crate::files::{files_below, written_end};
-use crate::model::{names, open};
+use crate::model::{names, open, start};
 
 const AT: UnixMicros = UnixMicros(1_764_000_000_000_000);
 
@@ -286,6 +289,51 @@ fn assert_opens_with_exact_content(fixture: &str) {
     restore_liveness(&store, &rebuilt.state, &liveness, now_s).unwrap();
     let host = rebuilt.state.host(&key("p/1", "full")).unwrap();
     assert_eq!(i64::from(host.freshness().1), AT.seconds());
+    assert_is_upgraded(folder.path(), store);
+}
+
+/// What an open made of it: a store of this format, whose history begins with its last commit.
+fn assert_is_upgraded(folder: &Path, store: EmbeddedStore) {
+    let json = fs::read_to_string(folder.join("store.json")).unwrap();
+    assert!(json.contains("\"format\": 2"), "{json}");
+    let none = HistorySpan {
+        from: AT,
+        ..HistorySpan::default()
+    };
+    assert_eq!(store.history_span().unwrap(), none);
+    store.close().unwrap();
+    drop(store);
+    let day = AT.day();
+    let batch = Batch {
+        commit: 7,
+        at: AT.plus_micros(9),
+        history: Some(HistoryWrite {
+            day,
+            value: b"first".to_vec(),
+        }),
+        ..Batch::default()
+    };
+    let (store, _) = start(folder).unwrap();
+    store.commit(&batch).unwrap();
+    drop(store);
+    let (store, found) = start(folder).unwrap();
+    let span = store.history_span().unwrap();
+    assert_eq!((span.from, span.last, span.days[0].day), (AT, 7, day));
+    assert_eq!(found.history, [(7, b"first".to_vec())].into());
+    drop(store);
+    assert_eq!(verify(folder).unwrap().history, 1);
+}
+
+#[test]
+fn a_backup_of_format_1_is_restored_and_its_history_begins_at_its_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = restore(&fixtures().join("backup-1"), folder.path()).unwrap();
+    assert_eq!((report.commit, report.hosts, report.records), (6, 3, 4));
+    let store = open(folder.path()).unwrap();
+    let rebuilt = rebuild_all(&store, |_| {}).unwrap();
+    assert_eq!(rebuilt.records, records().into_iter().collect::<Vec<_>>());
+    assert_is(snapshot_of(&store, &key("p/1", "full")).unwrap(), &full(12));
+    assert_is_upgraded(folder.path(), store);
 }
 
 #[test]
@@ -303,7 +351,7 @@ fn a_store_of_a_newer_format_is_refused_untouched_with_the_way_to_bring_it_over(
     let folder = copy_of("format-1/closed");
     let path = folder.path().join("store.json");
     let text = fs::read_to_string(&path).unwrap();
-    let newer = text.replace("\"format\": 1", "\"format\": 2");
+    let newer = text.replace("\"format\": 1", "\"format\": 3");
     assert_ne!(newer, text);
     fs::write(&path, newer).unwrap();
     let before: Vec<_> = files_below(folder.path())
@@ -318,8 +366,8 @@ fn a_store_of_a_newer_format_is_refused_untouched_with_the_way_to_bring_it_over(
     for refused in refusals {
         let refused = refused.unwrap_err();
         let StoreError::Format {
-            found: 2,
-            supported: 1,
+            found: 3,
+            supported: 2,
             ..
         } = refused
         else {
@@ -327,7 +375,7 @@ fn a_store_of_a_newer_format_is_refused_untouched_with_the_way_to_bring_it_over(
         };
         let told = refused.to_string();
         for advice in [
-            "has format 2",
+            "has format 3",
             "portolan backup FILE",
             "portolan restore FILE",
         ] {

@@ -61,6 +61,7 @@ fn verifying_tells_where_a_sound_store_stands_and_changes_nothing() {
             at: UnixMicros(30),
             hosts: 30,
             records: 1,
+            history: 30,
             closed_cleanly: records == Records::InTables,
         };
         assert_eq!(verify(folder.path()).unwrap(), expected);
@@ -69,6 +70,8 @@ fn verifying_tells_where_a_sound_store_stands_and_changes_nothing() {
             hosts: 30,
             records: 1,
             commit: 30,
+            history: 30,
+            history_lost: None,
             set_aside: None,
         };
         assert_eq!(repair(folder.path()).unwrap(), untouched);

@@ -62,15 +62,15 @@ fn a_store_of_another_format_is_refused_untouched() {
     drop(open(folder.path()).unwrap());
     let path = folder.path().join("store.json");
     let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.contains("\"format\": 1"), "{text}");
-    std::fs::write(&path, text.replace("\"format\": 1", "\"format\": 7")).unwrap();
+    assert!(text.contains("\"format\": 2"), "{text}");
+    std::fs::write(&path, text.replace("\"format\": 2", "\"format\": 7")).unwrap();
     let refused = open(folder.path()).err().unwrap();
     assert!(
         matches!(
             refused,
             StoreError::Format {
                 found: 7,
-                supported: 1,
+                supported: 2,
                 ..
             }
         ),

@@ -3,6 +3,8 @@
 //! Two ways to open: *looking* starts no worker thread, so nothing is flushed, compacted or deleted
 //! while the records are compared; *serving* starts them.
 //!
+//! Hosts and records are in one keyspace, each day of the history in one of its own (`days`).
+//!
 //! Holds: a batch is one journal record, synced (`fdatasync`) before [`Engine::write`] returns; a
 //! full journal is synced and the next one's name made durable before a batch goes there. Both
 //! happen under fjall's journal lock (`batch/mod.rs` and `journal/writer.rs` of 3.1.13).
@@ -14,14 +16,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fjall::config::BlockSizePolicy;
-use fjall::{
-    Database, Guard, Iter, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot,
-};
+use fjall::{Database, KeyspaceCreateOptions, PersistMode};
 
 use super::EmbeddedOptions;
 use super::trouble::{Trouble, guarded};
 
-/// The keyspace that holds all records.
+mod days;
+mod keyspace;
+
+pub(crate) use keyspace::{Keys, Keyspace, Order, View};
+
+/// The keyspace that holds hosts and records.
 pub(crate) const KEYSPACE: &str = "records";
 
 /// One, that flushes and compacts in turn. Of two, fjall reserves one for flushes, which hands each
@@ -33,7 +38,11 @@ const WORKERS: usize = 1;
 /// compression, and a single host is still one read.
 const BLOCK_BYTES: u32 = 16 * 1024;
 
-/// How long a close waits for the memtable to become a table.
+/// Bytes of sealed journals from which on the database turns the memtables that the oldest one is
+/// still needed for into tables: the least that it takes, and one journal's size.
+const JOURNALS_BYTES: u64 = 64 << 20;
+
+/// How long a close waits for the memtables to become tables.
 const FLUSH_WITHIN: Duration = Duration::from_secs(10);
 
 /// Whether worker threads run.
@@ -80,6 +89,7 @@ impl Engine {
             let workers = if mode == Mode::Serving { WORKERS } else { 0 };
             let db = Database::builder(path)
                 .cache_size(options.cache_bytes)
+                .max_journaling_size(JOURNALS_BYTES)
                 // The checked `worker_threads` refuses 0.
                 .worker_threads_unchecked(workers)
                 .open()?;
@@ -90,13 +100,14 @@ impl Engine {
                     // Only hosts that exist are asked for: the last level needs no filters.
                     .expect_point_read_hits(true)
             })?;
+            let records = Keyspace(records);
             Ok(Self { db, records })
         })
     }
 
-    /// The folder of the keyspace that holds all records.
-    pub(crate) fn records_folder(&self) -> &Path {
-        self.records.path()
+    /// The keyspace that holds hosts and records.
+    pub(crate) fn records(&self) -> &Keyspace {
+        &self.records
     }
 
     /// Writes all changes as one, or none.
@@ -105,56 +116,40 @@ impl Engine {
         changes: Vec<Change>,
         durability: Durability,
     ) -> Result<(), Trouble> {
+        self.write_all([(&self.records, changes)], durability)
+    }
+
+    /// Writes changes of several keyspaces as one, or none. One of them must be that of the hosts and
+    /// records: the numbers that the database gives its writes begin anew, at a start, behind
+    /// the highest one in any keyspace, and lower ones must not follow higher ones in a journal
+    /// when a day that had the highest is dropped.
+    pub(crate) fn write_all<'a>(
+        &self,
+        changes: impl IntoIterator<Item = (&'a Keyspace, Vec<Change>)>,
+        durability: Durability,
+    ) -> Result<(), Trouble> {
         guarded("writing a batch", || {
             let mode = match durability {
                 Durability::Synced => PersistMode::SyncData,
                 Durability::Buffered => PersistMode::Buffer,
             };
             let mut batch = self.db.batch().durability(Some(mode));
-            for change in changes {
-                match change {
-                    Change::Put(key, value) => batch.insert(&self.records, key, value),
-                    Change::Remove(key) => batch.remove(&self.records, key),
+            for (Keyspace(keyspace), changes) in changes {
+                for change in changes {
+                    match change {
+                        Change::Put(key, value) => batch.insert(keyspace, key, value),
+                        Change::Remove(key) => batch.remove(keyspace, key),
+                    }
                 }
             }
             batch.commit()
         })
     }
 
-    /// The value of one record.
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<fjall::Slice>, Trouble> {
-        guarded("reading a record", || self.records.get(key))
-    }
-
-    /// Whether there is such a record.
-    pub(crate) fn has(&self, key: &[u8]) -> Result<bool, Trouble> {
-        guarded("looking for a record", || self.records.contains_key(key))
-    }
-
-    /// Hands out the records whose keys start with `prefix`, by ascending key or descending.
-    /// Ends at the first one that cannot be read, or that `each` refuses.
-    pub(crate) fn scan<E: From<Trouble>>(
-        &self,
-        prefix: &[u8],
-        order: Order,
-        each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let records = guarded(READING_ALL, || Ok(self.records.prefix(prefix)))?;
-        hand_out(records, order, each)
-    }
-
     /// Everything as it is now, however it changes later. What is replaced meanwhile stays on disk
     /// until the view is dropped.
-    pub(crate) fn view(&self) -> View<'_> {
-        View {
-            engine: self,
-            snapshot: self.db.snapshot(),
-        }
-    }
-
-    /// Bytes of all tables.
-    pub(crate) fn table_bytes(&self) -> u64 {
-        self.records.disk_space()
+    pub(crate) fn view(&self) -> View {
+        View(self.db.snapshot())
     }
 
     /// Moves what is only in journals into tables, so that the next start has nothing to replay,
@@ -164,70 +159,25 @@ impl Engine {
         reason = "bounds how long a close waits for the database's own thread; what is kept is the same"
     )]
     pub(crate) fn settle(&self) -> Result<(), Trouble> {
+        let all: Vec<Keyspace> = self.all().collect();
         guarded("closing the database", || {
-            self.records.rotate_memtable()?;
+            for Keyspace(keyspace) in &all {
+                keyspace.rotate_memtable()?;
+            }
             let begun = Instant::now();
-            while self.records.sealed_memtable_count() > 0 && begun.elapsed() < FLUSH_WITHIN {
+            let pending = |Keyspace(keyspace): &Keyspace| keyspace.sealed_memtable_count() > 0;
+            while all.iter().any(pending) && begun.elapsed() < FLUSH_WITHIN {
                 std::thread::sleep(Duration::from_millis(2));
             }
             // Also says whether a worker has failed.
             self.db.persist(PersistMode::SyncAll)
         })
     }
-}
 
-/// A database as it was at one moment.
-pub(crate) struct View<'a> {
-    engine: &'a Engine,
-    snapshot: Snapshot,
-}
-
-impl View<'_> {
-    /// The value of one record.
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<fjall::Slice>, Trouble> {
-        guarded("reading a record", || {
-            self.snapshot.get(&self.engine.records, key)
-        })
+    /// All keyspaces.
+    fn all(&self) -> impl Iterator<Item = Keyspace> {
+        let days = self.days().into_iter();
+        let days = days.filter_map(|day| self.day(day).ok().flatten());
+        std::iter::once(self.records.clone()).chain(days)
     }
-
-    /// As [`Engine::scan`], ascending.
-    pub(crate) fn scan<E: From<Trouble>>(
-        &self,
-        prefix: &[u8],
-        each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let records = guarded(READING_ALL, || {
-            Ok(self.snapshot.prefix(&self.engine.records, prefix))
-        })?;
-        hand_out(records, Order::Ascending, each)
-    }
-}
-
-const READING_ALL: &str = "reading all records";
-
-fn hand_out<E: From<Trouble>>(
-    mut records: Iter,
-    order: Order,
-    mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
-) -> Result<(), E> {
-    loop {
-        let next = guarded(READING_ALL, || {
-            let next = match order {
-                Order::Ascending => records.next(),
-                Order::Descending => records.next_back(),
-            };
-            next.map(Guard::into_inner).transpose()
-        })?;
-        let Some((key, value)) = next else {
-            return Ok(());
-        };
-        each(&key, &value)?;
-    }
-}
-
-/// The order of a scan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    Ascending,
-    Descending,
 }
