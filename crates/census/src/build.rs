@@ -22,7 +22,7 @@ use crate::scope::Scope;
 use crate::slots::Slots;
 use crate::state::{HostCommit, State};
 
-/// Gathers hosts.
+/// Gathers hosts. All of them are fresh: since the start nobody could be heard.
 #[derive(Debug, Default)]
 pub struct Builder {
     projects: BTreeMap<ProjectId, ProjectBuilder>,
@@ -31,6 +31,7 @@ pub struct Builder {
 #[derive(Debug, Default)]
 struct ProjectBuilder {
     hosts: Vec<Arc<Host>>,
+    retired: Vec<Arc<Host>>,
     scopes: HashMap<EnterpriseProjectId, ScopeBuilder>,
     postings: HashMap<Cell, Posting>,
     totals: Totals,
@@ -66,6 +67,11 @@ impl Builder {
 
 impl ProjectBuilder {
     fn add(&mut self, facts: HostFacts, ignored: Ignored) {
+        if facts.retired_at.is_some() {
+            self.retired
+                .push(Arc::new(Host::retired(facts, Arc::default())));
+            return;
+        }
         let slot = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
         let scope = self
             .scopes
@@ -87,6 +93,7 @@ impl ProjectBuilder {
         self.hosts.push(Arc::new(Host {
             facts,
             ignored,
+            fresh: true,
             live: Arc::default(),
         }));
     }
@@ -113,6 +120,7 @@ impl ProjectBuilder {
         let (whole, counts_of_whole) = whole.finish();
         Project::of_parts(Parts {
             hosts: self.hosts,
+            retired: self.retired,
             groups,
             whole: Arc::new(whole),
             counts: Counts::of_scopes(scopes, Arc::new(counts_of_whole)),
@@ -130,8 +138,8 @@ impl ScopeBuilder {
             .into_iter()
             .for_each(|number| scope.ignore(number, 1));
         let group = Group {
+            fresh: self.hosts.clone(),
             hosts: self.hosts,
-            ..Group::default()
         };
         (group, scope)
     }

@@ -11,9 +11,6 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use portolan_wire::ids::EnterpriseProjectId;
 
-use crate::cells::Cells;
-use crate::host::Host;
-use crate::ignored::Ignored;
 use crate::moment::Group;
 use crate::number::{ListId, Number, RowKey};
 use crate::project::Selection;
@@ -54,33 +51,6 @@ pub struct CountRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no row of counts, or does not follow the row before it")]
 pub struct BadRow(pub CountRow);
-
-/// What one host adds to the counts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Adds<'a> {
-    pub(crate) enterprise_project: &'a EnterpriseProjectId,
-    pub(crate) cells: &'a Cells,
-    pub(crate) ignored: &'a Ignored,
-}
-
-impl<'a> From<&'a Host> for Adds<'a> {
-    fn from(host: &'a Host) -> Self {
-        Self {
-            enterprise_project: &host.facts.enterprise_project,
-            cells: &host.facts.cells,
-            ignored: &host.ignored,
-        }
-    }
-}
-
-impl Adds<'_> {
-    /// Whether both add the same.
-    pub(crate) fn count_alike(&self, other: &Adds<'_>) -> bool {
-        self.enterprise_project == other.enterprise_project
-            && self.cells.count_alike(other.cells)
-            && self.ignored == other.ignored
-    }
-}
 
 impl Counts {
     pub(crate) fn of_scopes(
@@ -182,35 +152,14 @@ impl Counts {
         Ok(())
     }
 
-    /// Takes what a host adds in the place of what it added; `None` where it adds nothing.
-    pub(crate) fn replace(&mut self, before: Option<Adds<'_>>, after: Option<Adds<'_>>) {
-        if let (Some(was), Some(is)) = (before, after)
-            && was.enterprise_project == is.enterprise_project
-        {
-            self.on_both(is.enterprise_project, |scope| scope.replace(was, is));
-            return;
-        }
-        let (cells, ignored) = (&Cells::default(), &Ignored::default());
-        if let Some(was) = before {
-            let nothing = Adds {
-                cells,
-                ignored,
-                ..was
-            };
-            self.on_both(was.enterprise_project, |scope| scope.replace(was, nothing));
-        }
-        if let Some(is) = after {
-            let nothing = Adds {
-                cells,
-                ignored,
-                ..is
-            };
-            self.on_both(is.enterprise_project, |scope| scope.replace(nothing, is));
-        }
-    }
-
     /// Changes an enterprise project's counts and, by the same, those of the whole.
     fn on_both(&mut self, id: &EnterpriseProjectId, change: impl Fn(&mut Scope)) {
+        self.on_scope(id, &change);
+        self.on_whole(change);
+    }
+
+    /// Changes an enterprise project's counts; whoever calls it changes those of the whole.
+    pub(crate) fn on_scope(&mut self, id: &EnterpriseProjectId, change: impl Fn(&mut Scope)) {
         let scope = match self.scopes.get_mut(id) {
             Some(scope) => scope,
             None => self.scopes.entry(id.clone()).or_default(),
@@ -219,6 +168,10 @@ impl Counts {
         if scope.has_no_rows() {
             self.scopes.remove(id);
         }
+    }
+
+    /// Changes the counts of the whole.
+    pub(crate) fn on_whole(&mut self, change: impl Fn(&mut Scope)) {
         change(Arc::make_mut(&mut self.whole));
     }
 
@@ -233,6 +186,29 @@ impl Counts {
             None => Some(&self.whole),
             Some(id) => self.scopes.get(id),
         }
+    }
+
+    /// Lets go what it shares of an enterprise project: what nobody else holds is changed in its place.
+    pub(crate) fn let_scope_go(&mut self, id: &EnterpriseProjectId) {
+        self.scopes.remove(id);
+    }
+
+    /// The same of the whole.
+    pub(crate) fn let_whole_go(&mut self) {
+        self.whole = Arc::default();
+    }
+
+    /// Counts of an enterprise project what `other` counts.
+    pub(crate) fn share_scope(&mut self, id: &EnterpriseProjectId, other: &Self) {
+        match other.scopes.get(id) {
+            Some(scope) => self.scopes.insert(id.clone(), Arc::clone(scope)),
+            None => self.scopes.remove(id),
+        };
+    }
+
+    /// Counts of the whole what `other` counts.
+    pub(crate) fn share_whole(&mut self, other: &Self) {
+        self.whole = Arc::clone(&other.whole);
     }
 
     pub(crate) fn selected<'a>(

@@ -6,7 +6,7 @@ use portolan_wire::time::UnixMicros;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Agents, Choice, Counted, HostFacts, Pair, Project};
+use crate::{Agents, Cells, Choice, Counted, HostFacts, Ignored, Pair, Project};
 
 /// Few values, so that hosts share rows; danger among them, which may be ignored.
 fn ports() -> impl Strategy<Value = Vec<OpenPort>> {
@@ -36,6 +36,8 @@ fn put(project: &mut Project, id: &str, enterprise_project: &str, ports: &[OpenP
         heartbeat_interval_s: 30,
         open_ports: 0,
         cells: Cells::of(ports.iter().map(Counted::from)),
+        history_at: 0,
+        retired_at: None,
     };
     let choices = ports.iter().filter(|_| all).map(|port| Choice {
         container_asset: port.container_asset().map(Into::into),

@@ -55,8 +55,12 @@ pub struct HostFacts {
     pub heartbeat_interval_s: u32,
     /// Open ports in its set.
     pub open_ports: u32,
-    /// What it adds to the counts.
+    /// What it adds to the counts; nothing once it is retired.
     pub cells: Cells,
+    /// The commit of its newest entry in the history; 0 where it has none.
+    pub history_at: u64,
+    /// When it was retired; `None` while it is not.
+    pub retired_at: Option<UnixMicros>,
 }
 
 /// One host of the census.
@@ -66,14 +70,36 @@ pub struct Host {
     pub facts: HostFacts,
     /// What an operator chose to ignore of it: no report changes that.
     pub ignored: Ignored,
+    /// Whether it counts as fresh.
+    pub(crate) fresh: bool,
     /// When it was heard; shared by all versions of the host, since hearing is no commit.
     pub(crate) live: Arc<Live>,
 }
 
 impl Host {
-    /// Whether the host is fresh, and when it was last heard (seconds since 1970).
+    /// One that counts nothing and is not heard.
+    pub(crate) fn retired(facts: HostFacts, live: Arc<Live>) -> Self {
+        Self {
+            facts,
+            ignored: Ignored::default(),
+            fresh: false,
+            live,
+        }
+    }
+
+    /// Whether the host is fresh, as it is counted.
+    pub fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
+    /// Whether the host is fresh, as it is counted, and when it was last heard (seconds since 1970).
     pub fn freshness(&self) -> (Freshness, u32) {
-        self.live.freshness()
+        let freshness = if self.fresh {
+            Freshness::Fresh
+        } else {
+            Freshness::Stale
+        };
+        (freshness, self.live.heard_s())
     }
 
     /// How many rows (port, transport) of a category the host is counted in.

@@ -79,7 +79,8 @@ impl Ignored {
         holds(self.choices(), container_asset, port, transport)
     }
 
-    pub(crate) fn cells(&self) -> Cells {
+    /// What of it counts now: the danger that is open.
+    pub fn cells(&self) -> Cells {
         self.0
             .as_ref()
             .map_or_else(Cells::default, |chosen| chosen.cells.clone())

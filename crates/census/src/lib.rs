@@ -6,6 +6,7 @@
 //! the same answers; every count equals a recount from the hosts' cells.
 #![forbid(unsafe_code)]
 
+mod adds;
 mod build;
 mod cells;
 mod counts;
@@ -41,12 +42,12 @@ pub use diff::{RowDifference, differences};
 pub use host::{Agents, Host, HostFacts, Pair};
 pub use ignored::{Choice, Ignored};
 pub use listeners::{ListenerFilter, ListenerPage, ListenerShare};
-pub use liveness::{Freshness, HostCounts, Liveness};
+pub use liveness::{Freshness, Liveness, Silent};
 pub use moment::{Group, MomentCounts};
 pub use number::Sockets;
 pub use page::{Cursor, Filter, Page, PageRequest, PageRow, Start};
 pub use port_assets::{AssetPage, AssetRow, AssetsOf};
-pub use project::{Edition, Project, Selection};
+pub use project::{Edition, Editions, Project, Selection};
 pub use recount::{Difference, Recount};
-pub use state::{Commit, HostCommit, State};
+pub use state::{Commit, HostCommit, Retired, State};
 pub use top::TopPort;

@@ -36,6 +36,8 @@ pub struct AssetsOf {
     pub port: u16,
     /// Only this transport.
     pub transport: Option<Transport>,
+    /// Only those of fresh hosts.
+    pub fresh: bool,
 }
 
 /// One page of them.
@@ -80,12 +82,12 @@ impl Project {
         limit: usize,
     ) -> AssetPage {
         let posted = self.posted(of);
-        let within = self.within(selection);
+        let within = self.assets_within(selection, of);
         let sets = posted.iter().map(|posted| (1, posted.hosts));
         let weighted = Weighted::new(sets, within.clone());
         let total = match of.sockets {
             Sockets::All | Sockets::V6 => weighted.total(),
-            Sockets::Exposed(_) => self.exposed_total(selection, of.category, &posted),
+            Sockets::Exposed(_) => self.exposed_total(selection, of, &posted),
         };
         // One more than asked for tells whether rows follow.
         let wanted = limit.saturating_add(1);
@@ -95,9 +97,9 @@ impl Project {
         } else {
             self.met(
                 &posted,
-                |slot| self.is_within(selection, within.as_deref(), slot),
+                |slot| self.is_within(selection, of, within.as_deref(), slot),
                 after,
-                limit + 1,
+                wanted,
             )
         };
         let more = rows.len() > limit;
@@ -127,21 +129,18 @@ impl Project {
     }
 
     /// How many rows there are of one exposure.
-    fn exposed_total(
-        &self,
-        selection: &Selection,
-        category: Category,
-        posted: &[Posted<'_>],
-    ) -> u64 {
-        let of_one = |posted: &Posted<'_>| match category {
+    fn exposed_total(&self, selection: &Selection, of: AssetsOf, posted: &[Posted<'_>]) -> u64 {
+        let counts = if of.fresh { &self.fresh } else { &self.counts };
+        let of_one = |posted: &Posted<'_>| match of.category {
             // Each host is one asset, so that the counts tell.
             Category::Host => {
-                let scopes = self.counts.selected(selection);
+                let scopes = counts.selected(selection);
                 let lists: Vec<_> = scopes.filter_map(|scope| scope.list(posted.list)).collect();
                 sum(&lists, posted.key)
             }
             Category::Container => {
-                let hosts = Weighted::new([(1, posted.hosts)], self.within(selection));
+                let within = self.assets_within(selection, of);
+                let hosts = Weighted::new([(1, posted.hosts)], within);
                 let hosts = hosts
                     .into_hosts()
                     .filter_map(|(slot, _)| self.by_slot(slot));
@@ -192,13 +191,31 @@ impl Project {
             .collect()
     }
 
-    fn is_within(&self, selection: &Selection, within: Option<&[&Slots]>, slot: u32) -> bool {
+    /// The hosts among which those are that have the port; `None`: all.
+    fn assets_within<'a>(
+        &'a self,
+        selection: &'a Selection,
+        of: AssetsOf,
+    ) -> Option<Vec<&'a Slots>> {
+        if of.fresh {
+            return Some(self.groups(selection).map(|group| &group.fresh).collect());
+        }
+        self.within(selection)
+    }
+
+    fn is_within(
+        &self,
+        selection: &Selection,
+        of: AssetsOf,
+        within: Option<&[&Slots]>,
+        slot: u32,
+    ) -> bool {
         match within {
             None => true,
             Some([one]) => one.contains(slot),
-            Some(_) => self
-                .by_slot(slot)
-                .is_some_and(|host| selection.holds(&host.facts.enterprise_project)),
+            Some(_) => self.by_slot(slot).is_some_and(|host| {
+                selection.holds(&host.facts.enterprise_project) && (host.fresh || !of.fresh)
+            }),
         }
     }
 
@@ -262,6 +279,8 @@ mod tests {
             heartbeat_interval_s: 30,
             open_ports: 0,
             cells: Cells::of(ports.iter().map(Counted::from)),
+            history_at: 0,
+            retired_at: None,
         }
     }
 
@@ -272,7 +291,7 @@ mod tests {
     proptest! {
         /// Which way a page is found is a matter of cost alone.
         #[test]
-        fn both_ways_to_a_page_give_the_same(hosts in prop::collection::btree_map("[ab]{1,3}", (0u8..4, 0u8..3), 0..12), after in prop::option::of(("[ab]{0,3}", any::<bool>())), limit in 1usize..6, scopes in prop::option::of(prop::collection::btree_set(0u8..4, 0..3))) {
+        fn both_ways_to_a_page_give_the_same(hosts in prop::collection::btree_map("[ab]{1,3}", (0u8..4, 0u8..3), 0..12), after in prop::option::of(("[ab]{0,3}", any::<bool>())), limit in 1usize..6, scopes in prop::option::of(prop::collection::btree_set(0u8..4, 0..3)), stale in prop::collection::btree_set("[ab]{1,3}", 0..6), fresh: bool) {
             let both = [Transport::Tcp, Transport::Udp];
             let mut project = Project::default();
             // Slots in another order than ids.
@@ -281,12 +300,14 @@ mod tests {
                 let facts = facts(id, &enterprise_project.to_string(), &transports);
                 project.put(facts, Ignored::default(), 1);
             }
+            let stale: Vec<HostId> = stale.iter().map(|id| HostId::from(&**id)).collect();
+            project.set_fresh(stale.iter().map(|id| (id, false)), 2);
             let selection = scopes.map_or(Selection::Whole, |scopes| Selection::of(scopes.iter().map(|id| EnterpriseProjectId::from(&*id.to_string()))));
-            let of = AssetsOf { category: Category::Host, sockets: Sockets::All, port: 53, transport: None };
+            let of = AssetsOf { category: Category::Host, sockets: Sockets::All, port: 53, transport: None, fresh };
             let after = after.as_ref().map(|(id, udp)| (&**id, both[usize::from(*udp)]));
             let posted = project.posted(of);
-            let within = project.within(&selection);
-            let holds = |slot| project.is_within(&selection, within.as_deref(), slot);
+            let within = project.assets_within(&selection, of);
+            let holds = |slot| project.is_within(&selection, of, within.as_deref(), slot);
             let slots = Weighted::new(posted.iter().map(|posted| (1, posted.hosts)), within.clone()).into_hosts().map(|(slot, _)| slot);
             let (picked, met) = (project.picked(&posted, slots, after, limit), project.met(&posted, holds, after, limit));
             prop_assert_eq!(shown(&picked), shown(&met));

@@ -29,6 +29,8 @@ pub enum Difference {
     Row {
         /// Whether it is about the assets that ignore it.
         ignored: bool,
+        /// Whether of the counts of fresh hosts only.
+        fresh: bool,
         /// The enterprise project, or `None` for the whole project.
         enterprise_project: Option<EnterpriseProjectId>,
         /// The category.
@@ -84,9 +86,24 @@ type Sums = BTreeMap<CountOf, u64>;
 impl Recount {
     /// Recounts one project, or the selected part of it.
     pub fn project(&mut self, project: &Project, selection: &Selection) {
+        self.counts(project, selection, false);
+        self.counts(project, selection, true);
+        if *selection == Selection::Whole {
+            self.postings(project);
+        }
+    }
+
+    /// The counts of all hosts, or those of the fresh ones.
+    fn counts(&mut self, project: &Project, selection: &Selection, fresh: bool) {
+        let counts = if fresh {
+            &project.fresh
+        } else {
+            &project.counts
+        };
         let mut whole = Sums::new();
         let mut by_scope = BTreeMap::<&EnterpriseProjectId, Sums>::new();
-        for host in project.hosts_after(None) {
+        let hosts = project.hosts_after(None);
+        for host in hosts.filter(|host| host.fresh || !fresh) {
             let scope = by_scope.entry(&host.facts.enterprise_project).or_default();
             for (ignored, cells) in [(false, &host.facts.cells), (true, &host.ignored.cells())] {
                 for number in cells.iter() {
@@ -99,18 +116,18 @@ impl Recount {
             }
         }
         if *selection == Selection::Whole {
-            let scopes = project.counts.selected(selection);
-            scopes.for_each(|scope| self.scope(None, scope, &whole));
-            self.postings(project);
+            let scopes = counts.selected(selection);
+            scopes.for_each(|scope| self.scope(None, fresh, scope, &whole));
         }
         for id in project
             .enterprise_projects()
             .filter(|id| selection.holds(id))
         {
-            let counted = by_scope.remove(id).unwrap_or_default();
+            let recounted = by_scope.remove(id).unwrap_or_default();
             let only = Selection::of([id.clone()]);
-            let scopes = project.counts.selected(&only);
-            scopes.for_each(|scope| self.scope(Some(id), scope, &counted));
+            let none = Scope::default();
+            let scope = counts.selected(&only).next().unwrap_or(&none);
+            self.scope(Some(id), fresh, scope, &recounted);
         }
     }
 
@@ -119,7 +136,13 @@ impl Recount {
         self.differences.push(Difference::Host { project, host });
     }
 
-    fn scope(&mut self, id: Option<&EnterpriseProjectId>, scope: &Scope, recount: &Sums) {
+    fn scope(
+        &mut self,
+        id: Option<&EnterpriseProjectId>,
+        fresh: bool,
+        scope: &Scope,
+        recount: &Sums,
+    ) {
         let mut sums = recount.clone();
         for (id_of_list, list) in ListId::all().filter_map(|id| Some((id, scope.list(id)?))) {
             let rows = list.rows.iter().map(|row| (false, row.key, row.num));
@@ -127,17 +150,18 @@ impl Recount {
             for (ignored, key, num) in rows.chain(ignored) {
                 let counted = (ignored, id_of_list, key);
                 let recounted = sums.remove(&counted).unwrap_or(0);
-                self.compare(id, counted, u64::from(num), recounted);
+                self.compare(id, fresh, counted, u64::from(num), recounted);
             }
         }
         for (counted, recounted) in sums {
-            self.compare(id, counted, 0, recounted);
+            self.compare(id, fresh, counted, 0, recounted);
         }
     }
 
     fn compare(
         &mut self,
         id: Option<&EnterpriseProjectId>,
+        fresh: bool,
         (ignored, list, key): CountOf,
         counted: u64,
         recounted: u64,
@@ -146,6 +170,7 @@ impl Recount {
         if counted != recounted {
             self.differences.push(Difference::Row {
                 ignored,
+                fresh,
                 enterprise_project: id.cloned(),
                 category: list.category,
                 sockets: list.sockets,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-use crate::counts::{Adds, CountRow};
+use crate::counts::CountRow;
 use crate::number::{ListId, Number, RowKey};
 use crate::rows::{Row, RowChange, Rows};
 
@@ -103,17 +103,6 @@ impl Scope {
         })
     }
 
-    /// Takes what a host adds in the place of what it added.
-    pub(crate) fn replace(&mut self, before: Adds<'_>, after: Adds<'_>) {
-        after
-            .cells
-            .differences(before.cells, |number, by| self.add(number, by));
-        if after.ignored != before.ignored {
-            let (is, was) = (after.ignored.cells(), before.ignored.cells());
-            is.differences(&was, |number, by| self.ignore(number, by));
-        }
-    }
-
     /// So many more, or fewer, assets have what the number says.
     pub(crate) fn add(&mut self, number: Number, by: i32) {
         self.change(number, |list, key| list.add(key, by));
@@ -144,10 +133,11 @@ impl Scope {
 
 impl List {
     fn of_sorted(rows: Vec<Row>) -> Self {
-        let present = rows.iter().map(|row| row.key.0).collect();
+        let present: RoaringBitmap = rows.iter().map(|row| row.key.0).collect();
         Self {
             rows: Rows::of_sorted(rows),
-            present: Arc::new(present),
+            // A copy has no room to spare, and there are many such lists.
+            present: Arc::new(RoaringBitmap::clone(&present)),
             ignored: Arc::default(),
         }
     }

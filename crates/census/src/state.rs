@@ -15,8 +15,21 @@ use crate::project::Project;
 pub enum Commit {
     /// A host's newest report was committed, or what is ignored of it has changed.
     Put(HostCommit),
-    /// A host was removed.
-    Remove(HostKey),
+    /// A host was retired: its ports leave the counts, and it is kept for when it comes back.
+    Retire(Retired),
+    /// A retired host is kept no longer.
+    Forget(HostKey),
+    /// Hosts have become fresh (true) or stale. It changes no truth, and is not stored.
+    Fresh(Vec<(HostKey, bool)>),
+}
+
+/// A host as of its retirement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retired {
+    /// The project.
+    pub project: ProjectId,
+    /// The host, which counts nothing any more.
+    pub facts: HostFacts,
 }
 
 /// A host as of a commit.
@@ -59,37 +72,64 @@ impl State {
                 let project = Arc::make_mut(self.projects.entry(project).or_default());
                 project.put(facts, ignored, self.applied);
             }
-            Commit::Remove(key) => {
+            Commit::Retire(Retired { project, facts }) => {
+                let project = Arc::make_mut(self.projects.entry(project).or_default());
+                project.retire(facts, self.applied);
+            }
+            Commit::Forget(key) => {
                 let Some(project) = self.projects.get_mut(&key.project) else {
                     return;
                 };
                 let project = Arc::make_mut(project);
-                project.remove(&key.host, self.applied);
-                if project.host_count() == 0 {
+                project.forget(&key.host);
+                if project.is_empty() {
                     self.projects.remove(&key.project);
+                }
+            }
+            Commit::Fresh(mut hosts) => {
+                hosts.sort_unstable();
+                for of_project in hosts.chunk_by(|(a, _), (b, _)| a.project == b.project) {
+                    self.set_fresh(of_project);
                 }
             }
         }
     }
 
-    /// A project that has hosts.
+    /// Of hosts of one project.
+    fn set_fresh(&mut self, hosts: &[(HostKey, bool)]) {
+        let project = hosts.first().map(|(key, _)| &key.project);
+        let Some(project) = project.and_then(|id| self.projects.get_mut(id)) else {
+            return;
+        };
+        let hosts = hosts.iter().map(|(key, fresh)| (&key.host, *fresh));
+        Arc::make_mut(project).set_fresh(hosts, self.applied);
+    }
+
+    /// A project that has hosts, or retired ones.
     pub fn project(&self, id: &str) -> Option<&Arc<Project>> {
         self.projects.get(id)
     }
 
-    /// The first project that has hosts after the one of this id, or of all.
+    /// The first project that has hosts, or retired ones, after the one of this id, or of all.
     pub fn project_after(&self, after: Option<&ProjectId>) -> Option<(&ProjectId, &Arc<Project>)> {
         let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.clone()));
         let mut rest = self.projects.range((from, Bound::<ProjectId>::Unbounded));
         rest.next()
     }
 
-    /// The projects that have hosts, in the order of their ids.
+    /// The projects that have hosts, or retired ones, in the order of their ids.
     pub fn projects(&self) -> impl Iterator<Item = (&ProjectId, &Arc<Project>)> {
         self.projects.iter()
     }
 
-    /// A host.
+    /// A retired host.
+    pub fn retired(&self, key: &HostKey) -> Option<&Arc<Host>> {
+        self.projects
+            .get(&key.project)
+            .and_then(|project| project.retired(key.host.as_str()))
+    }
+
+    /// A host that is not retired.
     pub fn host(&self, key: &HostKey) -> Option<&Arc<Host>> {
         self.projects
             .get(&key.project)

@@ -160,7 +160,8 @@ fn make_room(kept: &mut HashMap<Asked, Arc<Kept>>, scopes: &Scopes) {
 #[cfg(test)]
 mod tests {
     use portolan_census::{
-        Agents, Cells, Choice, Commit, HostCommit, HostFacts, Ignored, Liveness, Pair, Sockets,
+        Agents, Cells, Choice, Commit, HostCommit, HostFacts, Ignored, Liveness, Pair, Retired,
+        Sockets,
         Start, State,
     };
     use portolan_wire::digest::Digest;
@@ -189,6 +190,8 @@ mod tests {
                 heartbeat_interval_s: 30,
                 open_ports: 0,
                 cells: Cells::of(ports.iter().map(Into::into)),
+                history_at: 0,
+                retired_at: None,
             },
             ignored: Ignored::default(),
         })
@@ -210,7 +213,14 @@ mod tests {
     }
 
     fn remove(host: &str) -> Commit {
-        Commit::Remove(HostKey {
+        let Commit::Put(HostCommit { project, facts, .. }) = put(host, "0", &[]) else {
+            unreachable!("it puts");
+        };
+        Commit::Retire(Retired { project, facts })
+    }
+
+    fn forget(host: &str) -> Commit {
+        Commit::Forget(HostKey {
             project: "p".into(),
             host: host.into(),
         })
@@ -254,13 +264,16 @@ mod tests {
             remove("h3"),
             // The project is gone, and comes back with as many commits of its own.
             remove("h2"),
+            forget("h1"),
+            forget("h2"),
+            forget("h3"),
             put("h1", "a", &[443]),
             put("h2", "b", &[8443]),
         ];
         for (step, commit) in commits.into_iter().enumerate() {
             let heard = match &commit {
                 Commit::Put(put) => Some(put.facts.id.clone()),
-                Commit::Remove(_) => None,
+                Commit::Retire(_) | Commit::Forget(_) => None,
             };
             state.apply(commit);
             let Some(project) = state.project("p") else {

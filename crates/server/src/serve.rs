@@ -12,7 +12,8 @@ use std::sync::{Arc, OnceLock};
 use portolan_census::Liveness;
 use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use portolan_store::{
-    Clock, Committer, Published, RecordKey, Store, StoreError, rebuild_all, restore_liveness, start,
+    Clock, Committer, Loaded, Published, RecordKey, Store, StoreError, rebuild_all,
+    restore_liveness, start,
 };
 use portolan_wire::caps;
 use tokio::net::TcpListener;
@@ -216,7 +217,7 @@ impl Listening {
             Arc::clone(&store),
             Arc::clone(&self.clock),
             Arc::clone(&ready.published),
-            ready.last_commit,
+            &ready.loaded,
         );
         let on_fatal = move |error| {
             // Nobody listens only when the server is being taken down already.
@@ -278,7 +279,7 @@ impl Listening {
 /// All that comes from disk.
 struct Ready {
     published: Arc<Published>,
-    last_commit: u64,
+    loaded: Loaded,
     credentials: Directory,
     seal_key: SealKey,
     audit: Audit,
@@ -306,10 +307,10 @@ fn catch_up(store: &dyn Store, clock: &dyn Clock, setup: Setup) -> Result<Ready,
         commit = rebuilt.loaded.commit,
         "the census has caught up"
     );
-    let published = Published::new(rebuilt.state, liveness);
+    let published = Published::new(rebuilt.state, liveness, &rebuilt.loaded);
     Ok(Ready {
         published: Arc::new(published),
-        last_commit: rebuilt.loaded.commit,
+        loaded: rebuilt.loaded,
         credentials,
         seal_key,
         audit,

@@ -13,7 +13,7 @@ use portolan_wire::heartbeat::{Heartbeat, HeartbeatResult, HeartbeatStatus, Reas
 use portolan_wire::ids::HostKey;
 use portolan_wire::report::{Current, IDENTITY_CONFLICT, ReportResult, Status};
 
-use crate::{Decision, Prepared, Store, StoreError, snapshot_of};
+use crate::{Decision, Prepared, Store, StoreError, stored_snapshot_of};
 
 /// What the answer needs to know of a report once the committer has it.
 #[derive(Clone, Debug)]
@@ -82,14 +82,14 @@ pub fn decided(
     Ok(result)
 }
 
-/// What is held of the host now: it may have moved since the decision, and where it went must be
-/// granted, too.
+/// What is held of the host now, or kept of it since it was retired: it may have moved since the
+/// decision, and where it went must be granted, too.
 fn current(
     store: &dyn Store,
     granted: &Selection,
     key: &HostKey,
 ) -> Result<Option<Current>, StoreError> {
-    let stored = snapshot_of(store, key)?;
+    let stored = stored_snapshot_of(store, key)?;
     let stored =
         stored.filter(|stored| granted.holds(&stored.host.enterprise_project_id.as_str().into()));
     Ok(stored.map(|snapshot| Current {

@@ -97,8 +97,8 @@ pub(crate) fn stored(
 }
 
 /// Puts into a census that was built of the hosts alone what the records say is ignored of them. A
-/// record whose host is not there, as a repair may leave it, is about nothing that counts and is
-/// passed over: a report that brings the host back removes it.
+/// record whose host is not there or retired, as a repair may leave it, is about nothing that counts
+/// and is passed over: a report that brings the host back removes it.
 pub(crate) fn put_into(
     state: &mut State,
     store: &dyn Store,

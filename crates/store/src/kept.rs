@@ -31,7 +31,7 @@ pub fn restore_liveness(
                 .get(&seen_hash(project_id, &host.facts.id))
                 .copied()
                 .unwrap_or(0);
-            liveness.heard(project, host, kept_s.max(committed_s), now_s);
+            liveness.heard(project_id, host, kept_s.max(committed_s), now_s);
         }
     }
     Ok(())
@@ -52,11 +52,23 @@ pub fn seen(state: &State) -> Vec<SeenAt> {
         .collect()
 }
 
-/// The newest stored snapshot of a host.
+/// The newest stored snapshot of a host that is not retired.
 ///
 /// # Errors
 /// The store cannot be read, or the value does not decode.
 pub fn snapshot_of(store: &dyn Store, key: &HostKey) -> Result<Option<Snapshot>, StoreError> {
+    let stored = stored_snapshot_of(store, key)?;
+    Ok(stored.filter(|snapshot| snapshot.retired_at.is_none()))
+}
+
+/// The newest stored snapshot of a host, retired or not.
+///
+/// # Errors
+/// Those of [`snapshot_of`].
+pub fn stored_snapshot_of(
+    store: &dyn Store,
+    key: &HostKey,
+) -> Result<Option<Snapshot>, StoreError> {
     let Some(value) = store.host(key)? else {
         return Ok(None);
     };

@@ -13,6 +13,7 @@ mod committer;
 mod counters;
 pub mod embedded;
 mod error;
+pub mod history;
 mod ignoring;
 mod kept;
 #[cfg(feature = "test-util")]
@@ -27,12 +28,12 @@ pub use agents::hosts_of_agents;
 pub use answers::{Asked, confirm, decided};
 pub use clock::{Clock, SystemClock};
 pub use committer::{
-    Committer, Decision, Handle, Ignoring, IgnoringDone, Prepared, Published, Queue, QueueFull,
-    Retirement, Submission, start,
+    Committer, Decision, Handle, Ignoring, IgnoringDone, OnHistory, OnHistorySlot, Prepared,
+    Published, Queue, QueueFull, Recent, RecentCommit, Retirement, Submission, start,
 };
 pub use counters::Counters;
 pub use error::StoreError;
-pub use kept::{restore_liveness, seen, snapshot_of};
+pub use kept::{restore_liveness, seen, snapshot_of, stored_snapshot_of};
 #[cfg(feature = "test-util")]
 pub use memory_history::MemoryHistory;
 pub use record::{RecordChange, RecordKey, RecordKind, RecordTooLarge, record_hash};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use portolan_census::{Cells, Counted, Host, Recount, Selection};
 use portolan_wire::ids::{HostId, HostKey, ProjectId};
 
-use crate::{Published, Snapshot, Store, StoreError, ignoring, record_hash};
+use crate::{Published, Snapshot, Store, StoreError, ignoring, record_hash, snapshot};
 
 /// How long the census may lag behind the store: between a batch's sync and its publication there
 /// is the rest of that sync only, but a disk can stall.
@@ -103,6 +103,7 @@ fn agrees(store: &dyn Store, published: &Published, key: &HostKey) -> Result<boo
         let state = published.state.load();
         match (state.host(key), stored) {
             (None, None) => return Ok(true),
+            (None, Some(value)) if snapshot::is_retired(&value)? => return Ok(true),
             (Some(host), Some(value))
                 if host.facts.record_hash == record_hash(key, &value)
                     && host.ignored == ignoring::stored(store, key, &value)? =>

@@ -119,6 +119,15 @@ pub const HEARTBEAT_INTERVAL_S_MAX: u32 = 86_400;
 pub const HEARTBEAT_INTERVAL_S_DEFAULT: u32 = 30;
 /// A host is fresh while it was heard within this many of its own intervals.
 pub const FRESH_INTERVALS: u32 = 3;
+/// Most hosts that become fresh or stale in the counts at once; the others follow in the next second.
+pub const FRESHNESS_CHANGES_MAX: usize = 16_384;
+/// How long a host is silent until it is retired, where nothing else is configured, in seconds: 30
+/// days.
+pub const RETIRE_AFTER_S_DEFAULT: u32 = 30 * 86_400;
+/// Shortest such silence that can be configured, in seconds: an hour.
+pub const RETIRE_AFTER_S_MIN: u32 = 3_600;
+/// Most hosts that are retired for their silence in a second; the others follow in the next one.
+pub const SILENT_RETIRED_MAX: usize = 1_000;
 
 /// Most submissions that wait for the committer; beyond it 429 with Retry-After.
 pub const COMMIT_QUEUE_MAX: usize = 16_384;
@@ -127,6 +136,17 @@ pub const COMMIT_QUEUE_BYTES_MAX: usize = 256 << 20;
 /// Reports after which a durable write takes no further request; the last one that it takes may bring
 /// [`BATCH_MAX`].
 pub const COMMIT_BATCH_MAX: usize = 4_096;
+/// Reports of a batch from which the stored values before them are read and compared by several
+/// threads.
+pub const COMPARED_ALONE_MAX: usize = 64;
+/// Most threads that do so.
+pub const COMPARING_THREADS_MAX: usize = 8;
+/// Most hosts that one commit forgets; the rest follow with the next.
+pub const FORGOTTEN_MAX: usize = 4_096;
+/// Most records of the history that are kept in memory for those who follow it.
+pub const RECENT_COMMITS_MAX: usize = 4_096;
+/// Most bytes of them together.
+pub const RECENT_BYTES_MAX: usize = 64 << 20;
 /// Longest id of a record beside the hosts (a credential, a user), in bytes: a host id and a project
 /// id of 256 characters of four bytes fit.
 pub const RECORD_ID_BYTES_MAX: usize = 1_280;

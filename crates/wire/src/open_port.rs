@@ -1,5 +1,6 @@
 //! One open port: its identity, and the attributes that tell whose it is.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -130,6 +131,16 @@ impl OpenPort {
         }
     }
 
+    /// What names it on its host.
+    pub fn identity(&self) -> Identity<'_> {
+        Identity {
+            netns: self.netns.as_deref(),
+            transport: self.transport,
+            laddr: self.laddr,
+            port: self.port,
+        }
+    }
+
     /// `container` iff the open port has a network namespace of its own.
     pub fn category(&self) -> Category {
         if self.netns.is_some() {
@@ -213,24 +224,48 @@ fn same_identity(a: &OpenPort, b: &OpenPort) -> bool {
     (a.transport, a.port, a.laddr) == (b.transport, b.port, b.laddr) && a.netns == b.netns
 }
 
-/// The order of a set: netns, type, laddr as text, port number.
+fn identity_order(a: &OpenPort, b: &OpenPort) -> Ordering {
+    a.identity().cmp(&b.identity())
+}
+
+/// What names an open port on its host. In the order of a set: netns, type, laddr as text, port
+/// number.
 ///
 /// Addresses are compared as text because the digest is over text and any implementation of it
 /// must be able to sort without knowing addresses.
-fn identity_order(a: &OpenPort, b: &OpenPort) -> std::cmp::Ordering {
-    // No namespace comes first, as the empty text of the digest does. As options, because most
-    // ports have none, and comparing two empty texts costs more than comparing two absences.
-    a.netns
-        .as_deref()
-        .cmp(&b.netns.as_deref())
-        .then_with(|| a.transport.cmp(&b.transport))
-        .then_with(|| address_text_order(a.laddr, b.laddr))
-        .then_with(|| a.port.cmp(&b.port))
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Identity<'a> {
+    /// The network namespace, when it is not the host's own.
+    pub netns: Option<&'a str>,
+    /// The transport.
+    pub transport: Transport,
+    /// The local address.
+    pub laddr: IpAddr,
+    /// The port number.
+    pub port: u16,
 }
 
-fn address_text_order(a: IpAddr, b: IpAddr) -> std::cmp::Ordering {
+impl Ord for Identity<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // No namespace comes first, as the empty text of the digest does. As options, because most
+        // ports have none, and comparing two empty texts costs more than comparing two absences.
+        self.netns
+            .cmp(&other.netns)
+            .then_with(|| self.transport.cmp(&other.transport))
+            .then_with(|| address_text_order(self.laddr, other.laddr))
+            .then_with(|| self.port.cmp(&other.port))
+    }
+}
+
+impl PartialOrd for Identity<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+fn address_text_order(a: IpAddr, b: IpAddr) -> Ordering {
     if a == b {
-        return std::cmp::Ordering::Equal;
+        return Ordering::Equal;
     }
     AddressText::new(a)
         .as_str()

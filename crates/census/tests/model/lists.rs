@@ -17,15 +17,18 @@ pub(crate) fn check(project: Option<&Project>, scopes: &[Option<&[&str]>], model
     for &scope in scopes {
         for category in CATEGORIES {
             for transport in TRANSPORTS {
-                for (sockets, port) in Sockets::ALL.into_iter().flat_map(|s| PORTS.map(|p| (s, p)))
-                {
-                    let of = AssetsOf {
-                        category,
-                        sockets,
-                        port,
-                        transport,
-                    };
-                    check_assets(project, scope, of, model);
+                let of_each = Sockets::ALL.into_iter().flat_map(|s| PORTS.map(|p| (s, p)));
+                for (sockets, port) in of_each {
+                    for fresh in [false, true] {
+                        let of = AssetsOf {
+                            category,
+                            sockets,
+                            port,
+                            transport,
+                            fresh,
+                        };
+                        check_assets(project, scope, of, model);
+                    }
                 }
                 for v6 in [false, true] {
                     for port in PORTS.map(Some).into_iter().chain([None]) {
@@ -54,6 +57,9 @@ fn check_assets(project: &Project, scope: Option<&[&str]>, of: AssetsOf, model: 
     };
     let mut rows: Vec<(&str, Transport, u64)> = Vec::new();
     for (id, entry) in &model.hosts {
+        if of.fresh && model.stale.contains(id) {
+            continue;
+        }
         let alone = Model {
             hosts: [(id.clone(), entry.clone())].into(),
             ..Model::default()

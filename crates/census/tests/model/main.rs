@@ -1,13 +1,14 @@
 //! The census against a naive model: sets of ports in maps, counted anew at each question.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod fresh;
 mod lists;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_census::{
     Agents, Builder, Cells, Choice, Commit, Counted, Cursor, Filter, HostCommit, HostFacts,
-    Ignored, Page, PageRequest, Pair, Project, Recount, Selection, Sockets, Start, State,
+    Ignored, Page, PageRequest, Pair, Project, Recount, Retired, Selection, Sockets, Start, State,
     knowledge,
 };
 use portolan_wire::digest::Digest;
@@ -18,11 +19,13 @@ use portolan_wire::open_port::{Category, OpenPort, Published, Transport, canonic
 use portolan_wire::time::UnixMicros;
 use proptest::prelude::*;
 
-/// Host id -> (enterprise project, its open ports), and the choices of hosts that are there.
+/// Host id -> (enterprise project, its open ports), and the choices of hosts that are there and which
+/// of them are stale.
 #[derive(Clone, Debug, Default)]
 struct Model {
     hosts: BTreeMap<String, (String, Vec<OpenPort>)>,
     ignored: BTreeMap<String, BTreeSet<Choice>>,
+    stale: BTreeSet<String>,
 }
 
 /// A row: port, type, distinct assets, status.
@@ -137,6 +140,8 @@ fn facts(id: &str, enterprise_project: &str, ports: &[OpenPort], version: u64) -
         heartbeat_interval_s: 30,
         open_ports: u32::try_from(ports.len()).unwrap(),
         cells: Cells::of(ports.iter().map(Counted::from)),
+        history_at: 0,
+        retired_at: None,
     }
 }
 
@@ -146,6 +151,8 @@ enum Step {
     Remove(String),
     Ignore(String, Choice),
     IgnoreNoLonger(String, Choice),
+    /// Those become stale, all others fresh.
+    Silent(BTreeSet<&'static str>),
 }
 
 fn ports() -> impl Strategy<Value = Vec<OpenPort>> {
@@ -207,6 +214,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(h, e, p)| Step::Put(h.into(), e.into(), p)),
         1 => host.clone().prop_map(|h| Step::Remove(h.into())),
         5 => (host.clone(), choice()).prop_map(|(h, c)| Step::Ignore(h.into(), c)),
+        2 => prop::collection::btree_set(host.clone(), 0..4).prop_map(Step::Silent),
         2 => (host, choice()).prop_map(|(h, c)| Step::IgnoreNoLonger(h.into(), c)),
     ];
     prop::collection::vec(step, 1..40)
@@ -246,13 +254,42 @@ fn apply(state: &mut State, model: &mut Model, step: &Step, version: u64) {
             put(state, model, id, version);
         }
         Step::Ignore(..) | Step::IgnoreNoLonger(..) => {}
+        Step::Silent(silent) => {
+            let known = |id: &&str| model.hosts.contains_key(*id);
+            let key = |id: &str| HostKey {
+                project: "p".into(),
+                host: id.into(),
+            };
+            // Also of one that is not there, and of those that already are as they become.
+            let hosts = ["a", "b", "c", "d", "e"].map(|id| (key(id), !silent.contains(id)));
+            state.apply(Commit::Fresh(hosts.into()));
+            let silent = silent.iter().copied().filter(known);
+            model.stale = silent.map(str::to_owned).collect();
+        }
         Step::Remove(id) => {
-            state.apply(Commit::Remove(HostKey {
+            let key = HostKey {
                 project: "p".into(),
                 host: id.as_str().into(),
-            }));
+            };
+            let is_held = model.hosts.contains_key(id);
+            if is_held {
+                let at = UnixMicros(i64::try_from(version).unwrap());
+                let facts = HostFacts {
+                    retired_at: Some(at),
+                    ..facts(id, "0", &[], version)
+                };
+                let project = "p".into();
+                state.apply(Commit::Retire(Retired { project, facts }));
+                assert!(state.retired(&key).is_some());
+            }
+            assert!(state.host(&key).is_none());
+            // Now and then it is kept for when it comes back.
+            if version % 2 == 0 {
+                state.apply(Commit::Forget(key));
+            }
             model.hosts.remove(id);
             model.ignored.remove(id);
+            model.stale.remove(id);
         }
     }
 }
@@ -378,9 +415,9 @@ fn filters() -> Vec<Filter> {
 fn check(state: &State, model: &Model) {
     let project = state.project("p").map(|project| &**project);
     assert_eq!(
-        project.is_some(),
-        !model.hosts.is_empty(),
-        "a project without hosts is gone"
+        project.map_or(0, Project::host_count),
+        model.hosts.len(),
+        "retired hosts are no hosts"
     );
     let scopes: [Option<&[&str]>; 6] = [
         None,
@@ -401,6 +438,7 @@ fn check(state: &State, model: &Model) {
     }
     check_hosts(project, model);
     lists::check(project, &scopes, model);
+    fresh::check(project, &scopes, model);
 }
 
 fn check_pages(
@@ -547,9 +585,13 @@ proptest! {
         let (mut state, mut model) = (State::default(), Model::default());
         for (version, step) in (1..).zip(&steps) {
             apply(&mut state, &mut model, step, version);
-            if version == at as u64 { state = built(&model, version); }
+            if version == at as u64 {
+                state = built(&model, version);
+                model.stale.clear();
+            }
         }
         check(&state, &model);
+        model.stale.clear();
         check(&built(&model, 1_000), &model);
     }
 

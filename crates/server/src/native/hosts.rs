@@ -160,7 +160,10 @@ fn host_page(
         digest: snapshot.digest,
         observed_at: snapshot.observed_at,
         committed_at: snapshot.at,
-        data_list: snapshot.open_ports.into_iter().map(Into::into).collect(),
+        data_list: (snapshot.open_ports.into_iter())
+            .zip(snapshot.first_seen)
+            .map(Into::into)
+            .collect(),
     })
 }
 

@@ -37,10 +37,12 @@ pub(crate) struct ShownPort {
     pod_name: Option<String>,
     pod_namespace: Option<String>,
     published: Vec<Published>,
+    /// Since when it is open: the moment of the commit that first had it.
+    first_seen: UnixMicros,
 }
 
-impl From<OpenPort> for ShownPort {
-    fn from(port: OpenPort) -> Self {
+impl From<(OpenPort, UnixMicros)> for ShownPort {
+    fn from((port, first_seen): (OpenPort, UnixMicros)) -> Self {
         let category = port.category();
         let OpenPort {
             transport,
@@ -84,6 +86,7 @@ impl From<OpenPort> for ShownPort {
             pod_name,
             pod_namespace,
             published,
+            first_seen,
         }
     }
 }

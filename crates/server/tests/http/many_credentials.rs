@@ -42,12 +42,12 @@ fn fill(data: &Path, count: usize) {
         };
         RecordChange::put(key, serde_json::to_vec(&record).unwrap()).unwrap()
     };
-    let published = Published::new(rebuilt.state, Liveness::new(0));
+    let published = Published::new(rebuilt.state, Liveness::new(0), &rebuilt.loaded);
     let mut committer = Committer::new(
         Arc::clone(&store) as Arc<dyn Store>,
         Arc::new(SystemClock),
         Arc::new(published),
-        rebuilt.loaded.commit,
+        &rebuilt.loaded,
     );
     let changes = (1..count).map(copy).collect();
     let written = |outcome: Result<(), _>| outcome.unwrap();

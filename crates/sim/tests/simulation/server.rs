@@ -111,12 +111,12 @@ impl Process {
         let (state, loaded) = rebuild(&*store, |_| {})?;
         let liveness = Liveness::new(clock.now_s());
         restore_liveness(&*store, &state, &liveness, clock.now_s())?;
-        let published = Arc::new(Published::new(state, liveness));
+        let published = Arc::new(Published::new(state, liveness, &loaded));
         let committer = Committer::new(
             Arc::clone(&store) as Arc<dyn Store>,
             Arc::clone(clock) as Arc<dyn Clock>,
             Arc::clone(&published),
-            loaded.commit,
+            &loaded,
         );
         let process = Self {
             store,

@@ -8,14 +8,19 @@ use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
 
 use crate::committer::Prepared;
+use crate::history::compare::Compared;
+use crate::history::record::{NewEntry, Writer};
 use crate::record::{RecordChange, RecordKey};
-use crate::store::{Batch, HostWrite, RecordWrite, Write};
+use crate::snapshot::first_seen::Runs;
+use crate::snapshot::form::Body;
+use crate::store::{Batch, HistoryWrite, HostWrite, RecordWrite, Write};
 use crate::{StoreError, record_hash, snapshot};
 
 /// The writes decided so far.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     at: UnixMicros,
+    history: Writer,
     hosts: Writes<HostKey>,
     records: Writes<RecordKey>,
 }
@@ -66,6 +71,12 @@ impl Gathered {
         self.records.add(write);
     }
 
+    /// Adds an entry to the history of the batch.
+    pub(super) fn entry(&mut self, entry: NewEntry<'_>) -> Result<(), StoreError> {
+        self.at = self.at.max(entry.at);
+        Ok(self.history.push(entry)?)
+    }
+
     /// The value that the batch gives a host, or that it removes it; `None` where it leaves it.
     pub(super) fn host_value(&self, host: &HostKey) -> Option<Option<&[u8]>> {
         let place = self.hosts.places.get(host)?;
@@ -83,29 +94,62 @@ impl Gathered {
     /// The batch, or `None` where nothing changes.
     pub(super) fn into_batch(self, commit: u64) -> Option<Batch> {
         let (hosts, records) = (self.hosts.writes, self.records.writes);
-        let changes = !hosts.is_empty() || !records.is_empty();
+        let history = self.history.finish();
+        let changes = history.is_some() || !hosts.is_empty() || !records.is_empty();
         changes.then_some(Batch {
             commit,
             at: self.at,
             hosts,
             records,
-            history: None,
+            history: history.map(|value| HistoryWrite {
+                day: self.at.day(),
+                value,
+            }),
         })
     }
 }
 
-/// When the next version of a host is: moments of a host rise, whatever the clock does.
-pub(super) fn next_at(held: Option<&HostFacts>, now: UnixMicros) -> UnixMicros {
-    held.map_or(now, |held| now.max(held.at.plus_micros(1)))
+/// The moments of a batch: they rise from one host's version to its next and never decrease, whatever
+/// the clock does.
+#[derive(Debug)]
+pub(super) struct Moments {
+    /// By the clock, which may have gone back: it tells how long ago somebody spoke.
+    pub(super) clock: UnixMicros,
+    next: UnixMicros,
 }
 
-/// The next version of a host: what the census takes, and what the store writes.
+impl Moments {
+    /// Those of a batch that begins at `clock`, after a commit of `last_at`.
+    pub(super) fn new(clock: UnixMicros, last_at: UnixMicros) -> Self {
+        Self {
+            clock,
+            next: clock.max(last_at.plus_micros(1)),
+        }
+    }
+
+    /// The moment of what is no version of a host.
+    pub(super) fn now(&self) -> UnixMicros {
+        self.next
+    }
+
+    /// The moment of the version after `before`.
+    pub(super) fn of_version(&mut self, before: Option<&HostFacts>) -> UnixMicros {
+        if let Some(before) = before {
+            self.next = self.next.max(before.at.plus_micros(1));
+        }
+        self.next
+    }
+}
+
+/// The next version of a host: what the census takes, and what the store writes. `before` is the
+/// version before it, and `held` that version unless it is a retired one.
 pub(super) fn version(
     report: Prepared,
+    compared: &Compared,
+    before: Option<&HostFacts>,
     held: Option<&HostFacts>,
-    now: UnixMicros,
+    (at, commit): (UnixMicros, u64),
 ) -> Result<(HostFacts, HostWrite), StoreError> {
-    let at = next_at(held, now);
     let mut facts = HostFacts {
         id: report.key.host.clone(),
         enterprise_project: report.enterprise_project,
@@ -117,18 +161,38 @@ pub(super) fn version(
         heartbeat_interval_s: report.heartbeat_interval_s,
         open_ports: report.open_ports,
         cells: report.cells,
+        history_at: commit,
+        retired_at: None,
     };
-    let value = snapshot::encode(&facts, &report.body).map_err(|error| StoreError::Read {
+    let first_seen = compared.first_seen(at.0);
+    let write = write(
+        report.key,
+        &mut facts,
+        first_seen,
+        Body(&report.body),
+        before,
+    )?;
+    Ok((facts, write))
+}
+
+/// The write of a host's value, whose hash the facts get.
+pub(super) fn write(
+    key: HostKey,
+    facts: &mut HostFacts,
+    first_seen: Runs,
+    body: Body<'_>,
+    before: Option<&HostFacts>,
+) -> Result<HostWrite, StoreError> {
+    let value = snapshot::encode(facts, first_seen, body).map_err(|error| StoreError::Read {
         what: format!("a head does not encode: {error}"),
     })?;
-    facts.record_hash = record_hash(&report.key, &value);
-    let write = HostWrite {
-        key: report.key,
+    facts.record_hash = record_hash(&key, &value);
+    Ok(HostWrite {
+        key,
         value: Some(value),
         hash: facts.record_hash,
-        replaces: held.map(|held| held.record_hash),
-    };
-    Ok((facts, write))
+        replaces: before.map(|before| before.record_hash),
+    })
 }
 
 /// The end of a host.

@@ -9,10 +9,12 @@ use portolan_census::{Cells, Counted, Host, Pair, Selection};
 use portolan_wire::caps;
 use portolan_wire::digest::Digest;
 use portolan_wire::ids::{EnterpriseProjectId, HostId, HostKey, ProjectId};
-use portolan_wire::report::Report;
+use portolan_wire::report::{Report, Transient};
 use portolan_wire::time::UnixMicros;
 
+use crate::history::compare::{Compared, Next};
 use crate::snapshot;
+use crate::snapshot::form::Body;
 
 /// A report that has been read and checked, with all that needs no order done already.
 #[derive(Clone, Debug)]
@@ -26,6 +28,9 @@ pub struct Prepared {
     pub(super) open_ports: u32,
     pub(super) cells: Cells,
     pub(super) body: Vec<u8>,
+    pub(super) transients: Vec<Transient>,
+    /// What it makes of the host as it was stored when the report's batch began.
+    pub(super) compared: Option<(Option<u128>, Compared)>,
     /// The enterprise projects that the credential may speak for.
     pub(super) granted: Selection,
 }
@@ -58,6 +63,8 @@ impl Prepared {
             open_ports: u32::try_from(report.open_ports.len()).unwrap_or(u32::MAX),
             cells: Cells::of(report.open_ports.iter().map(Counted::from)),
             body: snapshot::encode_body(report)?,
+            transients: report.transients.clone(),
+            compared: None,
             granted,
         })
     }
@@ -79,7 +86,21 @@ impl Prepared {
 
     /// About how much memory it holds while it waits, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.body.len() + self.open_ports as usize * 8
+        // A transient is a few short texts.
+        const TRANSIENT_BYTES: usize = 512;
+        let transients = self.transients.len() * TRANSIENT_BYTES;
+        size_of::<Self>() + self.body.len() + self.open_ports as usize * 8 + transients
+    }
+
+    /// The version of the host that it may make.
+    pub(super) fn next(&self) -> Next<'_> {
+        Next {
+            enterprise_project: self.enterprise_project.as_str(),
+            heartbeat_interval_s: self.heartbeat_interval_s,
+            body: Body(&self.body),
+            transients: &self.transients,
+            granted: &self.granted,
+        }
     }
 }
 
@@ -102,22 +123,31 @@ pub enum Decision {
     NotGranted,
 }
 
-/// What became of an operator's wish to remove a host.
+/// What became of an operator's wish to retire a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retirement {
-    /// The host is gone, durably.
+    /// The host is retired, durably.
     Retired,
     /// There is no such host, or its enterprise project is not granted.
     Unknown,
 }
 
-/// Decides a report against the host as it is held, the batch's earlier reports included.
-pub(super) fn decide(held: Option<&Host>, report: &Prepared, now: UnixMicros) -> Decision {
+/// Decides a report against the host as it is held, or as it was retired, the batch's earlier reports
+/// included.
+pub(super) fn decide(
+    held: Option<&Host>,
+    retired: Option<&Host>,
+    report: &Prepared,
+    now: UnixMicros,
+) -> Decision {
     if !report.granted.holds(&report.enterprise_project) {
         return Decision::NotGranted;
     }
     let Some(held) = held else {
-        return Decision::Accepted { fresh: true };
+        return match retired {
+            Some(retired) => decide_return(retired, report),
+            None => Decision::Accepted { fresh: true },
+        };
     };
     if !report.granted.holds(&held.facts.enterprise_project) {
         return Decision::NotGranted;
@@ -132,6 +162,18 @@ pub(super) fn decide(held: Option<&Host>, report: &Prepared, now: UnixMicros) ->
         Ordering::Less => Decision::Stale {
             beside: is_another(held, report) && speaks(held, now),
         },
+    }
+}
+
+/// An agent that is told that its host is unknown may say the same again under the same pair, so that
+/// no pair but an older one keeps a retired host away. One whose enterprise project is not granted is
+/// a new host to who reports it: it was given up, and its pair is not told.
+fn decide_return(retired: &Host, report: &Prepared) -> Decision {
+    let is_granted = report.granted.holds(&retired.facts.enterprise_project);
+    if is_granted && report.pair < retired.facts.pair {
+        Decision::Stale { beside: false }
+    } else {
+        Decision::Accepted { fresh: true }
     }
 }
 

@@ -6,11 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_census::{Choice, Commit, Host, HostCommit, Selection};
+use portolan_census::{Choice, Commit, Host, HostCommit, Ignored, Selection};
 use portolan_wire::caps;
 use portolan_wire::ids::{HostId, HostKey, ProjectId};
 
 use crate::committer::round::Round;
+use crate::history::record::{Counts, Kind, NewEntry, Part};
 use crate::{StoreError, ignoring, snapshot};
 
 /// Open ports of assets that are to be ignored, or no longer.
@@ -134,14 +135,37 @@ impl Round<'_> {
         if plan.choices.iter().eq(plan.host.ignored.choices()) {
             return Ok(());
         }
-        let choices: Vec<Choice> = plan.choices.into_iter().collect();
+        let choices: Vec<Choice> = plan.choices.iter().cloned().collect();
         self.records(vec![ignoring::change(&plan.key, &choices)?])?;
         let ignored = snapshot::ignored(choices, &self.value(&plan.key)?)?;
+        self.tell_history(&plan, &ignored)?;
         self.apply(Commit::Put(HostCommit {
             project: plan.key.project,
             facts: plan.host.facts.clone(),
             ignored,
         }));
         Ok(())
+    }
+
+    /// What is ignored of a moment is asked for as all other counts of it are.
+    fn tell_history(&mut self, plan: &Plan, ignored: &Ignored) -> Result<(), StoreError> {
+        let changes = ignored.cells().changes_since(&plan.host.ignored.cells());
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.gathered.entry(NewEntry {
+            key: &plan.key,
+            kind: Kind::Ignored,
+            at: self.moments.now(),
+            before_at: None,
+            previous: 0,
+            counts: Counts::Differs(Part {
+                enterprise_project: plan.host.facts.enterprise_project.as_str(),
+                cells: Vec::new(),
+                ignored: changes,
+            }),
+            detail: &[],
+            rows: 0,
+        })
     }
 }

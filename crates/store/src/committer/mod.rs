@@ -4,32 +4,40 @@
 //! waits (while one sync runs, the next batch gathers) and makes it one durable write. Reports,
 //! removals of hosts and records beside them share it, so one log orders them all.
 //! Holds: nothing is answered before it is durable and visible; everything is decided against
-//! everything before it, in the same batch too; an older report never wins.
+//! everything before it, in the same batch too; an older report never wins; what a batch did to hosts
+//! is in the history with it, and moments never decrease along that.
 //! Limits: `caps::COMMIT_QUEUE_MAX` submissions and `caps::COMMIT_QUEUE_BYTES_MAX` bytes wait,
 //! `caps::COMMIT_BATCH_MAX` reports make a batch.
 
 mod batch;
+mod compare;
 mod decide;
 mod ignoring;
 mod published;
 mod queue;
+mod recent;
+mod retiring;
 mod round;
 mod thread;
 
 use std::sync::Arc;
 
-use portolan_census::{Selection, State};
+use portolan_census::{Commit, Selection, State};
+use portolan_wire::caps;
 use portolan_wire::ids::HostKey;
+use portolan_wire::time::UnixMicros;
 
 pub use decide::{Decision, Prepared, Retirement};
 pub use ignoring::{Ignoring, IgnoringDone};
-pub use published::Published;
+pub use published::{OnHistory, OnHistorySlot, Published};
 pub use queue::{Queue, QueueFull, Submission};
+pub use recent::{Recent, RecentCommit};
 pub use thread::{Handle, start};
 
+use crate::committer::batch::Moments;
 use crate::committer::round::Round;
 use crate::record::RecordChange;
-use crate::{Clock, Counters, Store, StoreError};
+use crate::{Clock, Counters, Loaded, Store, StoreError};
 
 /// The committer's logic, without its thread: the same calls give the same answers.
 pub struct Committer {
@@ -38,17 +46,20 @@ pub struct Committer {
     published: Arc<Published>,
     working: State,
     last_commit: u64,
+    /// When that was made: no later commit is earlier, whatever the clock does.
+    last_at: UnixMicros,
     /// Writes in a row that found too little room on the disk.
     without_room: u64,
 }
 
 impl Committer {
-    /// A committer that goes on after `last_commit`, from the state that `published` holds.
+    /// A committer that goes on where the log of the store stands, from the state that `published`
+    /// holds.
     pub fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         published: Arc<Published>,
-        last_commit: u64,
+        loaded: &Loaded,
     ) -> Self {
         let working = State::clone(&published.state.load());
         Self {
@@ -56,7 +67,8 @@ impl Committer {
             clock,
             published,
             working,
-            last_commit,
+            last_commit: loaded.commit,
+            last_at: loaded.at,
             without_room: 0,
         }
     }
@@ -65,7 +77,8 @@ impl Committer {
     ///
     /// # Errors
     /// The store failed: none of the reports was acknowledged, the published view is as before.
-    pub fn commit(&mut self, reports: Vec<Prepared>) -> Result<Vec<Decision>, StoreError> {
+    pub fn commit(&mut self, mut reports: Vec<Prepared>) -> Result<Vec<Decision>, StoreError> {
+        compare::compare_all(&*self.store, &self.working, reports.iter_mut().collect());
         self.in_one_write(|round| round.reports(reports))
     }
 
@@ -78,13 +91,45 @@ impl Committer {
         self.in_one_write(|round| round.records(changes))
     }
 
-    /// Removes a host that is in an enterprise project of `granted`, for good: by one recorded
-    /// commit its ports leave the counts. A later report makes it a new host.
+    /// Retires a host that is in an enterprise project of `granted`: by one recorded commit its ports
+    /// leave the counts. A later report brings it back.
     ///
     /// # Errors
     /// The store failed: the host is still there.
     pub fn retire(&mut self, host: HostKey, granted: &Selection) -> Result<Retirement, StoreError> {
         self.in_one_write(|round| round.retire(host, granted))
+    }
+
+    /// Takes into the census which hosts have become fresh or stale, up to
+    /// [`caps::FRESHNESS_CHANGES_MAX`] of them, and publishes. It changes no truth, so nothing is written.
+    pub fn freshen(&mut self) {
+        let liveness = &self.published.liveness;
+        let changed = liveness.take_changed(caps::FRESHNESS_CHANGES_MAX);
+        if !changed.is_empty() {
+            self.working.apply(Commit::Fresh(changed));
+            self.published.state.store(Arc::new(self.working.clone()));
+        }
+    }
+
+    /// Retires a host that was not heard since the second `silent_since_s`; says whether it was so.
+    ///
+    /// # Errors
+    /// The store failed: the host is still there.
+    pub fn retire_silent(
+        &mut self,
+        host: HostKey,
+        silent_since_s: u32,
+    ) -> Result<bool, StoreError> {
+        self.in_one_write(|round| round.retire_silent(host, silent_since_s))
+    }
+
+    /// Forgets hosts that were retired before `before`, at most `caps::FORGOTTEN_MAX` of them: a
+    /// later report makes each a new host. Says how many that were.
+    ///
+    /// # Errors
+    /// The store failed: none is forgotten.
+    pub fn forget_retired(&mut self, before: UnixMicros) -> Result<u64, StoreError> {
+        self.in_one_write(|round| Ok(round.forget_retired(before)))
     }
 
     /// Makes ports of hosts ignored, or ignored no longer, by one write: all or none of them.
@@ -99,7 +144,18 @@ impl Committer {
     ///
     /// # Errors
     /// The store failed, as every submission was told: nothing was changed.
-    pub fn serve(&mut self, submissions: Vec<Submission>) -> Result<(), Arc<StoreError>> {
+    pub fn serve(&mut self, mut submissions: Vec<Submission>) -> Result<(), Arc<StoreError>> {
+        let all = submissions.len();
+        submissions.retain(|submission| !submission.is_freshness());
+        // IMPORTANT: apart from the write, which may fail: what was taken out waits no more.
+        if submissions.len() < all {
+            self.freshen();
+        }
+        if submissions.is_empty() {
+            return Ok(());
+        }
+        let reports = submissions.iter_mut().flat_map(Submission::reports);
+        compare::compare_all(&*self.store, &self.working, reports.collect());
         let mut answers = Vec::with_capacity(submissions.len());
         let made = self.in_one_write(|round| {
             let mut all = Ok(());
@@ -124,16 +180,23 @@ impl Committer {
     ) -> Result<T, StoreError> {
         // IMPORTANT: before the moment that its commits get; see `Published::as_of`.
         self.published.open_round(self.clock.now());
-        let now = self.clock.now();
-        let mut round = Round::new(&*self.store, &mut self.working, now);
+        let moments = Moments::new(self.clock.now(), self.last_at);
+        let commit = self.last_commit + 1;
+        let mut round = Round::new(&*self.store, &mut self.working, moments, commit);
         let decided = decide(&mut round);
         let (gathered, outcome) = round.end();
+        let mut history = None;
         let made = decided.and_then(|decided| {
-            if let Some(batch) = gathered.into_batch(self.last_commit + 1) {
+            if let Some(batch) = gathered.into_batch(commit) {
                 self.store.commit(&batch)?;
-                self.last_commit = batch.commit;
+                (self.last_commit, self.last_at) = (commit, batch.at);
                 Counters::add(&self.published.counters.commits, 1);
                 tell_room(&mut self.without_room);
+                history = batch.history.map(|write| RecentCommit {
+                    commit,
+                    at: batch.at,
+                    record: write.value,
+                });
             }
             Ok(decided)
         });
@@ -141,6 +204,9 @@ impl Committer {
             Ok(_) => {
                 self.published.state.store(Arc::new(self.working.clone()));
                 outcome.tell(&self.published, &self.working, self.clock.now_s());
+                if let Some(record) = history {
+                    self.published.tell_history(record);
+                }
             }
             Err(error) => {
                 if let StoreError::NoSpace { .. } = error {

@@ -1,14 +1,22 @@
 //! What the committer shares with readers.
 
+use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use portolan_census::{Liveness, State};
 use portolan_wire::time::UnixMicros;
 
-use crate::Counters;
+use crate::committer::recent::{Recent, RecentCommit};
+use crate::{Counters, Loaded};
 
-/// The published view, up to when it is complete, who was heard when, and what was counted.
+/// What is called with the newest commit of the history. From the committer's thread: it must not
+/// block.
+pub type OnHistory = Box<dyn Fn(u64) + Send + Sync>;
+
+/// The published view, up to when it is complete, what was committed lately, who was heard when, and
+/// what was counted.
 #[derive(Debug)]
 pub struct Published {
     /// The newest durable state.
@@ -17,21 +25,49 @@ pub struct Published {
     pub liveness: Liveness,
     /// What has been counted since the start.
     pub counters: Counters,
+    /// The newest records of the history.
+    pub recent: Recent,
+    /// Called after each publication that added to the history.
+    pub on_history: OnHistorySlot,
     /// A moment no later than that of any commit under way; `NO_ROUND` where none is.
     round: AtomicI64,
     /// Goes up by one when a round begins and again when it ends: odd while one is under way.
     turns: AtomicU64,
 }
 
+/// A place for an [`OnHistory`], filled at most once.
+#[derive(Default)]
+pub struct OnHistorySlot(OnceLock<OnHistory>);
+
+impl OnHistorySlot {
+    /// Calls `what` from now on.
+    ///
+    /// # Errors
+    /// There is one already.
+    pub fn set(&self, what: OnHistory) -> Result<(), OnHistory> {
+        self.0.set(what)
+    }
+}
+
+impl fmt::Debug for OnHistorySlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OnHistorySlot")
+            .field(&self.0.get().is_some())
+            .finish()
+    }
+}
+
 const NO_ROUND: i64 = i64::MAX;
 
 impl Published {
-    /// A state that nobody has changed yet.
-    pub fn new(state: State, liveness: Liveness) -> Self {
+    /// A state that nobody has changed yet, of a store whose log stands at `loaded`.
+    pub fn new(state: State, liveness: Liveness, loaded: &Loaded) -> Self {
         Self {
             state: ArcSwap::from_pointee(state),
             liveness,
             counters: Counters::default(),
+            recent: Recent::new(loaded.commit),
+            on_history: OnHistorySlot::default(),
             round: AtomicI64::new(NO_ROUND),
             turns: AtomicU64::new(0),
         }
@@ -50,6 +86,15 @@ impl Published {
     pub(crate) fn at_rest(&self) -> Option<u64> {
         let turns = self.turns.load(Ordering::SeqCst);
         turns.is_multiple_of(2).then_some(turns)
+    }
+
+    /// A record of the history is visible: who follows it is told.
+    pub(super) fn tell_history(&self, record: RecentCommit) {
+        let commit = record.commit;
+        self.recent.push(record);
+        if let Some(on_history) = self.on_history.0.get() {
+            on_history(commit);
+        }
     }
 
     pub(super) fn open_round(&self, now: UnixMicros) {

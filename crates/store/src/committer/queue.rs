@@ -7,6 +7,7 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use portolan_census::Selection;
 use portolan_wire::caps;
 use portolan_wire::ids::HostKey;
+use portolan_wire::time::UnixMicros;
 
 use crate::StoreError;
 use crate::committer::round::Round;
@@ -30,7 +31,10 @@ enum Wanted {
     Reports(Vec<Prepared>, Reply<Vec<Decision>>),
     Records(Vec<RecordChange>, Reply<()>),
     Retirement(HostKey, Selection, Reply<Retirement>),
+    Silence(HostKey, u32, Reply<bool>),
+    Forgetting(UnixMicros, Reply<u64>),
     Ignoring(Ignoring, Reply<IgnoringDone>),
+    Freshness,
 }
 
 impl Submission {
@@ -53,12 +57,43 @@ impl Submission {
         }
     }
 
-    /// The removal of a host, if it is in an enterprise project of `granted`.
+    /// The retirement of a host, if it is in an enterprise project of `granted`.
     pub fn retire(host: HostKey, granted: Selection, reply: Reply<Retirement>) -> Self {
         Self {
             wanted: Wanted::Retirement(host, granted, reply),
             bytes: size_of::<Self>(),
         }
+    }
+
+    /// The retirement of a host, if it was not heard since the second `silent_since_s`: the reply says
+    /// whether it is retired by that.
+    pub fn retire_silent(host: HostKey, silent_since_s: u32, reply: Reply<bool>) -> Self {
+        Self {
+            wanted: Wanted::Silence(host, silent_since_s, reply),
+            bytes: size_of::<Self>(),
+        }
+    }
+
+    /// The end of what is kept of hosts that were retired before `before`, at most
+    /// `caps::FORGOTTEN_MAX` of them; the reply says how many that were.
+    pub fn forget_retired(before: UnixMicros, reply: Reply<u64>) -> Self {
+        Self {
+            wanted: Wanted::Forgetting(before, reply),
+            bytes: size_of::<Self>(),
+        }
+    }
+
+    /// That the census take in which hosts have become fresh or stale.
+    pub fn freshness() -> Self {
+        Self {
+            wanted: Wanted::Freshness,
+            bytes: size_of::<Self>(),
+        }
+    }
+
+    /// Whether it is about freshness, which needs no write.
+    pub(super) fn is_freshness(&self) -> bool {
+        matches!(self.wanted, Wanted::Freshness)
     }
 
     /// Ports of hosts that are to be ignored, or no longer; all of them or none.
@@ -76,8 +111,23 @@ impl Submission {
         match &self.wanted {
             Wanted::Reports(reports, _) => reports.len(),
             Wanted::Records(changes, _) => changes.len(),
-            Wanted::Retirement(..) => 1,
+            Wanted::Retirement(..) | Wanted::Silence(..) => 1,
+            Wanted::Forgetting(..) => caps::FORGOTTEN_MAX,
             Wanted::Ignoring(wanted, _) => wanted.items.len().max(1),
+            Wanted::Freshness => 1,
+        }
+    }
+
+    /// The reports in it.
+    pub(super) fn reports(&mut self) -> &mut [Prepared] {
+        match &mut self.wanted {
+            Wanted::Reports(reports, _) => reports,
+            Wanted::Records(..)
+            | Wanted::Retirement(..)
+            | Wanted::Silence(..)
+            | Wanted::Forgetting(..)
+            | Wanted::Ignoring(..)
+            | Wanted::Freshness => &mut [],
         }
     }
 
@@ -89,7 +139,13 @@ impl Submission {
             Wanted::Retirement(host, granted, reply) => {
                 waiting(round.retire(host, &granted), reply)
             }
+            Wanted::Silence(host, silent_since_s, reply) => {
+                waiting(round.retire_silent(host, silent_since_s), reply)
+            }
+            Wanted::Forgetting(before, reply) => waiting(Ok(round.forget_retired(before)), reply),
             Wanted::Ignoring(wanted, reply) => waiting(round.ignore(&wanted), reply),
+            // It is no part of a write.
+            Wanted::Freshness => (Box::new(|_| {}), Ok(())),
         }
     }
 }

@@ -5,30 +5,35 @@
 
 use std::sync::Arc;
 
-use portolan_census::{Commit, Host, HostCommit, Ignored, Selection, State};
+use portolan_census::{Cells, Commit, Host, HostCommit, HostFacts, Ignored, Selection, State};
 use portolan_wire::ids::{HostKey, ProjectId};
-use portolan_wire::time::UnixMicros;
 
-use crate::committer::batch::{self, Gathered};
+use crate::committer::batch::{self, Gathered, Moments};
 use crate::committer::decide;
-use crate::committer::{Decision, Prepared, Published, Retirement};
+use crate::committer::{Decision, Prepared, Published};
+use crate::history::record::{Counts, NewEntry, Part};
 use crate::record::RecordChange;
+use crate::snapshot::form::Body;
 use crate::{Counters, Store, StoreError, ignoring, snapshot};
 
 /// Decides, one submission after the other.
 pub(super) struct Round<'a> {
     store: &'a dyn Store,
-    working: &'a mut State,
-    now: UnixMicros,
-    gathered: Gathered,
-    outcome: Outcome,
+    pub(super) working: &'a mut State,
+    pub(super) moments: Moments,
+    /// The number that the write will have.
+    pub(super) commit: u64,
+    pub(super) gathered: Gathered,
+    pub(super) outcome: Outcome,
 }
 
 /// What there is to tell and to count once the round is durable.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     decided: Vec<Decided>,
-    retired: Vec<Arc<Host>>,
+    pub(super) retired: Vec<Arc<Host>>,
+    /// Of them, those for their silence.
+    pub(super) retired_silent: u64,
     records_changed: u64,
 }
 
@@ -42,11 +47,17 @@ struct Decided {
 }
 
 impl<'a> Round<'a> {
-    pub(super) fn new(store: &'a dyn Store, working: &'a mut State, now: UnixMicros) -> Self {
+    pub(super) fn new(
+        store: &'a dyn Store,
+        working: &'a mut State,
+        moments: Moments,
+        commit: u64,
+    ) -> Self {
         Self {
             store,
             working,
-            now,
+            moments,
+            commit,
             gathered: Gathered::default(),
             outcome: Outcome::default(),
         }
@@ -64,20 +75,18 @@ impl<'a> Round<'a> {
     fn report(&mut self, report: Prepared) -> Result<Decision, StoreError> {
         let key = report.key.clone();
         let held = self.working.host(&key).map(Arc::clone);
+        let retired = self.working.retired(&key).map(Arc::clone);
         let host = held.as_deref();
-        let decision = decide::decide(host, &report, self.now);
-        let two_speak = decide::shows_two(decision, host, &report, self.now);
+        let now = self.moments.clock;
+        let decision = decide::decide(host, retired.as_deref(), &report, now);
+        let two_speak = decide::shows_two(decision, host, &report, now);
         if let Decision::Accepted { fresh: true } = decision {
-            let ignored = self.still_ignored(host, &report)?;
-            let held = host.map(|host| &host.facts);
-            let (facts, write) = batch::version(report, held, self.now)?;
-            self.gathered.host(write, facts.at);
-            let commit = HostCommit {
-                project: key.project.clone(),
-                facts,
-                ignored,
-            };
-            self.working.apply(Commit::Put(commit));
+            self.accept(report, host, retired.as_deref())?;
+        }
+        if let Decision::Accepted { .. } = decision
+            && host.is_some_and(|host| !host.is_fresh())
+        {
+            self.working.apply(Commit::Fresh(vec![(key.clone(), true)]));
         }
         self.outcome.decided.push(Decided {
             key,
@@ -85,6 +94,46 @@ impl<'a> Round<'a> {
             two_speak,
         });
         Ok(decision)
+    }
+
+    /// Makes a report the next version of its host.
+    fn accept(
+        &mut self,
+        mut report: Prepared,
+        held: Option<&Host>,
+        retired: Option<&Host>,
+    ) -> Result<(), StoreError> {
+        let key = report.key.clone();
+        let ignored = self.still_ignored(held, &report)?;
+        let before = held.or(retired).map(|host| &host.facts);
+        let compared = report.take_compared(before.map(|before| before.record_hash));
+        let compared = match (compared, before) {
+            (Some(compared), _) => compared,
+            // It changed within the batch, or could not be read before it.
+            (None, Some(_)) => report.compare(Some(&self.value(&key)?))?,
+            (None, None) => report.compare(None)?,
+        };
+        let at = self.moments.of_version(before);
+        let held_facts = held.map(|host| &host.facts);
+        let moment = (at, self.commit);
+        let (facts, write) = batch::version(report, &compared, before, held_facts, moment)?;
+        self.gathered.entry(NewEntry {
+            key: &key,
+            kind: compared.kind,
+            at,
+            before_at: before.map(|before| before.at),
+            previous: before.map_or(0, |before| before.history_at),
+            counts: counts(held, &facts, &ignored),
+            detail: &compared.detail,
+            rows: compared.rows,
+        })?;
+        self.gathered.host(write, at);
+        self.working.apply(Commit::Put(HostCommit {
+            project: key.project,
+            facts,
+            ignored,
+        }));
+        Ok(())
     }
 
     /// What is ignored of the host once it has the report's set.
@@ -97,7 +146,7 @@ impl<'a> Round<'a> {
             Some(held) if held.ignored.is_empty() => Ok(Ignored::default()),
             Some(held) => {
                 let choices = held.ignored.choices().iter().cloned();
-                Ok(snapshot::ignored_in_body(choices, &report.body)?)
+                Ok(snapshot::ignored_in_body(choices, Body(&report.body))?)
             }
             // A new host begins with none, also where a repair has left those of an earlier one.
             None => {
@@ -139,38 +188,45 @@ impl<'a> Round<'a> {
         self.working.apply(commit);
     }
 
-    pub(super) fn retire(
-        &mut self,
-        key: HostKey,
-        granted: &Selection,
-    ) -> Result<Retirement, StoreError> {
-        // A host that the caller may not see is as unknown as one that is not there.
-        let Some(host) = self.held(&key, granted) else {
-            return Ok(Retirement::Unknown);
-        };
-        if !host.ignored.is_empty() {
-            self.records(vec![RecordChange::remove(ignoring::key(&key))])?;
-        }
-        let at = batch::next_at(Some(&host.facts), self.now);
-        let write = batch::removal(key.clone(), &host.facts);
-        self.gathered.host(write, at);
-        self.working.apply(Commit::Remove(key));
-        self.outcome.retired.push(host);
-        Ok(Retirement::Retired)
-    }
-
     pub(super) fn records(&mut self, changes: Vec<RecordChange>) -> Result<(), StoreError> {
         for change in changes {
             // Records are few and change rarely: what one replaces is read, not remembered.
             let before = self.store.record(&change.key)?;
             let replaces = before.map(|value| change.key.hash_with(&value));
             if change.value.is_some() || replaces.is_some() || self.gathered.has(&change.key) {
-                self.gathered
-                    .record(batch::record(change, replaces), self.now);
+                let now = self.moments.now();
+                self.gathered.record(batch::record(change, replaces), now);
                 self.outcome.records_changed += 1;
             }
         }
         Ok(())
+    }
+}
+
+/// What a host counts with these facts and choices.
+pub(super) fn part<'a>(facts: &'a HostFacts, ignored: &Ignored) -> Part<'a> {
+    let nothing = Cells::default();
+    Part {
+        enterprise_project: facts.enterprise_project.as_str(),
+        cells: facts.cells.changes_since(&nothing),
+        ignored: ignored.cells().changes_since(&nothing),
+    }
+}
+
+/// What the next version of a host does to the counts.
+fn counts<'a>(held: Option<&'a Host>, facts: &'a HostFacts, ignored: &Ignored) -> Counts<'a> {
+    match held {
+        Some(held) if held.facts.enterprise_project == facts.enterprise_project => {
+            Counts::Differs(Part {
+                enterprise_project: facts.enterprise_project.as_str(),
+                cells: facts.cells.changes_since(&held.facts.cells),
+                ignored: ignored.cells().changes_since(&held.ignored.cells()),
+            })
+        }
+        held => Counts::Replaces {
+            before: held.map(|held| part(&held.facts, &held.ignored)),
+            after: Some(part(facts, ignored)),
+        },
     }
 }
 
@@ -182,21 +238,20 @@ impl Outcome {
             liveness, counters, ..
         } = published;
         Counters::add(&counters.records_changed, self.records_changed);
-        Counters::add(&counters.hosts_retired, self.retired.len() as u64);
+        let by_operators = self.retired.len() as u64 - self.retired_silent;
+        Counters::add(&counters.hosts_retired, by_operators);
+        Counters::add(&counters.hosts_retired_silent, self.retired_silent);
         for host in &self.retired {
             liveness.forget(host);
         }
         for decided in &self.decided {
             counters.decided(&decided.decision);
             let key = &decided.key;
-            let Some(project) = state.project(key.project.as_str()) else {
-                continue;
-            };
-            let Some(host) = project.host(key.host.as_str()) else {
+            let Some(host) = state.host(key) else {
                 continue;
             };
             if let Decision::Accepted { .. } = decided.decision {
-                liveness.heard(project, host, now_s, now_s);
+                liveness.heard(&key.project, host, now_s, now_s);
             }
             if decided.two_speak {
                 Counters::add(&counters.identity_conflicts, 1);

@@ -2,19 +2,20 @@
 //! The stand-in is for order and failure; the real store has tests of its own.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use portolan_census::{
-    AssetsOf, Filter, Host, HostFacts, Ignored, Liveness, Page, PageRequest, Selection, Sockets,
-    Start, State,
+    AssetsOf, Filter, Host, HostFacts, Ignored, Liveness, Page, PageRequest, Selection, Silent,
+    Sockets, Start, State,
 };
+use portolan_store::history::{Change, changes};
 use portolan_store::{
     Batch, Checkpoint, CheckpointAt, Clock, Committer, CopyOut, Decision, EachEntry, EachPart,
     EachRecord, Entry, HistoryOrder, HistorySpan, Ignoring, IgnoringDone, Loaded, MemoryHistory,
-    Prepared, Published, RecordChange, RecordKey, Retirement, SeenAt, Store, StoreError, Write,
-    rebuild, record_hash,
+    Prepared, Published, RecordChange, RecordKey, Retirement, SeenAt, Store, StoreError,
+    Submission, Write, rebuild, record_hash,
 };
 use portolan_wire::hss::port_statistics::{PortStatus, SortDir};
 use portolan_wire::ids::{EnterpriseProjectId, HostKey};
@@ -31,6 +32,7 @@ pub(crate) struct MemoryStore {
     history: Mutex<MemoryHistory>,
     sum: Mutex<u128>,
     commit: AtomicU64,
+    at: AtomicI64,
     writes: AtomicU64,
     fails: Mutex<Option<StoreError>>,
     held: Mutex<()>,
@@ -85,7 +87,7 @@ impl MemoryStore {
     fn loaded(&self) -> Loaded {
         Loaded {
             commit: self.commit.load(Ordering::SeqCst),
-            at: UnixMicros(0),
+            at: UnixMicros(self.at.load(Ordering::SeqCst)),
             hosts: self.hosts.lock().unwrap().len() as u64,
             records: self.records.lock().unwrap().len() as u64,
         }
@@ -134,6 +136,8 @@ impl Store for MemoryStore {
             self.commit.fetch_add(1, Ordering::SeqCst) + 1,
             "commits are numbered"
         );
+        let before = self.at.swap(batch.at.0, Ordering::SeqCst);
+        assert!(before < batch.at.0, "moments of commits rise");
         self.writes.fetch_add(1, Ordering::SeqCst);
         let (mut hosts, mut sum) = (self.hosts.lock().unwrap(), self.sum.lock().unwrap());
         let mut records = self.records.lock().unwrap();
@@ -245,17 +249,27 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
+        Self::with(|liveness| liveness)
+    }
+
+    /// One that retires hosts which have been silent for so many seconds.
+    pub(crate) fn retiring_after(retire_after_s: u32) -> Self {
+        Self::with(|liveness| liveness.retiring_after(Some(retire_after_s)))
+    }
+
+    fn with(liveness: impl FnOnce(Liveness) -> Liveness) -> Self {
         let store = Arc::new(MemoryStore::default());
         let clock = Arc::new(TestClock(AtomicI64::new(1_764_000_000_000_000)));
         let published = Arc::new(Published::new(
             State::default(),
-            Liveness::new(clock.now_s()),
+            liveness(Liveness::new(clock.now_s())),
+            &Loaded::default(),
         ));
         let committer = Committer::new(
             Arc::clone(&store) as Arc<dyn Store>,
             Arc::clone(&clock) as Arc<dyn Clock>,
             Arc::clone(&published),
-            0,
+            &Loaded::default(),
         );
         Self {
             store,
@@ -292,6 +306,63 @@ impl Bench {
         granted: &Selection,
     ) -> Result<Retirement, StoreError> {
         self.committer.retire(host_key(id), granted)
+    }
+
+    /// A heartbeat of the host.
+    pub(crate) fn touch(&self, id: &str) {
+        let now_s = self.clock.now_s();
+        self.published.liveness.touched(&self.host(id), now_s);
+    }
+
+    pub(crate) fn serve(&mut self, submissions: Vec<Submission>) -> Result<(), Arc<StoreError>> {
+        self.committer.serve(submissions)
+    }
+
+    /// What the server does each second.
+    pub(crate) fn roll(&mut self) {
+        let silent = self.published.liveness.roll(self.clock.now_s());
+        self.committer.freshen();
+        for Silent { key, heard_s } in silent {
+            self.committer.retire_silent(key, heard_s).unwrap();
+        }
+    }
+
+    pub(crate) fn retire_silent(&mut self, id: &str, silent_since_s: u32) -> bool {
+        let key = host_key(id);
+        self.committer.retire_silent(key, silent_since_s).unwrap()
+    }
+
+    pub(crate) fn forget_retired(&mut self, before: UnixMicros) -> u64 {
+        self.committer.forget_retired(before).unwrap()
+    }
+
+    /// A committer over the same store, as after a restart of the server.
+    pub(crate) fn restart(self) -> Self {
+        let (state, loaded) = rebuild(&*self.store, |_| {}).unwrap();
+        let liveness = Liveness::new(self.clock.now_s());
+        let published = Arc::new(Published::new(state, liveness, &loaded));
+        let committer = Committer::new(
+            Arc::clone(&self.store) as Arc<dyn Store>,
+            Arc::clone(&self.clock) as Arc<dyn Clock>,
+            Arc::clone(&published),
+            &loaded,
+        );
+        Self {
+            published,
+            committer,
+            ..self
+        }
+    }
+
+    /// Every change of the history.
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        let mut all = Vec::new();
+        changes(&*self.store, .., HistoryOrder::Ascending, &mut |change| {
+            all.push(change);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        all
     }
 
     /// Makes ports ignored, or ignored no longer.
@@ -349,6 +420,7 @@ impl Bench {
                 sockets: Sockets::All,
                 port: *port,
                 transport: Some(Transport::Tcp),
+                fresh: false,
             };
             let assets = project.port_assets(&Selection::Whole, of, None, usize::MAX);
             let mut rows = assets.rows.iter();
@@ -419,7 +491,7 @@ pub(crate) fn told(state: &State) -> Vec<Told> {
     all
 }
 
-fn every_tcp() -> Filter {
+pub(crate) fn every_tcp() -> Filter {
     Filter {
         category: Category::Host,
         sockets: Sockets::All,
@@ -430,7 +502,7 @@ fn every_tcp() -> Filter {
     }
 }
 
-fn all_rows() -> PageRequest {
+pub(crate) fn all_rows() -> PageRequest {
     PageRequest {
         sort_dir: SortDir::Asc,
         start: Start::Offset(0),

@@ -12,4 +12,5 @@ mod ignoring;
 mod rebuild;
 mod records;
 mod retirement;
+mod silence;
 mod thread;

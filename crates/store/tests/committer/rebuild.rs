@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicI64;
 use portolan_census::{Liveness, Selection, State};
 use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use portolan_store::{
-    Clock, Committer, Prepared, Published, Snapshot, Store, rebuild, snapshot_of,
+    Clock, Committer, Loaded, Prepared, Published, Snapshot, Store, rebuild, snapshot_of,
 };
 use portolan_wire::ids::HostKey;
 use portolan_wire::report::Report;
@@ -49,18 +49,18 @@ proptest! {
     fn a_rebuild_equals_the_live_census_after_every_prefix(reports in reports()) {
         let folder = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(Ticking(AtomicI64::new(1)));
-        let mut published = Arc::new(Published::new(State::default(), Liveness::new(0)));
+        let mut published = Arc::new(Published::new(State::default(), Liveness::new(0), &Loaded::default()));
         for (place, report) in reports.iter().enumerate() {
             let store = Arc::new(EmbeddedStore::open(folder.path(), EmbeddedOptions::default()).unwrap());
             let (rebuilt, loaded) = rebuild(&*store, |_| {}).unwrap();
             prop_assert_eq!(told(&rebuilt), told(&published.state.load()));
             prop_assert_eq!(loaded.commit, place as u64);
-            published = Arc::new(Published::new(rebuilt, Liveness::new(0)));
+            published = Arc::new(Published::new(rebuilt, Liveness::new(0), &loaded));
             let mut committer = Committer::new(
                 Arc::clone(&store) as Arc<dyn Store>,
                 Arc::clone(&clock),
                 Arc::clone(&published),
-                loaded.commit,
+                &loaded,
             );
             let prepared = Prepared::new("p".into(), report, Selection::Whole).unwrap();
             committer.commit(vec![prepared]).unwrap();
@@ -90,10 +90,10 @@ fn a_value_that_does_not_decode_ends_the_rebuild_with_its_cause() {
 #[test]
 fn a_value_of_another_version_ends_the_rebuild_with_the_way_to_bring_it_over() {
     let store = MemoryStore::default();
-    store.put_raw("h", &[2, 0, 0]);
+    store.put_raw("h", &[3, 0, 0]);
     let told = rebuild(&store, |_| {}).unwrap_err().to_string();
     for part in [
-        "a host's value has version 2, and this program reads version 1",
+        "a host's value has version 3, and this program reads versions 1 to 2",
         "`portolan backup FILE`",
         "`portolan restore FILE`",
     ] {
@@ -103,7 +103,7 @@ fn a_value_of_another_version_ends_the_rebuild_with_the_way_to_bring_it_over() {
 
 #[test]
 fn a_value_of_another_version_or_cut_short_is_an_error() {
-    for value in [&[][..], &[0], &[2, 1, 2, 3], &[1], &[1, 1]] {
+    for value in [&[][..], &[0], &[3, 1, 2, 3], &[1], &[1, 1], &[2], &[2, 1]] {
         assert!(Snapshot::decode("h", value).is_err(), "{value:?}");
     }
 }

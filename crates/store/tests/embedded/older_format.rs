@@ -151,14 +151,9 @@ fn records() -> BTreeMap<RecordKey, Vec<u8>> {
 /// Six commits: two reports of one host, two bare ones, the records, a removal, one record again.
 fn fill(store: &Arc<EmbeddedStore>) {
     let loaded = rebuild_all(&**store, |_| {}).unwrap().loaded;
-    let published = Arc::new(Published::new(State::default(), Liveness::new(0)));
+    let published = Arc::new(Published::new(State::default(), Liveness::new(0), &loaded));
     let shared = Arc::clone(store) as Arc<dyn Store>;
-    let mut committer = Committer::new(
-        shared,
-        Arc::new(Fixed),
-        Arc::clone(&published),
-        loaded.commit,
-    );
+    let mut committer = Committer::new(shared, Arc::new(Fixed), Arc::clone(&published), &loaded);
     let mut commit = |project: &str, reports: Vec<Report>| {
         let prepare =
             |report: &Report| Prepared::new(project.into(), report, Selection::Whole).unwrap();

@@ -117,6 +117,7 @@ fn open(folder: &Path) -> Opened {
     let published = Arc::new(Published::new(
         State::clone(&rebuilt.state),
         Liveness::new(0),
+        &rebuilt.loaded,
     ));
     Opened {
         store,
@@ -140,7 +141,7 @@ fn child_writes_until_killed() {
         Arc::clone(&opened.store) as Arc<dyn Store>,
         Arc::new(SystemClock),
         opened.published,
-        opened.rebuilt.loaded.commit,
+        &opened.rebuilt.loaded,
     );
     let (queue, _handle) = start(committer, |error| panic!("{error}")).unwrap();
     std::thread::scope(|scope| {
