@@ -31,6 +31,16 @@ impl Trouble {
         }
     }
 
+    /// The same, told of what it happened to.
+    pub(crate) fn of(self, what: &str) -> Self {
+        let told = |text: String| format!("{what}: {text}");
+        match self {
+            Self::Damaged(text) => Self::Damaged(told(text)),
+            Self::OtherVersion(text) => Self::OtherVersion(told(text)),
+            Self::Failed(text) => Self::Failed(told(text)),
+        }
+    }
+
     /// The error of a store that cannot be read for it.
     pub(crate) fn not_read(self, dir: &DataDir) -> StoreError {
         match self {

@@ -11,6 +11,7 @@ mod damage;
 mod every_byte;
 mod files;
 mod full_disk;
+mod history;
 mod kill;
 mod kill_writers;
 mod model;

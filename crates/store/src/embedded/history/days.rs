@@ -70,7 +70,8 @@ impl Days {
         }
         let ends = self.all.iter().skip(1).map(|next| next.kept.after);
         for (day, end) in self.all.iter().zip(ends.chain([last])) {
-            day.check_ends(end)?;
+            day.check_ends(end)
+                .map_err(|trouble| trouble.of(&format!("day {} of the history", day.kept.day)))?;
         }
         Ok(())
     }
@@ -122,20 +123,20 @@ impl Day {
     }
 
     fn check_ends(&self, end: u64) -> Result<(), Trouble> {
-        let DayKept { day, after } = self.kept;
+        let after = self.kept.after;
         let (first, newest) = (self.end(Order::Ascending)?, self.end(Order::Descending)?);
         let (Some((first, previous)), Some((newest, _))) = (first, newest) else {
             return match end == after {
                 true => Ok(()),
-                false => Err(missing(end, &format!("day {day} of the history is empty"))),
+                false => Err(missing(end, "the day is empty")),
             };
         };
         if previous != after {
-            let why = format!("day {day} of the history begins with that of commit {first}");
+            let why = format!("the day begins with that of commit {first}");
             return Err(missing(previous, &why));
         }
         if newest != end {
-            let why = format!("day {day} of the history ends with that of commit {newest}");
+            let why = format!("the day ends with that of commit {newest}");
             return Err(missing(end, &why));
         }
         Ok(())

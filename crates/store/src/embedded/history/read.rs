@@ -45,7 +45,10 @@ impl Days {
         if commit > last {
             return Ok(None);
         }
-        if let Some(value) = day.keyspace.get(&record::record_key(commit))? {
+        let found = day.keyspace.get(&record::record_key(commit));
+        let named =
+            |trouble: Trouble| trouble.of(&format!("the history record of commit {commit}"));
+        if let Some(value) = found.map_err(named)? {
             let link = Link::decode(commit, &value)?;
             return Ok(Some(link.payload.to_vec()));
         }
@@ -137,8 +140,11 @@ impl Days {
             if ended || day.kept.after >= *commits.end() {
                 continue;
             }
-            let mut records = day.keyspace.range(record::record_keys(commits.clone()))?;
-            while let Some((key, value)) = records.next(order)? {
+            let near =
+                |trouble: Trouble| trouble.of(&format!("day {} of the history", day.kept.day));
+            let keys = record::record_keys(commits.clone());
+            let mut records = day.keyspace.range(keys).map_err(near)?;
+            while let Some((key, value)) = records.next(order).map_err(near)? {
                 let commit = record::parse_record_key(&key)?;
                 if each(commit, Link::decode(commit, &value)?)?.is_break() {
                     return Ok(ControlFlow::Break(()));
