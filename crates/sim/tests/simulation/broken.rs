@@ -13,6 +13,8 @@ pub(crate) enum Rule {
     OlderNeverWins,
     /// Invariant 4: every count equals a recount from the sets.
     CountsAreRecounts,
+    /// History: any moment is shown as it was, and the changes lead from each to the next.
+    PastIsKept,
     /// Invariant 5: silence closes no port, and is shown.
     SilenceClosesNothing,
     /// Invariant 8: a credential acts in its own enterprise projects only.
@@ -39,6 +41,7 @@ impl Rule {
             Self::CensusIsReplay => "invariant 2 (the census equals a replay)",
             Self::OlderNeverWins => "invariant 3 (repetition changes nothing, older never wins)",
             Self::CountsAreRecounts => "invariant 4 (counts equal a recount)",
+            Self::PastIsKept => "the past is shown as it was",
             Self::SilenceClosesNothing => "invariant 5 (silence closes nothing, and is shown)",
             Self::GrantsHold => "invariant 8 (grants)",
             Self::AgentKeepsItsWord => "an agent keeps its word",

@@ -123,7 +123,8 @@ type Told = Vec<(String, Vec<HostFacts>, Vec<Page>)>;
 
 fn told(state: &State) -> Told {
     let projects = state.projects().map(|(id, project)| {
-        let facts = project.hosts_after(None).map(|host| host.facts.clone());
+        let hosts = project.hosts_after(None).chain(project.all_retired());
+        let facts = hosts.map(|host| host.facts.clone());
         let scopes = project
             .enterprise_projects()
             .map(|id| Selection::of([id.clone()]));

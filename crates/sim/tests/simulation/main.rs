@@ -22,6 +22,7 @@ mod journal;
 mod log_store;
 mod model;
 mod odds;
+mod past;
 mod real_host;
 mod server;
 mod sweep;

@@ -133,7 +133,7 @@ impl RealHost {
 
     /// Something changes; says what.
     pub(crate) fn change(&mut self, die: &mut Die) -> &'static str {
-        match die.below(10) {
+        match die.below(11) {
             0..=3 => {
                 self.open(die);
                 "opens a port"
@@ -156,6 +156,12 @@ impl RealHost {
             8 => {
                 self.open_ports.retain(|port| port.netns.is_none());
                 "stops its containers"
+            }
+            9 => {
+                for port in &mut self.open_ports {
+                    port.netns = port.netns.take().map(|netns| format!("{netns}+"));
+                }
+                "replaces its containers by twins"
             }
             _ => {
                 self.privileged = !self.privileged;
@@ -185,6 +191,7 @@ impl RealHost {
         port.netns = die
             .one_of(&[None, None, Some("n1"), Some("n2")])
             .map(str::to_owned);
+        port.container_name = port.container_id.as_ref().map(|id| format!("name-of-{id}"));
         self.open_ports.push(port);
     }
 }

@@ -44,6 +44,8 @@ pub(crate) enum Job {
     },
     /// An operator removes a host.
     Retire(HostKey),
+    /// What is kept of hosts that were retired before then is to be forgotten.
+    Forget(UnixMicros),
     /// An operator makes a token, or removes it.
     Record(RecordKey, Option<Vec<u8>>),
     /// An operator ignores one port of a host, or ignores it no longer.
@@ -61,6 +63,7 @@ pub(crate) struct Reported {
 pub(crate) enum Done {
     Report(Reported, Reply<Decision>),
     Retire(HostKey, Reply<Retirement>),
+    Forget(UnixMicros, Reply<u64>),
     Record(RecordKey, Option<Vec<u8>>, Reply<()>),
     Ignore(Ignoring, Reply<IgnoringDone>),
 }
@@ -147,6 +150,11 @@ impl Process {
                     let (reply, slot) = self.slot();
                     submissions.push(Submission::retire(key.clone(), Selection::Whole, reply));
                     answers.push(Box::new(|| Some(Done::Retire(key, slot.take()?))));
+                }
+                Job::Forget(before) => {
+                    let (reply, slot) = self.slot();
+                    submissions.push(Submission::forget_retired(before, reply));
+                    answers.push(Box::new(move || Some(Done::Forget(before, slot.take()?))));
                 }
                 Job::Record(key, value) => {
                     let (reply, slot) = self.slot();

@@ -156,6 +156,9 @@ impl Happened {
             sums.applied_untold,
             sums.duplicates,
             sums.refused_writes,
+            sums.returned,
+            sums.forgotten,
+            sums.moments_compared,
         ];
         assert!(others.iter().all(|count| *count > 0), "{sums:#?}");
         assert!(
@@ -190,6 +193,9 @@ impl Figures {
         self.clones_told_to_agents_only += other.clones_told_to_agents_only;
         self.helped += other.helped;
         self.removed += other.removed;
+        self.returned += other.returned;
+        self.forgotten += other.forgotten;
+        self.moments_compared += other.moments_compared;
         self.healed_after = self.healed_after.max(other.healed_after);
     }
 }

@@ -8,6 +8,7 @@
 
 mod bench;
 mod decisions;
+mod history;
 mod ignoring;
 mod rebuild;
 mod records;

@@ -6,6 +6,7 @@ use portolan_census::State;
 use portolan_store::{RecordKind, Snapshot};
 use portolan_wire::digest::Digest;
 use portolan_wire::ids::HostKey;
+use portolan_wire::time::UnixMicros;
 
 use crate::broken::{Broken, Rule, must};
 use crate::journal::{Frame, HostInFrame, frames};
@@ -39,33 +40,73 @@ impl Model {
                 None => self.durable_records.remove(&write.key()),
             };
         }
-        for write in frames.iter().flat_map(|frame| &frame.hosts) {
-            let key = write.key();
-            let Some(value) = &write.value else {
-                must(
-                    self.retiring.contains(&key),
-                    Rule::AcknowledgedIsKept,
-                    || format!("{} was removed, and nobody asked for it", key.host),
-                )?;
-                self.durable.remove(&key);
-                self.acknowledged.remove(&key);
-                continue;
-            };
-            let stored = Snapshot::decode(key.host.as_str(), value)
-                .map_err(|error| Broken::new(Rule::Works, error.to_string()))?;
-            self.follows(&key, &stored)?;
-            self.durable.insert(key, stored);
+        for frame in &frames {
+            for write in &frame.hosts {
+                self.wrote(write)?;
+            }
+            self.past.batch_ends(UnixMicros(frame.at));
         }
         Ok(frames)
     }
 
+    fn wrote(&mut self, write: &HostInFrame) -> Result<(), Broken> {
+        let key = write.key();
+        let Some(value) = &write.value else {
+            let kept = self.durable_retired.remove(&key);
+            let is_asked = kept.is_some_and(|kept| self.is_forgotten(&kept));
+            self.past.forget(&key);
+            return must(is_asked, Rule::AcknowledgedIsKept, || {
+                format!("{} was forgotten, and nobody asked for it", key.host)
+            });
+        };
+        let stored = Snapshot::decode(key.host.as_str(), value)
+            .map_err(|error| Broken::new(Rule::Works, error.to_string()))?;
+        self.follows(&key, &stored)?;
+        if self
+            .durable_retired
+            .get(&key)
+            .is_some_and(|kept| self.is_forgotten(kept))
+        {
+            self.past.may_begin_again(&key);
+        }
+        self.past.add(&key, stored.clone());
+        if stored.retired_at.is_none() {
+            self.durable_retired.remove(&key);
+            self.durable.insert(key, stored);
+            return Ok(());
+        }
+        must(
+            self.retiring.contains(&key),
+            Rule::AcknowledgedIsKept,
+            || format!("{} was retired, and nobody asked for it", key.host),
+        )?;
+        self.durable.remove(&key);
+        self.acknowledged.remove(&key);
+        self.durable_retired.insert(key, stored);
+        Ok(())
+    }
+
+    /// Whether what is kept of a retired host may be forgotten by the batch.
+    fn is_forgotten(&self, kept: &Snapshot) -> bool {
+        self.forgetting > kept.retired_at
+    }
+
     fn follows(&mut self, key: &HostKey, stored: &Snapshot) -> Result<(), Broken> {
-        // Removed and reported anew in one batch, it begins again.
-        let before = self
-            .durable
-            .get(key)
-            .filter(|_| !self.retiring.contains(key));
-        let newer = before.is_none_or(|before| stored.pair > before.pair && stored.at > before.at);
+        let live = self.durable.get(key);
+        let before = live.or_else(|| self.durable_retired.get(key));
+        let newer = before.is_none_or(|before| {
+            // Retired in the batch or before it, it may come back under the same pair, and by a
+            // credential that may not see whose it was under any.
+            let may_return = self.retiring.contains(key) || before.retired_at.is_some();
+            let is_anew = stored.host.enterprise_project_id != before.host.enterprise_project_id
+                || before.retired_at.is_some() && self.is_forgotten(before);
+            let is_ordered = if may_return {
+                stored.pair >= before.pair || is_anew
+            } else {
+                stored.pair > before.pair
+            };
+            is_ordered && stored.at > before.at
+        });
         must(newer, Rule::OlderNeverWins, || {
             let before = before.map(|before| (before.pair, before.at));
             format!(
@@ -142,7 +183,8 @@ impl Model {
             ..
         } = self;
         acknowledged.retain(|key, _| !retiring.contains(key));
-        self.held = self.durable_versions();
+        self.held = versions(&self.durable);
+        self.retired = versions(&self.durable_retired);
         let records = self.durable_records.iter();
         let records = records.filter(|(key, _)| key.kind != RecordKind::Ignore);
         self.records = records
@@ -168,13 +210,13 @@ impl Model {
         } = self;
         ignored.retain(|key, choices| !choices.is_empty() && durable.contains_key(key));
     }
+}
 
-    pub(super) fn durable_versions(&self) -> BTreeMap<HostKey, Version> {
-        let durable = self.durable.iter();
-        durable
-            .map(|(key, stored)| (key.clone(), version(stored)))
-            .collect()
-    }
+pub(super) fn versions(durable: &BTreeMap<HostKey, Snapshot>) -> BTreeMap<HostKey, Version> {
+    let durable = durable.iter();
+    durable
+        .map(|(key, stored)| (key.clone(), version(stored)))
+        .collect()
 }
 
 fn version(stored: &Snapshot) -> Version {

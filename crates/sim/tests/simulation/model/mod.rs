@@ -5,6 +5,7 @@
 //! it after the next crash.
 
 mod durable;
+mod past;
 mod speakers;
 
 use std::cmp::Ordering;
@@ -17,9 +18,12 @@ use portolan_store::{
 use portolan_wire::digest::Digest;
 use portolan_wire::ids::{EnterpriseProjectId, HostKey};
 use portolan_wire::report::Report;
+use portolan_wire::time::UnixMicros;
 
 use crate::broken::{Broken, Rule, must};
 
+use durable::versions;
+pub(crate) use past::Past;
 pub(crate) use speakers::Moment;
 use speakers::Speakers;
 
@@ -65,6 +69,11 @@ pub(crate) struct Model {
     held: BTreeMap<HostKey, Version>,
     /// What is durable.
     durable: BTreeMap<HostKey, Snapshot>,
+    /// The same of hosts that are retired: the census keeps their last versions, the disk too.
+    retired: BTreeMap<HostKey, Version>,
+    durable_retired: BTreeMap<HostKey, Snapshot>,
+    /// Every version of each host that was durable.
+    past: Past,
     /// Bytes of the journal that `durable` has in it.
     bytes_seen: usize,
     /// The newest report of each host that was acknowledged.
@@ -73,6 +82,8 @@ pub(crate) struct Model {
     speakers: Speakers,
     /// Hosts whose removal waits for the committer.
     retiring: BTreeSet<HostKey>,
+    /// Before when a host was retired that may be forgotten by the committer now.
+    forgetting: Option<UnixMicros>,
     /// The records beside the hosts, as acknowledged and as durable.
     records: BTreeMap<RecordKey, Vec<u8>>,
     durable_records: BTreeMap<RecordKey, Vec<u8>>,
@@ -137,7 +148,14 @@ impl Model {
             Rule::GrantsHold,
             || format!("{} granted: {is_granted}, and {decision:?}", key.host),
         )?;
-        let order = held.map_or(Ordering::Greater, |held| version.pair.cmp(&held.pair));
+        let order = match (held, self.retired.get(key)) {
+            (Some(held), _) => version.pair.cmp(&held.pair),
+            // No report but an older one keeps it away; and to who may not see whose it was, it is new.
+            (None, Some(kept)) if granted.holds(&kept.enterprise_project) => {
+                version.pair.cmp(&kept.pair).then(Ordering::Greater)
+            }
+            (None, _) => Ordering::Greater,
+        };
         let is_same = held.is_some_and(|held| held.digest == version.digest);
         let is_ordered = match decision {
             Decision::Accepted { fresh: true } => order.is_gt(),
@@ -156,6 +174,7 @@ impl Model {
         }
         if decision == (Decision::Accepted { fresh: true }) {
             self.held.insert(key.clone(), version.clone());
+            self.retired.remove(key);
             self.speakers.speaks(key, &waiting.agent_id, moment.now);
         }
         match decision {
@@ -210,7 +229,9 @@ impl Model {
 
     /// The committer removed a host, or did not know it.
     pub(crate) fn retired(&mut self, key: &HostKey, retirement: Retirement) -> Result<(), Broken> {
-        let was_held = self.held.remove(key).is_some();
+        let held = self.held.remove(key);
+        let was_held = held.is_some();
+        self.retired.extend(held.map(|held| (key.clone(), held)));
         self.acknowledged.remove(key);
         self.ignored.remove(key);
         self.speakers.forget(key);
@@ -224,6 +245,25 @@ impl Model {
                 )
             },
         )
+    }
+
+    /// Hosts that were retired before then may be forgotten.
+    pub(crate) fn forgets(&mut self, before: UnixMicros) {
+        self.forgetting = self.forgetting.max(Some(before));
+    }
+
+    /// The committer has forgotten the hosts that were retired before then.
+    pub(crate) fn forgotten(&mut self, before: UnixMicros) {
+        let Self {
+            retired,
+            durable_retired,
+            ..
+        } = self;
+        // One that came back behind it in the same batch is not retired any more, but was forgotten.
+        retired.retain(|key, _| {
+            let kept = durable_retired.get(key).and_then(|kept| kept.retired_at);
+            kept.is_some_and(|at| at >= before)
+        });
     }
 
     /// The committer made ports ignored, or ignored no longer, or did not know the host.
@@ -258,6 +298,7 @@ impl Model {
     /// All answers of a batch were taken in: what is durable is what they said, and what is shown.
     pub(crate) fn batch_ends(&mut self, state: &State) -> Result<(), Broken> {
         self.retiring.clear();
+        self.forgetting = None;
         // What is ignored has records of the committer's own: only whose they are is known here.
         let (ignored, records): (BTreeMap<_, _>, _) =
             (self.durable_records.iter()).partition(|(key, _)| key.kind == RecordKind::Ignore);
@@ -279,9 +320,13 @@ impl Model {
             Rule::AcknowledgedIsKept,
             || format!("ignored is {:?}, durable {ignored:?}", self.ignored),
         )?;
-        let durable: BTreeMap<_, _> = self.durable_versions();
+        let durable = versions(&self.durable);
         must(durable == self.held, Rule::AcknowledgedIsKept, || {
             format!("held is {:?}, durable is {durable:?}", self.held)
+        })?;
+        let durable = versions(&self.durable_retired);
+        must(durable == self.retired, Rule::AcknowledgedIsKept, || {
+            format!("retired is {:?}, durable is {durable:?}", self.retired)
         })?;
         self.is_shown(state)
     }
@@ -332,6 +377,16 @@ impl Model {
     /// The records as they are on the disk.
     pub(crate) fn durable_records(&self) -> &BTreeMap<RecordKey, Vec<u8>> {
         &self.durable_records
+    }
+
+    /// Every version of each host that was on the disk.
+    pub(crate) fn past(&self) -> &Past {
+        &self.past
+    }
+
+    /// Retired hosts as they are on the disk.
+    pub(crate) fn durable_retired(&self) -> &BTreeMap<HostKey, Snapshot> {
+        &self.durable_retired
     }
 
     /// The hosts as they are on the disk.

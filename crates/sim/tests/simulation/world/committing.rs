@@ -52,8 +52,10 @@ impl World {
         };
         process.is_committing = false;
         for job in &process.queue {
-            if let Job::Retire(key) = job {
-                self.model.retires(key);
+            match job {
+                Job::Retire(key) => self.model.retires(key),
+                Job::Forget(before) => self.model.forgets(*before),
+                Job::Report { .. } | Job::Record(..) | Job::Ignore(_) => {}
             }
         }
         let interruption = self.disk.lock().unwrap().interruption;
@@ -127,6 +129,14 @@ impl World {
                     self.say(format_args!("server: {} is {retirement:?}", key.host));
                     self.model.retired(&key, retirement)?;
                     self.heard.remove(&key);
+                }
+            }
+            Done::Forget(before, reply) => {
+                if let Ok(hosts) = reply.told {
+                    self.durable_when_told(reply.durable)?;
+                    self.say(format_args!("server forgets {hosts} hosts"));
+                    self.figures.forgotten += hosts;
+                    self.model.forgotten(before);
                 }
             }
             Done::Ignore(wanted, reply) => {

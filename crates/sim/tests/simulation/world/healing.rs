@@ -9,6 +9,7 @@ use portolan_wire::open_port::OpenPort;
 
 use crate::broken::{Broken, Rule, must};
 use crate::checks::check;
+use crate::past;
 use crate::real_host::Truth;
 use crate::server::Job;
 use crate::timeline::{Micros, SECOND};
@@ -234,6 +235,9 @@ impl World {
         };
         check(&process.store, &process.published, &self.model)?;
         let state = process.published.state.load();
+        let compared = past::check(&*process.store, &self.model, &state, &mut self.dice.server)?;
+        self.figures.moments_compared += compared.moments;
+        self.figures.returned += compared.returned;
         let (at_half, at_end) = (self.at_half.clone().unwrap_or_default(), self.pairs());
         for (number, node) in self.nodes.iter().enumerate() {
             let key = &node.real.key;

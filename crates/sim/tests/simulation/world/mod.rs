@@ -128,6 +128,9 @@ pub(crate) struct Figures {
     pub(crate) clones_told_to_agents_only: u64,
     pub(crate) helped: u64,
     pub(crate) removed: u64,
+    pub(crate) returned: u64,
+    pub(crate) forgotten: u64,
+    pub(crate) moments_compared: u64,
     pub(crate) healed_after: Micros,
 }
 

@@ -17,6 +17,10 @@ use crate::timeline::{Micros, SECOND, wall};
 
 use super::{Event, World};
 
+/// How often, of a thousand minutes, retired hosts are forgotten, and how long they are kept at least.
+const FORGOTTEN_MINUTES: u64 = 200;
+const RETIRED_FOR: i64 = 120_000_000;
+
 impl World {
     pub(super) fn server_starts(&mut self) -> Result<(), Broken> {
         if self.server.is_some() {
@@ -142,7 +146,12 @@ impl World {
         };
         process
             .keep_seen()
-            .map_err(|error| Broken::new(Rule::Works, error.to_string()))
+            .map_err(|error| Broken::new(Rule::Works, error.to_string()))?;
+        if self.dice.server.chance(FORGOTTEN_MINUTES) {
+            let before = self.clock.now().plus_micros(-RETIRED_FOR);
+            self.submit(Job::Forget(before));
+        }
+        Ok(())
     }
 
     /// A host is stale exactly when it was silent for three intervals, by clocks that go right.
