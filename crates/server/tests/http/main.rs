@@ -62,6 +62,7 @@ mod reports;
 mod rows;
 mod signed_bodies;
 mod signing;
+mod silence;
 mod slow;
 mod starting;
 mod throttle;
