@@ -10,16 +10,19 @@ use std::sync::Arc;
 
 use portolan_wire::ids::{EnterpriseProjectId, ProjectId};
 
-use crate::cells::{Cell, Cells};
+use crate::cells::Cells;
+use crate::counts::Counts;
+use crate::group::Group;
 use crate::host::{Host, HostFacts};
 use crate::ignored::Ignored;
+use crate::number::{Cell, Number};
 use crate::posting::{Posting, Postings, Totals};
 use crate::project::{Parts, Project};
 use crate::scope::Scope;
 use crate::slots::Slots;
 use crate::state::{HostCommit, State};
 
-/// Gathers hosts.
+/// Gathers hosts. All of them are fresh: since the start nobody could be heard.
 #[derive(Debug, Default)]
 pub struct Builder {
     projects: BTreeMap<ProjectId, ProjectBuilder>,
@@ -30,17 +33,17 @@ struct ProjectBuilder {
     hosts: Vec<Arc<Host>>,
     retired: Vec<Arc<Host>>,
     scopes: HashMap<EnterpriseProjectId, ScopeBuilder>,
-    /// Of the whole project: how often each cell counts, and the hosts that have it.
-    cells: HashMap<Cell, (u32, Posting)>,
+    postings: HashMap<Cell, Posting>,
     totals: Totals,
 }
 
 #[derive(Debug, Default)]
 struct ScopeBuilder {
     hosts: Slots,
-    cells: HashMap<Cell, u32>,
-    /// What is ignored of them, a cell as often as it is: few.
-    ignored: Vec<Cell>,
+    /// How often each number counts.
+    numbers: HashMap<Number, u32>,
+    /// What is ignored of them, a number as often as it is: few.
+    ignored: Vec<Number>,
 }
 
 impl Builder {
@@ -65,7 +68,8 @@ impl Builder {
 impl ProjectBuilder {
     fn add(&mut self, facts: HostFacts, ignored: Ignored) {
         if facts.retired_at.is_some() {
-            self.retired.push(Arc::new(Host::retired(facts)));
+            self.retired
+                .push(Arc::new(Host::retired(facts, Arc::default())));
             return;
         }
         let slot = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
@@ -74,19 +78,14 @@ impl ProjectBuilder {
             .entry(facts.enterprise_project.clone())
             .or_default();
         scope.hosts.insert(slot);
-        let mut previous = None;
-        for cell in facts.cells.iter() {
-            *scope.cells.entry(cell).or_default() += 1;
-            let (count, posting) = self.cells.entry(cell).or_default();
-            *count += 1;
-            // Cells are sorted: a repeat stands behind its like.
-            if previous != Some(cell) {
-                posting.hosts.insert(slot);
-            }
-            previous = Some(cell);
+        for number in facts.cells.iter() {
+            *scope.numbers.entry(number).or_default() += 1;
+        }
+        for cell in facts.cells.cells() {
+            self.postings.entry(cell).or_default().hosts.insert(slot);
         }
         for surplus in facts.cells.surpluses() {
-            let (_, posting) = self.cells.entry(surplus.cell).or_default();
+            let posting = self.postings.entry(surplus.cell).or_default();
             posting.surplus.change(slot, 0, surplus.by);
         }
         self.totals.change(slot, &facts.cells, &Cells::default());
@@ -94,6 +93,7 @@ impl ProjectBuilder {
         self.hosts.push(Arc::new(Host {
             facts,
             ignored,
+            fresh: true,
             live: Arc::default(),
         }));
     }
@@ -102,34 +102,45 @@ impl ProjectBuilder {
         let every_host = (0..self.hosts.len()).filter_map(|slot| u32::try_from(slot).ok());
         let mut whole = ScopeBuilder::default();
         every_host.for_each(|slot| whole.hosts.insert(slot));
-        let ignored = self.scopes.values().flat_map(|scope| &scope.ignored);
-        whole.ignored = ignored.copied().collect();
-        let mut postings = Vec::with_capacity(self.cells.len());
-        for (cell, (count, posting)) in self.cells {
-            whole.cells.insert(cell, count);
-            postings.push((cell, Arc::new(posting)));
+        for scope in self.scopes.values() {
+            whole.ignored.extend(&scope.ignored);
+            for (number, num) in &scope.numbers {
+                *whole.numbers.entry(*number).or_default() += num;
+            }
         }
-        let scopes = self.scopes.into_iter();
+        let postings = self.postings.into_iter();
+        let postings = postings.map(|(cell, posting)| (cell, Arc::new(posting)));
+        let mut groups = Vec::with_capacity(self.scopes.len());
+        let mut scopes = Vec::with_capacity(self.scopes.len());
+        for (id, scope) in self.scopes {
+            let (group, scope) = scope.finish();
+            groups.push((id.clone(), Arc::new(group)));
+            scopes.push((id, Arc::new(scope)));
+        }
+        let (whole, counts_of_whole) = whole.finish();
         Project::of_parts(Parts {
             hosts: self.hosts,
             retired: self.retired,
-            scopes: scopes
-                .map(|(id, scope)| (id, Arc::new(scope.finish())))
-                .collect(),
-            whole: Arc::new(whole.finish()),
-            postings: Postings::of_parts(postings, self.totals),
+            groups,
+            whole: Arc::new(whole),
+            counts: Counts::of_scopes(scopes, Arc::new(counts_of_whole)),
+            postings: Postings::of_parts(postings.collect(), self.totals),
         })
     }
 }
 
 impl ScopeBuilder {
-    fn finish(self) -> Scope {
-        let mut cells: Vec<_> = self.cells.into_iter().collect();
-        cells.sort_unstable();
-        let mut scope = Scope::of_counts(self.hosts, &cells);
+    fn finish(self) -> (Group, Scope) {
+        let mut numbers: Vec<_> = self.numbers.into_iter().collect();
+        numbers.sort_unstable();
+        let mut scope = Scope::of_counts(&numbers);
         self.ignored
             .into_iter()
-            .for_each(|cell| scope.ignore(cell, 1));
-        scope
+            .for_each(|number| scope.ignore(number, 1));
+        let group = Group {
+            fresh: self.hosts.clone(),
+            hosts: self.hosts,
+        };
+        (group, scope)
     }
 }

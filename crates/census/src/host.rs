@@ -9,7 +9,7 @@ use portolan_wire::ids::{EnterpriseProjectId, HostId};
 use portolan_wire::open_port::{Category, Transport};
 use portolan_wire::time::UnixMicros;
 
-use crate::cells::{Cell, Cells, ListId};
+use crate::cells::Cells;
 use crate::ignored::Ignored;
 use crate::knowledge;
 use crate::liveness::{Freshness, Live};
@@ -70,40 +70,42 @@ pub struct Host {
     pub facts: HostFacts,
     /// What an operator chose to ignore of it: no report changes that.
     pub ignored: Ignored,
+    /// Whether it counts as fresh.
+    pub(crate) fresh: bool,
     /// When it was heard; shared by all versions of the host, since hearing is no commit.
     pub(crate) live: Arc<Live>,
 }
 
 impl Host {
     /// One that counts nothing and is not heard.
-    pub(crate) fn retired(facts: HostFacts) -> Self {
+    pub(crate) fn retired(facts: HostFacts, live: Arc<Live>) -> Self {
         Self {
             facts,
             ignored: Ignored::default(),
-            live: Arc::default(),
+            fresh: false,
+            live,
         }
     }
 
-    /// Whether the host is fresh, and when it was last heard (seconds since 1970).
+    /// Whether the host is fresh, as it is counted.
+    pub fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
+    /// Whether the host is fresh, as it is counted, and when it was last heard (seconds since 1970).
     pub fn freshness(&self) -> (Freshness, u32) {
-        self.live.freshness()
+        let freshness = if self.fresh {
+            Freshness::Fresh
+        } else {
+            Freshness::Stale
+        };
+        (freshness, self.live.heard_s())
     }
 
     /// How many rows (port, transport) of a category the host is counted in.
     pub fn rows_in(&self, category: Category) -> u64 {
-        let all = ListId {
-            category,
-            v6: false,
-        };
-        let mut cells: Vec<Cell> = self
-            .facts
-            .cells
-            .iter()
-            .filter(|c| c.list() == all)
-            .collect();
-        // They are sorted, so that repeats stand together.
-        cells.dedup();
-        cells.len() as u64
+        let rows = self.facts.cells.rows();
+        rows.filter(|row| row.category == category).count() as u64
     }
 
     /// The status of one asset's (port, transport) of this host: what the port table says, but

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use portolan_wire::hss::port_statistics::PortStatus;
 use portolan_wire::open_port::Transport;
 
-use crate::cells::{Cells, Counted, RowKey};
+use crate::cells::{Cells, Counted};
 use crate::knowledge;
 use crate::listing::sum;
+use crate::number::RowKey;
 use crate::scope::List;
 
 /// One asset's (port, transport) that is ignored.
@@ -131,6 +132,8 @@ impl AllIgnored {
 
 #[cfg(test)]
 mod tests {
+    use portolan_wire::exposure::Exposure;
+
     use super::*;
 
     fn choice(container_asset: Option<&str>, port: u16) -> Choice {
@@ -145,6 +148,7 @@ mod tests {
         Counted {
             container_asset,
             v6: false,
+            exposure: Exposure::Any,
             port,
             transport: Transport::Tcp,
         }

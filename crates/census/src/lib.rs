@@ -6,14 +6,18 @@
 //! the same answers; every count equals a recount from the hosts' cells.
 #![forbid(unsafe_code)]
 
+mod adds;
 mod build;
 mod cells;
+mod counts;
+mod group;
 mod host;
 mod ignored;
 pub mod knowledge;
 mod listeners;
 mod listing;
 mod liveness;
+mod number;
 mod page;
 mod port_assets;
 mod posting;
@@ -31,13 +35,15 @@ mod weighted;
 
 pub use build::Builder;
 pub use cells::{Cells, Counted};
+pub use counts::{BadRow, CountRow, Counts, TooFew};
 pub use host::{Agents, Host, HostFacts, Pair};
 pub use ignored::{Choice, Ignored};
 pub use listeners::{ListenerFilter, ListenerPage, ListenerShare};
-pub use liveness::{Freshness, HostCounts, Liveness};
+pub use liveness::{Freshness, Liveness, Silent};
+pub use number::Sockets;
 pub use page::{Cursor, Filter, Page, PageRequest, PageRow, Start};
 pub use port_assets::{AssetPage, AssetRow, AssetsOf};
-pub use project::{Edition, Project, Selection};
+pub use project::{Edition, Editions, Project, Selection};
 pub use recount::{Difference, Recount};
 pub use state::{Commit, HostCommit, Retired, State};
 pub use top::TopPort;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use portolan_wire::open_port::{Category, Transport};
 
-use crate::cells::{Cell, ListId, RowKey};
 use crate::host::Host;
+use crate::number::{Cell, Family, RowKey};
 use crate::project::{Project, Selection};
 use crate::slots::Slots;
 use crate::weighted::Weighted;
@@ -49,13 +49,6 @@ pub struct ListenerShare {
 }
 
 impl ListenerFilter {
-    fn list(&self) -> ListId {
-        ListId {
-            category: self.category,
-            v6: self.v6,
-        }
-    }
-
     fn transports(&self) -> impl Iterator<Item = Transport> + use<> {
         let only = self.transport;
         let both = [Transport::Tcp, Transport::Udp].into_iter();
@@ -97,15 +90,15 @@ impl Project {
     }
 
     fn weighted<'a>(&'a self, selection: &'a Selection, filter: &ListenerFilter) -> Weighted<'a> {
-        let list = filter.list();
+        let family = Family::new(filter.category, filter.v6);
         let mut sets: Vec<(i64, &Slots)> = Vec::new();
         for transport in filter.transports() {
             match filter.port {
                 Some(port) => {
-                    let cell = Cell::new(list, RowKey::new(port, transport));
+                    let cell = Cell::new(family, RowKey::new(port, transport));
                     sets.extend(self.postings.listeners(cell));
                 }
-                None => sets.extend(self.postings.all_listeners(list, transport)),
+                None => sets.extend(self.postings.all_listeners(family, transport)),
             }
         }
         Weighted::new(sets, self.within(selection))
@@ -115,7 +108,7 @@ impl Project {
     pub(crate) fn within<'a>(&'a self, selection: &'a Selection) -> Option<Vec<&'a Slots>> {
         match selection {
             Selection::Whole => None,
-            Selection::Of(_) => Some(self.selected(selection).map(|scope| &scope.hosts).collect()),
+            Selection::Of(_) => Some(self.groups(selection).map(|group| &group.hosts).collect()),
         }
     }
 }

@@ -8,9 +8,9 @@ use portolan_wire::hss::port_statistics::PortStatus;
 use portolan_wire::open_port::Transport;
 use roaring::RoaringBitmap;
 
-use crate::cells::RowKey;
 use crate::ignored::AllIgnored;
 use crate::knowledge;
+use crate::number::RowKey;
 use crate::page::Filter;
 use crate::rows::{Classes, Row};
 use crate::scope::List;

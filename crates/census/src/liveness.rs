@@ -1,23 +1,26 @@
-//! Which hosts are fresh: heard within three of their own intervals.
+//! Who was heard when: which hosts become fresh or stale, and which have been silent too long.
 //!
 //! Beside the commits, because a heartbeat changes no truth. Freshness ends without anybody asking:
-//! every fresh host has one entry in a wheel of due seconds; when it comes due the host is either
-//! stale or was heard meanwhile and is entered again. So neither a heartbeat nor a query scans.
-//! Holds: a scope's counts are those of its hosts; a host is counted in one scope.
-//! Lock order: a host's own state, then the wheel.
+//! every host has one entry in a wheel of due seconds. When that of a fresh host comes due, the host
+//! is either stale or was heard meanwhile and is entered again; that of a stale one comes due when it
+//! is to be retired. So neither a heartbeat nor a query scans. What has changed waits until the writer
+//! takes it into the census, whose counts are then those of the hosts that it calls fresh.
+//! Holds: whoever becomes fresh or stale is told, once; nobody is retired who was not waited for.
+//! Lock order: a host's own state, then the wheel or what waits.
+//! Limits: what waits is one entry a host; [`caps::SILENT_RETIRED_MAX`] hosts a roll.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 use portolan_wire::caps;
+use portolan_wire::ids::{HostKey, ProjectId};
 
 use crate::host::Host;
-use crate::project::Project;
 
 /// Whether a host was heard lately.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Freshness {
     /// Heard within three of its own intervals.
     Fresh,
@@ -25,29 +28,13 @@ pub enum Freshness {
     Stale,
 }
 
-/// How many hosts of a scope are fresh, and how many there are; readable without a lock.
-///
-/// Both stand in one word (hosts << 32 | fresh), so that a reader never sees more fresh than hosts.
-#[derive(Debug, Default)]
-pub struct HostCounts(AtomicU64);
-
-const ONE_HOST: u64 = 1 << 32;
-
-impl HostCounts {
-    /// Fresh and stale hosts.
-    pub fn fresh_and_stale(&self) -> (u64, u64) {
-        let word = self.0.load(Ordering::Acquire);
-        let (hosts, fresh) = (word >> 32, word & 0xffff_ffff);
-        (fresh, hosts.saturating_sub(fresh))
-    }
-
-    fn add(&self, word: u64) {
-        self.0.fetch_add(word, Ordering::AcqRel);
-    }
-
-    fn subtract(&self, word: u64) {
-        self.0.fetch_sub(word, Ordering::AcqRel);
-    }
+/// A host that has been silent for so long that it is to be retired, unless it is heard until then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silent {
+    /// The host.
+    pub key: HostKey,
+    /// When it was last heard, in seconds since 1970.
+    pub heard_s: u32,
 }
 
 /// When a host was heard. Shared by all versions of the host.
@@ -63,21 +50,15 @@ struct LiveState {
     entered_s: u32,
     /// Until when the host is shown as spoken for by two agents.
     conflict_until_s: u32,
-    /// The counts it is in: of its enterprise project, and of the whole project.
-    counted: Option<[Arc<HostCounts>; 2]>,
+    /// Its name, while it is in the census.
+    key: Option<HostKey>,
+    /// Whether it waits among what has changed.
+    waits: bool,
 }
 
 impl Live {
-    pub(crate) fn freshness(&self) -> (Freshness, u32) {
-        let state = self.0.lock();
-        (
-            if state.fresh {
-                Freshness::Fresh
-            } else {
-                Freshness::Stale
-            },
-            state.heard_s,
-        )
+    pub(crate) fn heard_s(&self) -> u32 {
+        self.0.lock().heard_s
     }
 
     pub(crate) fn conflict_until_s(&self) -> u32 {
@@ -85,67 +66,90 @@ impl Live {
     }
 }
 
+/// A wheel that stood still for longer was not looking: the server was stopped, or its clock was set.
+const AWAY_S: u32 = 60;
+/// A host that should be retired and still is not is told again after so many seconds.
+const TOLD_AGAIN_S: u32 = 60;
+
 /// The wheel of all hosts.
 #[derive(Debug, Default)]
 pub struct Liveness {
     /// Before this second nobody could be heard: after a restart a host is fresh until then plus
     /// three intervals.
     started_s: u32,
+    /// How long a host may be silent until it is retired; `None`: for ever.
+    retire_after_s: Option<u32>,
+    /// Since when it has been looked each second, and when it last was.
+    looking_since_s: AtomicU32,
+    looked_s: AtomicU32,
     due: Mutex<BTreeMap<u32, Vec<Arc<Live>>>>,
+    changed: Mutex<VecDeque<Arc<Live>>>,
 }
 
 impl Liveness {
-    /// An empty wheel of a server that started at `now_s` (seconds since 1970).
+    /// An empty wheel of a server that started at `now_s` (seconds since 1970), which retires nobody.
     pub fn new(now_s: u32) -> Self {
         Self {
             started_s: now_s,
+            retire_after_s: None,
+            looking_since_s: now_s.into(),
+            looked_s: now_s.into(),
             due: Mutex::default(),
+            changed: Mutex::default(),
         }
     }
 
-    /// A report of the host was committed; also enters a new host, and moves one that has changed
-    /// its enterprise project. It was heard at `heard_s`; `now_s` decides whether that is lately
-    /// enough. Only who sees every commit in order may call it; others call
-    /// [`touched`](Self::touched).
-    pub fn heard(&self, project: &Project, host: &Host, heard_s: u32, now_s: u32) {
-        let Some(scope) = project.scope_counts(&host.facts.enterprise_project) else {
-            return;
-        };
+    /// The same that tells who has been silent for so many seconds; `None`: nobody.
+    pub fn retiring_after(self, retire_after_s: Option<u32>) -> Self {
+        Self {
+            retire_after_s,
+            ..self
+        }
+    }
+
+    /// A report of the host was committed; also enters a new host. It was heard at `heard_s`; `now_s`
+    /// decides whether that is lately enough. Only who sees every commit in order may call it; others
+    /// call [`touched`](Self::touched).
+    pub fn heard(&self, project: &ProjectId, host: &Host, heard_s: u32, now_s: u32) {
         let mut state = host.live.0.lock();
-        let counts = [Arc::clone(scope), Arc::clone(project.whole_counts())];
-        let moved = state
-            .counted
-            .as_ref()
-            .is_none_or(|[at, _]| !Arc::ptr_eq(at, scope));
-        if moved {
-            state.leave_counts();
-            let word = ONE_HOST + u64::from(state.fresh);
-            counts.iter().for_each(|count| count.add(word));
-            state.counted = Some(counts);
+        if state.key.is_none() {
+            state.key = Some(HostKey {
+                project: project.clone(),
+                host: host.facts.id.clone(),
+            });
         }
         state.interval_s = host.facts.heartbeat_interval_s;
-        self.refresh(host, &mut state, heard_s, now_s);
+        // Its moment may be ahead of a clock that was set back.
+        let committed_s = u32::try_from(host.facts.at.seconds()).unwrap_or(0);
+        self.refresh(host, &mut state, heard_s.max(committed_s), now_s);
+        if state.fresh != host.fresh {
+            self.tell(&mut state, &host.live);
+        }
+        if !state.fresh && state.entered_s == 0 {
+            self.enter_retirement(&mut state, &host.live, now_s);
+        }
     }
 
     /// A heartbeat of the host was heard at `now_s`. The view in which it was found may be old: it
-    /// enters and moves nobody, so a host that was removed meanwhile is not counted again.
+    /// enters nobody, so a host that was removed meanwhile is not counted again.
     pub fn touched(&self, host: &Host, now_s: u32) {
         let mut state = host.live.0.lock();
-        if state.counted.is_some() {
-            self.refresh(host, &mut state, now_s, now_s);
+        if state.key.is_some() && self.refresh(host, &mut state, now_s, now_s) {
+            self.tell(&mut state, &host.live);
         }
     }
 
-    fn refresh(&self, host: &Host, state: &mut LiveState, heard_s: u32, now_s: u32) {
+    /// Whether the host has become fresh.
+    fn refresh(&self, host: &Host, state: &mut LiveState, heard_s: u32, now_s: u32) -> bool {
         state.heard_s = state.heard_s.max(heard_s);
         let due_s = state.due_s(self.started_s);
         // A host whose interval has become shorter comes due before its entry does.
-        if due_s > now_s && (!state.fresh || due_s < state.entered_s) {
-            if !state.fresh {
-                state.set_fresh(true);
-            }
-            self.enter(due_s, state, &host.live);
+        if due_s <= now_s || (state.fresh && due_s >= state.entered_s) {
+            return false;
         }
+        let was_fresh = std::mem::replace(&mut state.fresh, true);
+        self.enter(due_s, state, &host.live);
+        !was_fresh
     }
 
     /// Two agents speak for the host: it is shown so for three of its intervals.
@@ -160,31 +164,84 @@ impl Liveness {
     /// The host is gone from the census.
     pub fn forget(&self, host: &Host) {
         let mut state = host.live.0.lock();
-        state.leave_counts();
+        state.key = None;
         state.fresh = false;
     }
 
-    /// Makes stale what came due by `now_s`. Called each second.
-    pub fn roll(&self, now_s: u32) {
+    /// Makes stale what came due by `now_s`, and tells who is to be retired; who then is not retired
+    /// is told again later. Called each second.
+    pub fn roll(&self, now_s: u32) -> Vec<Silent> {
+        let looked_s = self.looked_s.swap(now_s, Ordering::AcqRel);
+        if now_s > looked_s.saturating_add(AWAY_S) {
+            self.looking_since_s.store(now_s, Ordering::Release);
+        }
         let later = {
             let mut due = self.due.lock();
             let later = due.split_off(&now_s.saturating_add(1));
             std::mem::replace(&mut *due, later)
         };
+        let mut silent = Vec::new();
         for (entered_s, lives) in later {
             for live in lives {
                 let mut state = live.0.lock();
-                let due_s = state.due_s(self.started_s);
-                if !state.fresh || state.entered_s != entered_s {
+                if state.key.is_none() || state.entered_s != entered_s {
                     continue;
                 }
-                if due_s > now_s {
-                    self.enter(due_s, &mut state, &live);
+                if state.fresh {
+                    self.fresh_comes_due(&mut state, &live, now_s);
                 } else {
-                    state.set_fresh(false);
+                    self.stale_comes_due(&mut state, &live, now_s, &mut silent);
                 }
             }
         }
+        silent
+    }
+
+    fn fresh_comes_due(&self, state: &mut LiveState, live: &Arc<Live>, now_s: u32) {
+        let due_s = state.due_s(self.started_s);
+        if due_s > now_s {
+            self.enter(due_s, state, live);
+            return;
+        }
+        state.fresh = false;
+        self.tell(state, live);
+        self.enter_retirement(state, live, now_s);
+    }
+
+    fn stale_comes_due(
+        &self,
+        state: &mut LiveState,
+        live: &Arc<Live>,
+        now_s: u32,
+        silent: &mut Vec<Silent>,
+    ) {
+        let Some(retire_s) = self.retire_s(state) else {
+            return;
+        };
+        if retire_s > now_s {
+            self.enter(retire_s, state, live);
+        } else if silent.len() == caps::SILENT_RETIRED_MAX {
+            self.enter(now_s.saturating_add(1), state, live);
+        } else {
+            let heard_s = state.heard_s;
+            silent.extend(state.key.clone().map(|key| Silent { key, heard_s }));
+            self.enter(now_s.saturating_add(TOLD_AGAIN_S), state, live);
+        }
+    }
+
+    fn enter_retirement(&self, state: &mut LiveState, live: &Arc<Live>, now_s: u32) {
+        if let Some(retire_s) = self.retire_s(state) {
+            self.enter(retire_s.max(now_s.saturating_add(1)), state, live);
+        }
+    }
+
+    /// The first second at which a host that stays silent is to be retired.
+    fn retire_s(&self, state: &LiveState) -> Option<u32> {
+        let silent_s = state.heard_s.saturating_add(self.retire_after_s?);
+        // While nobody was looking, nobody could be heard.
+        let looking_since_s = self.looking_since_s.load(Ordering::Acquire);
+        let waited_s = looking_since_s.saturating_add(state.patience_s());
+        Some(silent_s.max(waited_s).saturating_add(1))
     }
 
     fn enter(&self, due_s: u32, state: &mut LiveState, live: &Arc<Live>) {
@@ -195,33 +252,46 @@ impl Liveness {
             .or_default()
             .push(Arc::clone(live));
     }
+
+    /// Lets it wait that the host has become fresh or stale.
+    fn tell(&self, state: &mut LiveState, live: &Arc<Live>) {
+        if !std::mem::replace(&mut state.waits, true) {
+            self.changed.lock().push_back(Arc::clone(live));
+        }
+    }
+
+    /// Takes out `most` hosts that have become fresh or stale, or were for a while, and what they are
+    /// now. For the one writer of the census.
+    pub fn take_changed(&self, most: usize) -> Vec<(HostKey, bool)> {
+        let lives: Vec<_> = {
+            let mut changed = self.changed.lock();
+            let most = most.min(changed.len());
+            changed.drain(..most).collect()
+        };
+        let now = lives.iter().filter_map(|live| {
+            let mut state = live.0.lock();
+            state.waits = false;
+            Some((state.key.clone()?, state.fresh))
+        });
+        now.collect()
+    }
+
+    /// How many wait to be taken.
+    pub fn changed(&self) -> usize {
+        self.changed.lock().len()
+    }
 }
 
 impl LiveState {
+    fn patience_s(&self) -> u32 {
+        self.interval_s.saturating_mul(caps::FRESH_INTERVALS)
+    }
+
     /// The first second at which the host is no longer fresh.
     fn due_s(&self, started_s: u32) -> u32 {
-        let patience_s = self.interval_s.saturating_mul(caps::FRESH_INTERVALS);
         self.heard_s
             .max(started_s)
-            .saturating_add(patience_s)
+            .saturating_add(self.patience_s())
             .saturating_add(1)
-    }
-
-    fn set_fresh(&mut self, fresh: bool) {
-        self.fresh = fresh;
-        for counts in self.counted.iter().flatten() {
-            if fresh {
-                counts.add(1);
-            } else {
-                counts.subtract(1);
-            }
-        }
-    }
-
-    fn leave_counts(&mut self) {
-        let word = ONE_HOST + u64::from(self.fresh);
-        for counts in self.counted.take().iter().flatten() {
-            counts.subtract(word);
-        }
     }
 }

@@ -3,9 +3,10 @@
 use portolan_wire::hss::port_statistics::{PortStatus, SortDir};
 use portolan_wire::open_port::{Category, Transport};
 
-use crate::cells::{ListId, RowKey};
+use crate::counts::Counts;
 use crate::ignored::AllIgnored;
 use crate::listing::Listing;
+use crate::number::{ListId, RowKey, Sockets};
 use crate::project::{Project, Selection};
 
 /// Which rows.
@@ -13,8 +14,8 @@ use crate::project::{Project, Selection};
 pub struct Filter {
     /// Which assets count.
     pub category: Category,
-    /// Only IPv6 sockets.
-    pub v6: bool,
+    /// Which sockets make an asset count.
+    pub sockets: Sockets,
     /// Only this transport.
     pub transport: Option<Transport>,
     /// Only this port.
@@ -80,11 +81,18 @@ pub struct PageRow {
 }
 
 impl Project {
+    /// One page of the rows of a selection that match a filter, of all hosts.
+    pub fn page(&self, selection: &Selection, filter: &Filter, request: &PageRequest) -> Page {
+        self.counts.page(selection, filter, request)
+    }
+}
+
+impl Counts {
     /// One page of the rows of a selection that match a filter.
     pub fn page(&self, selection: &Selection, filter: &Filter, request: &PageRequest) -> Page {
         let id = ListId {
             category: filter.category,
-            v6: filter.v6,
+            sockets: filter.sockets,
         };
         let lists: Vec<_> = self
             .selected(selection)

@@ -4,6 +4,9 @@
 //! them; that of any other port is met soon by following the order of ids from the cursor on. Either
 //! way the cost is bounded by [`FEW`], as long as the hosts that have the port are spread over the
 //! ids; where all of them stand far behind the cursor, the ids before them are passed over.
+//!
+//! Of one exposure there are no posting lists: of each host that has the port the numbers are looked
+//! at, so the cost is at most a look at each of those hosts.
 
 use std::cmp::Ordering;
 use std::ops::Bound;
@@ -12,8 +15,9 @@ use std::sync::Arc;
 use portolan_wire::ids::HostId;
 use portolan_wire::open_port::{Category, Transport};
 
-use crate::cells::{Cell, ListId, RowKey};
 use crate::host::Host;
+use crate::listing::sum;
+use crate::number::{Cell, Family, ListId, RowKey, Sockets};
 use crate::project::{Project, Selection};
 use crate::slots::Slots;
 use crate::weighted::Weighted;
@@ -26,12 +30,14 @@ const FEW: u64 = 4_096;
 pub struct AssetsOf {
     /// Which kind of asset.
     pub category: Category,
-    /// Only those with IPv6 sockets.
-    pub v6: bool,
+    /// Which of their sockets make them have the port.
+    pub sockets: Sockets,
     /// The port.
     pub port: u16,
     /// Only this transport.
     pub transport: Option<Transport>,
+    /// Only those of fresh hosts.
+    pub fresh: bool,
 }
 
 /// One page of them.
@@ -59,7 +65,10 @@ pub struct AssetRow {
 /// The hosts that have the port by one transport.
 struct Posted<'a> {
     transport: Transport,
-    cell: Cell,
+    list: ListId,
+    key: RowKey,
+    /// Those that have it. Of one exposure there is no such list: those of any, of whom each is
+    /// looked at.
     hosts: &'a Slots,
 }
 
@@ -73,10 +82,13 @@ impl Project {
         limit: usize,
     ) -> AssetPage {
         let posted = self.posted(of);
-        let within = self.within(selection);
+        let within = self.assets_within(selection, of);
         let sets = posted.iter().map(|posted| (1, posted.hosts));
         let weighted = Weighted::new(sets, within.clone());
-        let total = weighted.total();
+        let total = match of.sockets {
+            Sockets::All | Sockets::V6 => weighted.total(),
+            Sockets::Exposed(_) => self.exposed_total(selection, of, &posted),
+        };
         // One more than asked for tells whether rows follow.
         let wanted = limit.saturating_add(1);
         let mut rows = if total <= FEW {
@@ -85,9 +97,9 @@ impl Project {
         } else {
             self.met(
                 &posted,
-                |slot| self.is_within(selection, within.as_deref(), slot),
+                |slot| self.is_within(selection, of, within.as_deref(), slot),
                 after,
-                limit + 1,
+                wanted,
             )
         };
         let more = rows.len() > limit;
@@ -98,20 +110,44 @@ impl Project {
     fn posted(&self, of: AssetsOf) -> Vec<Posted<'_>> {
         let list = ListId {
             category: of.category,
-            v6: of.v6,
+            sockets: of.sockets,
         };
+        let family = Family::new(of.category, of.sockets == Sockets::V6);
         let transports = [Transport::Tcp, Transport::Udp].into_iter();
         let asked = transports.filter(|t| of.transport.is_none_or(|only| only == *t));
         let posted = asked.filter_map(|transport| {
-            let cell = Cell::new(list, RowKey::new(of.port, transport));
-            let hosts = &self.postings.get(cell)?.hosts;
+            let key = RowKey::new(of.port, transport);
+            let hosts = &self.postings.get(Cell::new(family, key))?.hosts;
             Some(Posted {
                 transport,
-                cell,
+                list,
+                key,
                 hosts,
             })
         });
         posted.collect()
+    }
+
+    /// How many rows there are of one exposure.
+    fn exposed_total(&self, selection: &Selection, of: AssetsOf, posted: &[Posted<'_>]) -> u64 {
+        let counts = if of.fresh { &self.fresh } else { &self.counts };
+        let of_one = |posted: &Posted<'_>| match of.category {
+            // Each host is one asset, so that the counts tell.
+            Category::Host => {
+                let scopes = counts.selected(selection);
+                let lists: Vec<_> = scopes.filter_map(|scope| scope.list(posted.list)).collect();
+                sum(&lists, posted.key)
+            }
+            Category::Container => {
+                let within = self.assets_within(selection, of);
+                let hosts = Weighted::new([(1, posted.hosts)], within);
+                let hosts = hosts
+                    .into_hosts()
+                    .filter_map(|(slot, _)| self.by_slot(slot));
+                hosts.filter(|host| posted.num(host) > 0).count() as u64
+            }
+        };
+        posted.iter().map(of_one).sum()
     }
 
     /// Of all hosts that have the port, the first `limit` rows after `after`.
@@ -155,13 +191,31 @@ impl Project {
             .collect()
     }
 
-    fn is_within(&self, selection: &Selection, within: Option<&[&Slots]>, slot: u32) -> bool {
+    /// The hosts among which those are that have the port; `None`: all.
+    fn assets_within<'a>(
+        &'a self,
+        selection: &'a Selection,
+        of: AssetsOf,
+    ) -> Option<Vec<&'a Slots>> {
+        if of.fresh {
+            return Some(self.groups(selection).map(|group| &group.fresh).collect());
+        }
+        self.within(selection)
+    }
+
+    fn is_within(
+        &self,
+        selection: &Selection,
+        of: AssetsOf,
+        within: Option<&[&Slots]>,
+        slot: u32,
+    ) -> bool {
         match within {
             None => true,
             Some([one]) => one.contains(slot),
-            Some(_) => self
-                .by_slot(slot)
-                .is_some_and(|host| selection.holds(&host.facts.enterprise_project)),
+            Some(_) => self.by_slot(slot).is_some_and(|host| {
+                selection.holds(&host.facts.enterprise_project) && (host.fresh || !of.fresh)
+            }),
         }
     }
 
@@ -173,13 +227,20 @@ impl Project {
         let host = self.by_slot(slot);
         posted.iter().filter_map(move |posted| {
             let host = host?;
-            let num = host.facts.cells.count(posted.cell);
+            let num = posted.num(host);
             (num > 0).then(|| AssetRow {
                 host: Arc::clone(host),
                 transport: posted.transport,
                 num,
             })
         })
+    }
+}
+
+impl Posted<'_> {
+    /// On how many of a host's assets the port is open so.
+    fn num(&self, host: &Host) -> u32 {
+        host.facts.cells.count_in(self.list, self.key)
     }
 }
 
@@ -230,7 +291,7 @@ mod tests {
     proptest! {
         /// Which way a page is found is a matter of cost alone.
         #[test]
-        fn both_ways_to_a_page_give_the_same(hosts in prop::collection::btree_map("[ab]{1,3}", (0u8..4, 0u8..3), 0..12), after in prop::option::of(("[ab]{0,3}", any::<bool>())), limit in 1usize..6, scopes in prop::option::of(prop::collection::btree_set(0u8..4, 0..3))) {
+        fn both_ways_to_a_page_give_the_same(hosts in prop::collection::btree_map("[ab]{1,3}", (0u8..4, 0u8..3), 0..12), after in prop::option::of(("[ab]{0,3}", any::<bool>())), limit in 1usize..6, scopes in prop::option::of(prop::collection::btree_set(0u8..4, 0..3)), stale in prop::collection::btree_set("[ab]{1,3}", 0..6), fresh: bool) {
             let both = [Transport::Tcp, Transport::Udp];
             let mut project = Project::default();
             // Slots in another order than ids.
@@ -239,12 +300,14 @@ mod tests {
                 let facts = facts(id, &enterprise_project.to_string(), &transports);
                 project.put(facts, Ignored::default(), 1);
             }
+            let stale: Vec<HostId> = stale.iter().map(|id| HostId::from(&**id)).collect();
+            project.set_fresh(stale.iter().map(|id| (id, false)), 2);
             let selection = scopes.map_or(Selection::Whole, |scopes| Selection::of(scopes.iter().map(|id| EnterpriseProjectId::from(&*id.to_string()))));
-            let of = AssetsOf { category: Category::Host, v6: false, port: 53, transport: None };
+            let of = AssetsOf { category: Category::Host, sockets: Sockets::All, port: 53, transport: None, fresh };
             let after = after.as_ref().map(|(id, udp)| (&**id, both[usize::from(*udp)]));
             let posted = project.posted(of);
-            let within = project.within(&selection);
-            let holds = |slot| project.is_within(&selection, within.as_deref(), slot);
+            let within = project.assets_within(&selection, of);
+            let holds = |slot| project.is_within(&selection, of, within.as_deref(), slot);
             let slots = Weighted::new(posted.iter().map(|posted| (1, posted.hosts)), within.clone()).into_hosts().map(|(slot, _)| slot);
             let (picked, met) = (project.picked(&posted, slots, after, limit), project.met(&posted, holds, after, limit));
             prop_assert_eq!(shown(&picked), shown(&met));

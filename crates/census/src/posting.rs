@@ -6,7 +6,8 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use portolan_wire::open_port::Transport;
 
-use crate::cells::{Cell, Cells, ListId};
+use crate::cells::Cells;
+use crate::number::{Cell, Family};
 use crate::slots::Slots;
 use crate::surplus::{TOTALS, total_index};
 use crate::tally::Tally;
@@ -26,7 +27,7 @@ pub(crate) struct Postings {
     totals: Totals,
 }
 
-/// How many listeners each host has, by list and transport.
+/// How many listeners each host has, by family and transport.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Totals(Arc<[Tally; TOTALS]>);
 
@@ -63,8 +64,8 @@ impl Postings {
     /// How many listeners stand behind a cell on each host, as sets of hosts and how much each host
     /// in one adds.
     pub(crate) fn listeners(&self, cell: Cell) -> impl Iterator<Item = (i64, &Slots)> {
-        let v6 = Cell::new(cell.list().of_v6(), cell.key());
-        let v6 = (!cell.list().v6).then(|| self.get(v6)).flatten();
+        let v6 = Cell::new(cell.family().of_v6(), cell.key());
+        let v6 = (!cell.family().v6).then(|| self.get(v6)).flatten();
         let of_cell = self.get(cell);
         let hosts = [of_cell, v6].into_iter().flatten();
         let surplus = of_cell.into_iter();
@@ -73,13 +74,17 @@ impl Postings {
             .chain(surplus.flat_map(|posting| posting.surplus.weighted()))
     }
 
-    /// How many listeners of a list and transport each host has, in the same form.
+    /// How many listeners of a family and transport each host has, in the same form.
     pub(crate) fn all_listeners(
         &self,
-        list: ListId,
+        family: Family,
         transport: Transport,
     ) -> impl Iterator<Item = (i64, &Slots)> {
-        let tally = self.totals.0.get(total_index(list, transport)).into_iter();
+        let tally = self
+            .totals
+            .0
+            .get(total_index(family, transport))
+            .into_iter();
         tally.flat_map(Tally::weighted)
     }
 
@@ -91,14 +96,16 @@ impl Postings {
             let posting = self.of.entry(cell).or_default();
             Arc::make_mut(posting).surplus.change(slot, was, is);
         });
-        cells.differences(before, |cell, by| {
-            let (had, has) = (before.count(cell) > 0, cells.count(cell) > 0);
-            if has && !had && by > 0 {
-                Arc::make_mut(self.of.entry(cell).or_default())
-                    .hosts
-                    .insert(slot);
-            } else if had && !has && by < 0 {
-                self.leave(slot, cell);
+        cells.differences(before, |number, _| {
+            for cell in number.cells() {
+                match (before.count(cell) > 0, cells.count(cell) > 0) {
+                    (false, true) => {
+                        let posting = self.of.entry(cell).or_default();
+                        Arc::make_mut(posting).hosts.insert(slot);
+                    }
+                    (true, false) => self.leave(slot, cell),
+                    _ => {}
+                }
             }
         });
     }

@@ -1,16 +1,20 @@
 //! One project of the census: its hosts, the counts of its enterprise projects and of the whole,
 //! and for each row the hosts that have it.
 
+use std::collections::HashMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
 use portolan_wire::ids::{EnterpriseProjectId, HostId};
 
+use crate::adds::{Adds, Sums};
 use crate::cells::Cells;
+use crate::counts::Counts;
+use crate::group::Group;
 use crate::host::{Host, HostFacts};
 use crate::ignored::Ignored;
-use crate::liveness::HostCounts;
+use crate::liveness::Live;
 use crate::posting::Postings;
 use crate::scope::Scope;
 
@@ -48,27 +52,41 @@ pub struct Project {
     ids: OrdMap<HostId, u32>,
     slots: Vector<Option<Arc<Host>>>,
     free: Vector<u32>,
-    scopes: OrdMap<EnterpriseProjectId, Arc<Scope>>,
-    whole: Arc<Scope>,
+    groups: OrdMap<EnterpriseProjectId, Arc<Group>>,
+    whole: Arc<Group>,
+    pub(crate) counts: Counts,
+    /// Those of the fresh hosts only. Of a group whose hosts are all fresh they are the same.
+    pub(crate) fresh: Counts,
     pub(crate) postings: Postings,
-    edition: Edition,
+    editions: Editions,
     /// Choices of all hosts together.
     choices: u64,
     /// Hosts that are retired: they count nothing, and are known by their pairs if they come back.
     retired: OrdMap<HostId, Arc<Host>>,
 }
 
-/// Which counts a project has: the commit that last changed one, moved a host or changed what counts
-/// as ignored, by its number among
-/// those applied to the state. While it stays, so do all pages of the project.
+/// When something of a project last changed: the commit that changed it, by its number among those
+/// applied to the state. While it stays, so does what it is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Edition(u64);
 
-/// What a project is made of, when it is made at once: a host's place is its slot.
+/// When each part of a project last changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Editions {
+    /// The counts of all hosts, and what of them is ignored.
+    pub counts: Edition,
+    /// The counts of the fresh hosts, and what of them is ignored.
+    pub fresh_counts: Edition,
+    /// Which hosts there are, where they are, and which are fresh.
+    pub hosts: Edition,
+}
+
+/// What a project is made of, when it is made at once: a host's place is its slot, and all are fresh.
 pub(crate) struct Parts {
     pub(crate) hosts: Vec<Arc<Host>>,
-    pub(crate) scopes: Vec<(EnterpriseProjectId, Arc<Scope>)>,
-    pub(crate) whole: Arc<Scope>,
+    pub(crate) groups: Vec<(EnterpriseProjectId, Arc<Group>)>,
+    pub(crate) whole: Arc<Group>,
+    pub(crate) counts: Counts,
     pub(crate) postings: Postings,
     pub(crate) retired: Vec<Arc<Host>>,
 }
@@ -90,10 +108,12 @@ impl Project {
                 .collect(),
             slots: parts.hosts.into_iter().map(Some).collect(),
             free: Vector::new(),
-            scopes: parts.scopes.into_iter().collect(),
+            groups: parts.groups.into_iter().collect(),
             whole: parts.whole,
+            fresh: parts.counts.clone(),
+            counts: parts.counts,
             postings: parts.postings,
-            edition: Edition::default(),
+            editions: Editions::default(),
             retired: parts
                 .retired
                 .into_iter()
@@ -147,120 +167,101 @@ impl Project {
 
     /// How many hosts of a selection there are.
     pub fn hosts_in(&self, selection: &Selection) -> u64 {
-        self.selected(selection)
-            .map(|scope| scope.hosts.len())
-            .sum()
+        self.groups(selection).map(|group| group.hosts.len()).sum()
     }
 
     /// The enterprise projects that have hosts, in the order of their ids.
     pub fn enterprise_projects(&self) -> impl Iterator<Item = &EnterpriseProjectId> {
-        self.scopes.keys()
+        self.groups.keys()
     }
 
     /// Fresh and stale hosts of a selection.
     pub fn fresh_and_stale(&self, selection: &Selection) -> (u64, u64) {
-        self.selected(selection)
-            .map(|scope| scope.counts.fresh_and_stale())
+        self.groups(selection)
+            .map(Group::fresh_and_stale)
             .fold((0, 0), |(fresh, stale), (f, s)| (fresh + f, stale + s))
     }
 
-    /// When a count of the project last changed.
-    pub fn edition(&self) -> Edition {
-        self.edition
+    /// When its parts last changed.
+    pub fn editions(&self) -> Editions {
+        self.editions
     }
 
-    /// The live counts of a selection's scopes, for who asks again and again; a scope that is new
-    /// or gone changes the [`edition`](Self::edition).
-    pub fn host_counts(&self, selection: &Selection) -> Vec<Arc<HostCounts>> {
-        let scopes = self.selected(selection);
-        scopes.map(|scope| Arc::clone(&scope.counts)).collect()
+    /// The counts of all hosts, as they are now: a copy that shares what does not change later.
+    pub fn counts(&self) -> Counts {
+        self.counts.clone()
     }
 
-    pub(crate) fn selected<'a>(
+    /// The counts of the hosts that are fresh, in the same way.
+    pub fn fresh_counts(&self) -> Counts {
+        self.fresh.clone()
+    }
+
+    pub(crate) fn groups<'a>(
         &'a self,
         selection: &'a Selection,
-    ) -> Box<dyn Iterator<Item = &'a Scope> + 'a> {
+    ) -> Box<dyn Iterator<Item = &'a Group> + 'a> {
         match selection {
             Selection::Whole => Box::new(std::iter::once(&*self.whole)),
             Selection::Of(list) => Box::new(
                 list.iter()
-                    .filter_map(|id| self.scopes.get(id).map(|scope| &**scope)),
+                    .filter_map(|id| self.groups.get(id).map(|group| &**group)),
             ),
         }
-    }
-
-    pub(crate) fn scope_counts(&self, id: &EnterpriseProjectId) -> Option<&Arc<HostCounts>> {
-        self.scopes.get(id).map(|scope| &scope.counts)
-    }
-
-    pub(crate) fn whole_counts(&self) -> &Arc<HostCounts> {
-        &self.whole.counts
     }
 
     pub(crate) fn by_slot(&self, slot: u32) -> Option<&Arc<Host>> {
         self.slots.get(slot as usize).and_then(Option::as_ref)
     }
 
-    /// Takes the host's newest facts in the place of what was held.
+    /// Takes the host's newest facts in the place of what was held. A host that is new was just heard.
     pub(crate) fn put(&mut self, facts: HostFacts, ignored: Ignored, commit: u64) {
         self.retired.remove(&facts.id);
         let slot = self.slot_for(&facts.id);
         let before = self.by_slot(slot).cloned();
-        let was = before
-            .as_ref()
-            .map(|b| b.ignored.clone())
-            .unwrap_or_default();
-        let moved = before
-            .as_ref()
-            .is_none_or(|b| b.facts.enterprise_project != facts.enterprise_project);
-        if moved {
-            self.edition = Edition(commit);
-            if let Some(before) = &before {
-                self.leave(slot, before);
+        let fresh = before.as_ref().is_none_or(|before| before.fresh);
+        let was = before.as_deref().map(Adds::from);
+        let is = Adds {
+            enterprise_project: &facts.enterprise_project,
+            cells: &facts.cells,
+            ignored: &ignored,
+        };
+        if was.is_none_or(|was| was.enterprise_project != is.enterprise_project) {
+            self.editions.hosts = Edition(commit);
+            if let Some(was) = was {
+                self.leave(slot, was.enterprise_project);
             }
-            self.enter(slot, &facts, &ignored);
-        } else if let Some(before) = &before
-            && (!before.facts.cells.count_alike(&facts.cells) || was != ignored)
-        {
-            self.scope_differs(before, &facts, &ignored);
+            self.enter(slot, is.enterprise_project, fresh);
         }
-        let held = before
+        if was.is_none_or(|was| !was.count_alike(&is)) {
+            self.counts_change(commit, fresh);
+            self.replace(was, Some(is), fresh);
+        }
+        let nothing = Cells::default();
+        let held = was.map_or(&nothing, |was| was.cells);
+        if *held != facts.cells {
+            self.postings.change(slot, &facts.cells, held);
+        }
+        self.choices += ignored.choices().len() as u64;
+        self.choices -= was.map_or(0, |was| was.ignored.choices().len() as u64);
+        let live = before
             .as_ref()
-            .map_or_else(Cells::default, |b| b.facts.cells.clone());
-        if !held.count_alike(&facts.cells) {
-            self.edition = Edition(commit);
-            let whole = Arc::make_mut(&mut self.whole);
-            facts
-                .cells
-                .differences(&held, |cell, by| whole.add(cell, by));
-        }
-        if held != facts.cells {
-            self.postings.change(slot, &facts.cells, &held);
-        }
-        if was != ignored {
-            self.edition = Edition(commit);
-            self.choices += ignored.choices().len() as u64;
-            self.choices -= was.choices().len() as u64;
-            let whole = Arc::make_mut(&mut self.whole);
-            let (cells, before) = (ignored.cells(), was.cells());
-            cells.differences(&before, |cell, by| whole.ignore(cell, by));
-        }
-        let live = before.map(|b| Arc::clone(&b.live)).unwrap_or_default();
-        self.slots.set(
-            slot as usize,
-            Some(Arc::new(Host {
-                facts,
-                ignored,
-                live,
-            })),
-        );
+            .map(|before| Arc::clone(&before.live))
+            .unwrap_or_default();
+        let host = Host {
+            facts,
+            ignored,
+            fresh,
+            live,
+        };
+        self.slots.set(slot as usize, Some(Arc::new(host)));
     }
 
     /// Takes the host and all it added away, and keeps those facts of it.
     pub(crate) fn retire(&mut self, facts: HostFacts, commit: u64) {
-        self.remove(&facts.id, commit);
-        self.retired
-            .insert(facts.id.clone(), Arc::new(Host::retired(facts)));
+        let live = self.remove(&facts.id, commit);
+        let host = Host::retired(facts, live.unwrap_or_default());
+        self.retired.insert(host.facts.id.clone(), Arc::new(host));
     }
 
     /// Keeps a retired host no longer.
@@ -268,23 +269,132 @@ impl Project {
         self.retired.remove(id);
     }
 
-    fn remove(&mut self, id: &HostId, commit: u64) {
-        let Some(slot) = self.ids.remove(id) else {
-            return;
-        };
-        let Some(host) = self.slots.set(slot as usize, None) else {
-            return;
-        };
-        self.edition = Edition(commit);
-        self.leave(slot, &host);
+    /// Says when it was heard.
+    fn remove(&mut self, id: &HostId, commit: u64) -> Option<Arc<Live>> {
+        let slot = self.ids.remove(id)?;
+        let host = self.slots.set(slot as usize, None)?;
+        self.editions.hosts = Edition(commit);
+        self.counts_change(commit, host.fresh);
+        self.leave(slot, &host.facts.enterprise_project);
+        Arc::make_mut(&mut self.whole).leave(slot);
+        self.replace(Some(Adds::from(&*host)), None, host.fresh);
         self.choices -= host.ignored.choices().len() as u64;
-        let whole = Arc::make_mut(&mut self.whole);
-        whole.hosts.remove(slot);
-        let nothing = Cells::default();
-        nothing.differences(&host.facts.cells, |cell, by| whole.add(cell, by));
-        nothing.differences(&host.ignored.cells(), |cell, by| whole.ignore(cell, by));
-        self.postings.change(slot, &nothing, &host.facts.cells);
+        self.postings
+            .change(slot, &Cells::default(), &host.facts.cells);
         self.free.push_back(slot);
+        Some(Arc::clone(&host.live))
+    }
+
+    /// Takes hosts for fresh or stale.
+    pub(crate) fn set_fresh<'a>(
+        &mut self,
+        hosts: impl IntoIterator<Item = (&'a HostId, bool)>,
+        commit: u64,
+    ) {
+        let mut sums = HashMap::<EnterpriseProjectId, Sums>::new();
+        let mut of_whole = Sums::default();
+        for (id, fresh) in hosts {
+            let Some(slot) = self.ids.get(id).copied() else {
+                continue;
+            };
+            let host = self.slots.get_mut(slot as usize).and_then(Option::as_mut);
+            let Some(host) = host.filter(|host| host.fresh != fresh) else {
+                continue;
+            };
+            let host = Arc::make_mut(host);
+            host.fresh = fresh;
+            let by = if fresh { 1 } else { -1 };
+            let id = &host.facts.enterprise_project;
+            for sums in [sums.entry(id.clone()).or_default(), &mut of_whole] {
+                sums.add(Adds::from(&*host), by);
+            }
+            if let Some(group) = self.groups.get_mut(id) {
+                Arc::make_mut(group).set_fresh(slot, fresh);
+            }
+            Arc::make_mut(&mut self.whole).set_fresh(slot, fresh);
+        }
+        if sums.is_empty() {
+            return;
+        }
+        self.editions.hosts = Edition(commit);
+        self.editions.fresh_counts = Edition(commit);
+        for (id, sums) in sums {
+            match self.groups.get(&id) {
+                Some(group) if group.is_all_fresh() => self.fresh.share_scope(&id, &self.counts),
+                _ => self.fresh.on_scope(&id, |scope| sums.apply(scope)),
+            }
+        }
+        if self.whole.is_all_fresh() {
+            self.fresh.share_whole(&self.counts);
+        } else {
+            self.fresh.on_whole(|scope| of_whole.apply(scope));
+        }
+    }
+
+    fn counts_change(&mut self, commit: u64, fresh: bool) {
+        self.editions.counts = Edition(commit);
+        if fresh {
+            self.editions.fresh_counts = Edition(commit);
+        }
+    }
+
+    /// Counts what a host adds instead of what it added; `None` where it adds nothing. The groups are
+    /// already as they are with it.
+    fn replace(&mut self, before: Option<Adds<'_>>, after: Option<Adds<'_>>, fresh: bool) {
+        let (cells, ignored) = (&Cells::default(), &Ignored::default());
+        match (before, after) {
+            (Some(was), Some(is)) if was.enterprise_project == is.enterprise_project => {
+                self.count(is.enterprise_project, fresh, |scope| is.replace(was, scope));
+            }
+            _ => {
+                if let Some(was) = before {
+                    let none = Adds {
+                        cells,
+                        ignored,
+                        ..was
+                    };
+                    self.count(was.enterprise_project, fresh, |scope| {
+                        none.replace(was, scope)
+                    });
+                }
+                if let Some(is) = after {
+                    let none = Adds {
+                        cells,
+                        ignored,
+                        ..is
+                    };
+                    self.count(is.enterprise_project, fresh, |scope| {
+                        is.replace(none, scope)
+                    });
+                }
+            }
+        }
+    }
+
+    /// Changes the counts of an enterprise project and of the whole, and those of the fresh hosts
+    /// where it is one.
+    fn count(&mut self, id: &EnterpriseProjectId, fresh: bool, change: impl Fn(&mut Scope)) {
+        // Shared counts would be copied before they are changed.
+        let shared = self.groups.get(id).is_none_or(|group| group.is_all_fresh());
+        if shared {
+            self.fresh.let_scope_go(id);
+        }
+        self.counts.on_scope(id, &change);
+        if shared {
+            self.fresh.share_scope(id, &self.counts);
+        } else if fresh {
+            self.fresh.on_scope(id, &change);
+        }
+        let shared = self.whole.is_all_fresh();
+        if shared {
+            self.fresh.let_whole_go();
+        }
+        self.counts.on_whole(&change);
+        if shared {
+            self.fresh.share_whole(&self.counts);
+        } else if fresh {
+            self.fresh.on_whole(&change);
+        }
     }
 
     fn slot_for(&mut self, id: &HostId) -> u32 {
@@ -296,52 +406,27 @@ impl Project {
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
         self.ids.insert(id.clone(), slot);
-        Arc::make_mut(&mut self.whole).hosts.insert(slot);
         slot
     }
 
-    fn enter(&mut self, slot: u32, facts: &HostFacts, ignored: &Ignored) {
-        let scope = self
-            .scopes
-            .entry(facts.enterprise_project.clone())
-            .or_default();
-        let scope = Arc::make_mut(scope);
-        scope.hosts.insert(slot);
-        let nothing = Cells::default();
-        facts
-            .cells
-            .differences(&nothing, |cell, by| scope.add(cell, by));
-        ignored
-            .cells()
-            .differences(&nothing, |cell, by| scope.ignore(cell, by));
+    fn enter(&mut self, slot: u32, id: &EnterpriseProjectId, fresh: bool) {
+        let group = match self.groups.get_mut(id) {
+            Some(group) => group,
+            None => self.groups.entry(id.clone()).or_default(),
+        };
+        Arc::make_mut(group).enter(slot, fresh);
+        Arc::make_mut(&mut self.whole).enter(slot, fresh);
     }
 
-    fn leave(&mut self, slot: u32, host: &Host) {
-        let facts = &host.facts;
-        let Some(scope) = self.scopes.get_mut(&facts.enterprise_project) else {
+    /// Lets a host go from an enterprise project: it stays in the whole.
+    fn leave(&mut self, slot: u32, id: &EnterpriseProjectId) {
+        let Some(group) = self.groups.get_mut(id) else {
             return;
         };
-        let scope = Arc::make_mut(scope);
-        scope.hosts.remove(slot);
-        let nothing = Cells::default();
-        nothing.differences(&facts.cells, |cell, by| scope.add(cell, by));
-        nothing.differences(&host.ignored.cells(), |cell, by| scope.ignore(cell, by));
-        if scope.hosts.is_empty() {
-            debug_assert!(scope.has_no_rows(), "rows without hosts");
-            self.scopes.remove(&facts.enterprise_project);
+        let group = Arc::make_mut(group);
+        group.leave(slot);
+        if group.hosts.is_empty() {
+            self.groups.remove(id);
         }
-    }
-
-    fn scope_differs(&mut self, before: &Host, facts: &HostFacts, ignored: &Ignored) {
-        let Some(scope) = self.scopes.get_mut(&facts.enterprise_project) else {
-            return;
-        };
-        let scope = Arc::make_mut(scope);
-        let was = &before.facts.cells;
-        facts.cells.differences(was, |cell, by| scope.add(cell, by));
-        let was = before.ignored.cells();
-        ignored
-            .cells()
-            .differences(&was, |cell, by| scope.ignore(cell, by));
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use portolan_wire::ids::{EnterpriseProjectId, HostId, ProjectId};
 use portolan_wire::open_port::Category;
 
-use crate::cells::{Cell, ListId};
+use crate::number::{ListId, RowKey, Sockets};
 use crate::project::{Project, Selection};
 use crate::scope::Scope;
 
@@ -29,12 +29,14 @@ pub enum Difference {
     Row {
         /// Whether it is about the assets that ignore it.
         ignored: bool,
+        /// Whether of the counts of fresh hosts only.
+        fresh: bool,
         /// The enterprise project, or `None` for the whole project.
         enterprise_project: Option<EnterpriseProjectId>,
         /// The category.
         category: Category,
-        /// Whether of the list of IPv6 sockets.
-        v6: bool,
+        /// Which sockets make an asset count.
+        sockets: Sockets,
         /// The port.
         port: u16,
         /// `TCP` or `UDP`.
@@ -75,38 +77,57 @@ pub enum Difference {
     },
 }
 
-/// What hosts have together: by whether it is about what is ignored, and by cell.
-type Sums = BTreeMap<(bool, Cell), u64>;
+/// A count: whether it is about what is ignored, the list, and the row.
+type CountOf = (bool, ListId, RowKey);
+
+/// What hosts have together.
+type Sums = BTreeMap<CountOf, u64>;
 
 impl Recount {
     /// Recounts one project, or the selected part of it.
     pub fn project(&mut self, project: &Project, selection: &Selection) {
+        self.counts(project, selection, false);
+        self.counts(project, selection, true);
+        if *selection == Selection::Whole {
+            self.postings(project);
+        }
+    }
+
+    /// The counts of all hosts, or those of the fresh ones.
+    fn counts(&mut self, project: &Project, selection: &Selection, fresh: bool) {
+        let counts = if fresh {
+            &project.fresh
+        } else {
+            &project.counts
+        };
         let mut whole = Sums::new();
         let mut by_scope = BTreeMap::<&EnterpriseProjectId, Sums>::new();
-        for host in project.hosts_after(None) {
+        let hosts = project.hosts_after(None);
+        for host in hosts.filter(|host| host.fresh || !fresh) {
             let scope = by_scope.entry(&host.facts.enterprise_project).or_default();
             for (ignored, cells) in [(false, &host.facts.cells), (true, &host.ignored.cells())] {
-                for cell in cells.iter() {
-                    *scope.entry((ignored, cell)).or_insert(0) += 1;
-                    *whole.entry((ignored, cell)).or_insert(0) += 1;
+                for number in cells.iter() {
+                    for list in number.lists() {
+                        let counted = (ignored, list, number.key());
+                        *scope.entry(counted).or_insert(0) += 1;
+                        *whole.entry(counted).or_insert(0) += 1;
+                    }
                 }
             }
         }
         if *selection == Selection::Whole {
-            project
-                .selected(selection)
-                .for_each(|scope| self.scope(None, scope, &whole));
-            self.postings(project);
+            let scopes = counts.selected(selection);
+            scopes.for_each(|scope| self.scope(None, fresh, scope, &whole));
         }
         for id in project
             .enterprise_projects()
             .filter(|id| selection.holds(id))
         {
-            let counted = by_scope.remove(id).unwrap_or_default();
+            let recounted = by_scope.remove(id).unwrap_or_default();
             let only = Selection::of([id.clone()]);
-            project
-                .selected(&only)
-                .for_each(|scope| self.scope(Some(id), scope, &counted));
+            let none = Scope::default();
+            let scope = counts.selected(&only).next().unwrap_or(&none);
+            self.scope(Some(id), fresh, scope, &recounted);
         }
     }
 
@@ -115,27 +136,33 @@ impl Recount {
         self.differences.push(Difference::Host { project, host });
     }
 
-    fn scope(&mut self, id: Option<&EnterpriseProjectId>, scope: &Scope, recount: &Sums) {
+    fn scope(
+        &mut self,
+        id: Option<&EnterpriseProjectId>,
+        fresh: bool,
+        scope: &Scope,
+        recount: &Sums,
+    ) {
         let mut sums = recount.clone();
-        for (id_of_list, list) in ListId::ALL.map(|id| (id, scope.list(id))) {
-            let Some(list) = list else { continue };
+        for (id_of_list, list) in ListId::all().filter_map(|id| Some((id, scope.list(id)?))) {
             let rows = list.rows.iter().map(|row| (false, row.key, row.num));
             let ignored = list.ignored.iter().map(|(key, num)| (true, *key, *num));
             for (ignored, key, num) in rows.chain(ignored) {
-                let counted = (ignored, Cell::new(id_of_list, key));
+                let counted = (ignored, id_of_list, key);
                 let recounted = sums.remove(&counted).unwrap_or(0);
-                self.compare(id, counted, u64::from(num), recounted);
+                self.compare(id, fresh, counted, u64::from(num), recounted);
             }
         }
         for (counted, recounted) in sums {
-            self.compare(id, counted, 0, recounted);
+            self.compare(id, fresh, counted, 0, recounted);
         }
     }
 
     fn compare(
         &mut self,
         id: Option<&EnterpriseProjectId>,
-        (ignored, cell): (bool, Cell),
+        fresh: bool,
+        (ignored, list, key): CountOf,
         counted: u64,
         recounted: u64,
     ) {
@@ -143,11 +170,12 @@ impl Recount {
         if counted != recounted {
             self.differences.push(Difference::Row {
                 ignored,
+                fresh,
                 enterprise_project: id.cloned(),
-                category: cell.list().category,
-                v6: cell.list().v6,
-                port: cell.key().port(),
-                transport: cell.key().transport().as_str(),
+                category: list.category,
+                sockets: list.sockets,
+                port: key.port(),
+                transport: key.transport().as_str(),
                 counted,
                 recounted,
             });

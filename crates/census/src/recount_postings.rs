@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use portolan_wire::open_port::Transport;
 
-use crate::cells::{Cell, ListId};
+use crate::number::{Cell, Family};
 use crate::posting::Posting;
 use crate::project::Project;
 use crate::recount::{Difference, Recount};
@@ -24,13 +24,10 @@ impl Recount {
     pub(crate) fn postings(&mut self, project: &Project) {
         let mut cells = BTreeMap::<Cell, Recounted>::new();
         for host in project.hosts_after(None) {
-            let mut previous = None;
-            for cell in host.facts.cells.iter() {
-                if previous.replace(cell) != Some(cell) {
-                    let recounted = cells.entry(cell).or_default();
-                    recounted.hosts += 1;
-                    recounted.listeners += u64::from(host.facts.cells.listeners(cell));
-                }
+            for cell in host.facts.cells.cells() {
+                let recounted = cells.entry(cell).or_default();
+                recounted.hosts += 1;
+                recounted.listeners += u64::from(host.facts.cells.listeners(cell));
             }
         }
         for (cell, posting) in project.postings.iter() {
@@ -44,7 +41,7 @@ impl Recount {
     }
 
     fn posting(&mut self, project: &Project, cell: Cell, posting: &Posting, recounted: Recounted) {
-        let (list, key) = (cell.list(), cell.key());
+        let (family, key) = (cell.family(), cell.key());
         self.counts_checked += 2;
         let has = |slot| {
             let host = project.by_slot(slot);
@@ -53,8 +50,8 @@ impl Recount {
         let hosts = posting.hosts.len();
         if hosts == 0 || hosts != recounted.hosts || !posting.hosts.iter().all(has) {
             self.differences.push(Difference::Posting {
-                category: list.category,
-                v6: list.v6,
+                category: family.category,
+                v6: family.v6,
                 port: key.port(),
                 transport: key.transport().as_str(),
             });
@@ -65,34 +62,34 @@ impl Recount {
             host.map(|host| u64::from(host.facts.cells.listeners(cell)))
         };
         if !add_up(sets, recounted.listeners, of_host) {
-            self.listeners_differ(list, Some(key.port()), key.transport());
+            self.listeners_differ(family, Some(key.port()), key.transport());
         }
     }
 
     fn totals(&mut self, project: &Project) {
-        for list in ListId::ALL {
+        for family in Family::ALL {
             for transport in [Transport::Tcp, Transport::Udp] {
                 let total = |cells: &crate::cells::Cells| {
                     let totals = cells.listener_totals();
-                    let total = totals.get(total_index(list, transport)).copied();
+                    let total = totals.get(total_index(family, transport)).copied();
                     total.and_then(|total| u64::try_from(total).ok())
                 };
                 let hosts = project.hosts_after(None);
                 let all = hosts.filter_map(|host| total(&host.facts.cells)).sum();
-                let sets = project.postings.all_listeners(list, transport);
+                let sets = project.postings.all_listeners(family, transport);
                 let of_host = |slot| total(&project.by_slot(slot)?.facts.cells);
                 self.counts_checked += 1;
                 if !add_up(sets, all, of_host) {
-                    self.listeners_differ(list, None, transport);
+                    self.listeners_differ(family, None, transport);
                 }
             }
         }
     }
 
-    fn listeners_differ(&mut self, list: ListId, port: Option<u16>, transport: Transport) {
+    fn listeners_differ(&mut self, family: Family, port: Option<u16>, transport: Transport) {
         self.differences.push(Difference::Listeners {
-            category: list.category,
-            v6: list.v6,
+            category: family.category,
+            v6: family.v6,
             port,
             transport: transport.as_str(),
         });

@@ -8,8 +8,8 @@
 
 use std::sync::Arc;
 
-use crate::cells::RowKey;
 use crate::knowledge;
+use crate::number::RowKey;
 
 const CHUNK_ROWS_MAX: usize = 512;
 

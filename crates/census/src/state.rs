@@ -19,6 +19,8 @@ pub enum Commit {
     Retire(Retired),
     /// A retired host is kept no longer.
     Forget(HostKey),
+    /// Hosts have become fresh (true) or stale. It changes no truth, and is not stored.
+    Fresh(Vec<(HostKey, bool)>),
 }
 
 /// A host as of its retirement.
@@ -84,7 +86,23 @@ impl State {
                     self.projects.remove(&key.project);
                 }
             }
+            Commit::Fresh(mut hosts) => {
+                hosts.sort_unstable();
+                for of_project in hosts.chunk_by(|(a, _), (b, _)| a.project == b.project) {
+                    self.set_fresh(of_project);
+                }
+            }
         }
+    }
+
+    /// Of hosts of one project.
+    fn set_fresh(&mut self, hosts: &[(HostKey, bool)]) {
+        let project = hosts.first().map(|(key, _)| &key.project);
+        let Some(project) = project.and_then(|id| self.projects.get_mut(id)) else {
+            return;
+        };
+        let hosts = hosts.iter().map(|(key, fresh)| (&key.host, *fresh));
+        Arc::make_mut(project).set_fresh(hosts, self.applied);
     }
 
     /// A project that has hosts, or retired ones.

@@ -4,10 +4,11 @@
 //! each cell only the surplus is kept: the listeners beyond one, and, in a list of all families,
 //! beyond one more where the host has an IPv6 one. A port of one IPv6 listener alone has surplus -1,
 //! and no other is negative.
-//! Form: a number behind the cells, the highest bit set, then the cell in 19 bits, then the surplus
+//! Form: a number behind the host's numbers, the highest bit set, then the cell in 19 bits, then the surplus
 //! in 12 bits, 1 added. A larger surplus takes several numbers, which are added.
 
-use crate::cells::{Cell, Cells, ListId};
+use crate::cells::Cells;
+use crate::number::{Cell, Family, Number};
 
 const MARK: u32 = 1 << 31;
 const BITS: u32 = 12;
@@ -21,13 +22,33 @@ pub(crate) struct Surplus {
     pub(crate) by: i32,
 }
 
-/// Pushes the surpluses of cells that have so many listeners, given in ascending order.
-pub(crate) fn push(runs: &[(Cell, u32)], numbers: &mut Vec<u32>) {
-    for &(cell, listeners) in runs {
-        let v6 = Cell::new(cell.list().of_v6(), cell.key());
-        let has_v6 = !cell.list().v6 && runs.binary_search_by_key(&v6, |run| run.0).is_ok();
-        let granted = 1 + i32::from(has_v6);
-        let mut by = i32::try_from(listeners).unwrap_or(i32::MAX) - granted;
+/// The surpluses of a row of one category, whose sockets have these numbers.
+pub(crate) fn of_row(sockets: impl Iterator<Item = Number>) -> impl Iterator<Item = Surplus> {
+    let (mut row, mut listeners, mut listeners_v6) = (None, 0, 0);
+    for socket in sockets {
+        row = Some((socket.category(), socket.key()));
+        listeners += 1;
+        listeners_v6 += i32::from(socket.v6());
+    }
+    let has_v6 = listeners_v6 > 0;
+    let of = move |v6, by| {
+        let (category, key) = row?;
+        let cell = Cell::new(Family::new(category, v6), key);
+        (by != 0).then_some(Surplus { cell, by })
+    };
+    let all = of(false, listeners - 1 - i32::from(has_v6));
+    let v6 = if has_v6 {
+        of(true, listeners_v6 - 1)
+    } else {
+        None
+    };
+    all.into_iter().chain(v6)
+}
+
+/// Pushes the surpluses of cells, each cell once, behind the numbers.
+pub(crate) fn push(mut surpluses: Vec<Surplus>, numbers: &mut Vec<u32>) {
+    surpluses.sort_unstable_by_key(|surplus| surplus.cell);
+    for Surplus { cell, mut by } in surpluses {
         let from = numbers.len();
         while by != 0 {
             let part = by.min(PART_MAX);
@@ -59,34 +80,37 @@ impl Cells {
     /// How many listeners a cell stands for.
     pub(crate) fn listeners(&self, cell: Cell) -> u32 {
         let has = |cell| i32::from(self.count(cell) > 0);
-        let v6 = Cell::new(cell.list().of_v6(), cell.key());
-        let granted = has(cell) + if cell.list().v6 { 0 } else { has(v6) };
+        let v6 = Cell::new(cell.family().of_v6(), cell.key());
+        let granted = has(cell) + if cell.family().v6 { 0 } else { has(v6) };
         let surplus = self.surpluses().find(|surplus| surplus.cell == cell);
         let listeners = granted + surplus.map_or(0, |surplus| surplus.by);
         u32::try_from(listeners).unwrap_or(0)
     }
 
-    /// How many listeners there are by list and transport: see [`total_index`].
+    /// How many listeners there are by family and transport: see [`total_index`].
     pub(crate) fn listener_totals(&self) -> [i32; TOTALS] {
         let mut totals = [0; TOTALS];
-        let mut add = |list: ListId, cell: Cell, by: i32| {
-            if let Some(total) = totals.get_mut(total_index(list, cell.key().transport())) {
+        let mut add = |family: Family, cell: Cell, by: i32| {
+            if let Some(total) = totals.get_mut(total_index(family, cell.key().transport())) {
                 *total += by;
             }
         };
-        let mut previous = None;
-        for cell in self.iter() {
-            if previous.replace(cell) == Some(cell) {
-                continue;
-            }
-            let list = cell.list();
-            add(list, cell, 1);
-            if list.v6 {
-                add(ListId { v6: false, ..list }, cell, 1);
+        for cell in self.cells() {
+            let family = cell.family();
+            add(family, cell, 1);
+            if family.v6 {
+                add(
+                    Family {
+                        v6: false,
+                        ..family
+                    },
+                    cell,
+                    1,
+                );
             }
         }
         for surplus in self.surpluses() {
-            add(surplus.cell.list(), surplus.cell, surplus.by);
+            add(surplus.cell.family(), surplus.cell, surplus.by);
         }
         totals
     }
@@ -110,12 +134,12 @@ impl Cells {
     }
 }
 
-/// How many totals of listeners a host has: by list and transport.
+/// How many totals of listeners a host has: by family and transport.
 pub(crate) const TOTALS: usize = 8;
 
 /// The place of a total among them.
-pub(crate) fn total_index(list: ListId, transport: portolan_wire::open_port::Transport) -> usize {
-    list.index() << 1 | usize::from(transport == portolan_wire::open_port::Transport::Udp)
+pub(crate) fn total_index(family: Family, transport: portolan_wire::open_port::Transport) -> usize {
+    family.index() << 1 | usize::from(transport == portolan_wire::open_port::Transport::Udp)
 }
 
 #[cfg(test)]
@@ -126,7 +150,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cells::{Counted, RowKey};
+    use crate::cells::Counted;
+    use crate::number::RowKey;
 
     fn cells(ports: &[OpenPort]) -> Cells {
         Cells::of(ports.iter().map(Counted::from))
@@ -160,8 +185,8 @@ mod tests {
             (4_096, 0),
         ] {
             let cells = cells(&ports(53, v4, v6, false));
-            assert_eq!(cells.listeners(Cell::new(ListId::ALL[0], key)), v4 + v6);
-            assert_eq!(cells.listeners(Cell::new(ListId::ALL[1], key)), v6);
+            assert_eq!(cells.listeners(Cell::new(Family::ALL[0], key)), v4 + v6);
+            assert_eq!(cells.listeners(Cell::new(Family::ALL[1], key)), v6);
         }
     }
 
@@ -176,7 +201,7 @@ mod tests {
             let (now, then) = (set(&of), set(&before));
             let (is, was) = (cells(&now), cells(&then));
             let mut totals = [0; TOTALS];
-            for list in ListId::ALL {
+            for list in Family::ALL {
                 let listed = |port: &&OpenPort| port.category() == list.category && (!list.v6 || port.laddr.is_ipv6());
                 for number in 1..6 {
                     let key = RowKey::new(number, Transport::Tcp);

@@ -4,14 +4,14 @@ use std::collections::BinaryHeap;
 
 use portolan_wire::open_port::{Category, Transport};
 
-use crate::cells::{Cell, ListId, RowKey};
+use crate::number::{Cell, Family, ListId, RowKey, Sockets};
 use crate::project::{Project, Selection};
 use crate::slots::Slots;
 
 /// Of the hosts' own sockets: a host counts once however many of its containers have the port.
 const LIST: ListId = ListId {
     category: Category::Host,
-    v6: false,
+    sockets: Sockets::All,
 };
 
 /// A port number, and on how many hosts it is open, be it by TCP, by UDP or by both.
@@ -62,6 +62,7 @@ impl Project {
     fn nums(&self, selection: &Selection) -> Vec<Nums> {
         let mut nums = vec![Nums::default(); usize::from(u16::MAX) + 1];
         let lists = self
+            .counts
             .selected(selection)
             .filter_map(|scope| scope.list(LIST));
         for row in lists.flat_map(|list| list.rows.iter()) {
@@ -78,7 +79,8 @@ impl Project {
 
     fn hosts_with_both(&self, selection: &Selection, port: u16) -> u64 {
         let by = |transport| {
-            let cell = Cell::new(LIST, RowKey::new(port, transport));
+            let family = Family::new(LIST.category, false);
+            let cell = Cell::new(family, RowKey::new(port, transport));
             self.postings.get(cell).map(|posting| &posting.hosts)
         };
         let (Some(tcp), Some(udp)) = (by(Transport::Tcp), by(Transport::Udp)) else {
@@ -88,8 +90,8 @@ impl Project {
             Selection::Whole => tcp.common(udp).len(),
             Selection::Of(_) => {
                 let both: Slots = tcp.common(udp);
-                let scopes = self.selected(selection);
-                scopes.map(|scope| both.common(&scope.hosts).len()).sum()
+                let groups = self.groups(selection);
+                groups.map(|group| both.common(&group.hosts).len()).sum()
             }
         }
     }

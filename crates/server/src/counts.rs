@@ -161,6 +161,7 @@ fn make_room(kept: &mut HashMap<Asked, Arc<Kept>>, scopes: &Scopes) {
 mod tests {
     use portolan_census::{
         Agents, Cells, Choice, Commit, HostCommit, HostFacts, Ignored, Liveness, Pair, Retired,
+        Sockets,
         Start, State,
     };
     use portolan_wire::digest::Digest;
@@ -228,7 +229,7 @@ mod tests {
     fn question(offset: usize) -> (Filter, PageRequest) {
         let filter = Filter {
             category: Category::Host,
-            v6: false,
+            sockets: Sockets::All,
             transport: None,
             port: None,
             port_string: None,

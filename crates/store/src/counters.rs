@@ -25,6 +25,8 @@ pub struct Counters {
     pub reports_not_granted: AtomicU64,
     /// Hosts that an operator removed.
     pub hosts_retired: AtomicU64,
+    /// Hosts that were retired for their silence.
+    pub hosts_retired_silent: AtomicU64,
     /// Changes of records beside the hosts.
     pub records_changed: AtomicU64,
 }

@@ -31,7 +31,7 @@ pub fn restore_liveness(
                 .get(&seen_hash(project_id, &host.facts.id))
                 .copied()
                 .unwrap_or(0);
-            liveness.heard(project, host, kept_s.max(committed_s), now_s);
+            liveness.heard(project_id, host, kept_s.max(committed_s), now_s);
         }
     }
     Ok(())

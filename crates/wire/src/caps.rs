@@ -119,6 +119,15 @@ pub const HEARTBEAT_INTERVAL_S_MAX: u32 = 86_400;
 pub const HEARTBEAT_INTERVAL_S_DEFAULT: u32 = 30;
 /// A host is fresh while it was heard within this many of its own intervals.
 pub const FRESH_INTERVALS: u32 = 3;
+/// Most hosts that become fresh or stale in the counts at once; the others follow in the next second.
+pub const FRESHNESS_CHANGES_MAX: usize = 16_384;
+/// How long a host is silent until it is retired, where nothing else is configured, in seconds: 30
+/// days.
+pub const RETIRE_AFTER_S_DEFAULT: u32 = 30 * 86_400;
+/// Shortest such silence that can be configured, in seconds: an hour.
+pub const RETIRE_AFTER_S_MIN: u32 = 3_600;
+/// Most hosts that are retired for their silence in a second; the others follow in the next one.
+pub const SILENT_RETIRED_MAX: usize = 1_000;
 
 /// Most submissions that wait for the committer; beyond it 429 with Retry-After.
 pub const COMMIT_QUEUE_MAX: usize = 16_384;

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use portolan_wire::hss::port_statistics::PortStatus;
 use portolan_wire::open_port::Transport;
 
-use crate::cells::RowKey;
+use crate::number::RowKey;
 pub use table::KnownPort;
 
 /// Every (port, transport): two for each of 65,536 ports.

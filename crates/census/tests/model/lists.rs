@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portolan_census::{AssetsOf, ListenerFilter, Project};
+use portolan_census::{AssetsOf, ListenerFilter, Project, Sockets};
 use portolan_wire::open_port::{Category, OpenPort, Transport};
 
 use crate::{Filter, Model, selection};
@@ -17,16 +17,20 @@ pub(crate) fn check(project: Option<&Project>, scopes: &[Option<&[&str]>], model
     for &scope in scopes {
         for category in CATEGORIES {
             for transport in TRANSPORTS {
-                for v6 in [false, true] {
-                    for port in PORTS {
+                let of_each = Sockets::ALL.into_iter().flat_map(|s| PORTS.map(|p| (s, p)));
+                for (sockets, port) in of_each {
+                    for fresh in [false, true] {
                         let of = AssetsOf {
                             category,
-                            v6,
+                            sockets,
                             port,
                             transport,
+                            fresh,
                         };
                         check_assets(project, scope, of, model);
                     }
+                }
+                for v6 in [false, true] {
                     for port in PORTS.map(Some).into_iter().chain([None]) {
                         let filter = ListenerFilter {
                             category,
@@ -45,7 +49,7 @@ pub(crate) fn check(project: Option<&Project>, scopes: &[Option<&[&str]>], model
 fn check_assets(project: &Project, scope: Option<&[&str]>, of: AssetsOf, model: &Model) {
     let filter = Filter {
         category: of.category,
-        v6: of.v6,
+        sockets: of.sockets,
         transport: of.transport,
         port: Some(of.port),
         port_string: None,
@@ -53,6 +57,9 @@ fn check_assets(project: &Project, scope: Option<&[&str]>, of: AssetsOf, model: 
     };
     let mut rows: Vec<(&str, Transport, u64)> = Vec::new();
     for (id, entry) in &model.hosts {
+        if of.fresh && model.stale.contains(id) {
+            continue;
+        }
         let alone = Model {
             hosts: [(id.clone(), entry.clone())].into(),
             ..Model::default()

@@ -1,31 +1,44 @@
 //! The census against a naive model: sets of ports in maps, counted anew at each question.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod fresh;
 mod lists;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_census::{
     Agents, Builder, Cells, Choice, Commit, Counted, Cursor, Filter, HostCommit, HostFacts,
-    Ignored, Page, PageRequest, Pair, Project, Recount, Retired, Selection, Start, State,
+    Ignored, Page, PageRequest, Pair, Project, Recount, Retired, Selection, Sockets, Start, State,
     knowledge,
 };
 use portolan_wire::digest::Digest;
+use portolan_wire::exposure::Exposure;
 use portolan_wire::hss::port_statistics::{PortStatus, SortDir};
 use portolan_wire::ids::{EnterpriseProjectId, HostId, HostKey};
-use portolan_wire::open_port::{Category, OpenPort, Transport, canonicalise};
+use portolan_wire::open_port::{Category, OpenPort, Published, Transport, canonicalise};
 use portolan_wire::time::UnixMicros;
 use proptest::prelude::*;
 
-/// Host id -> (enterprise project, its open ports), and the choices of hosts that are there.
+/// Host id -> (enterprise project, its open ports), and the choices of hosts that are there and which
+/// of them are stale.
 #[derive(Clone, Debug, Default)]
 struct Model {
     hosts: BTreeMap<String, (String, Vec<OpenPort>)>,
     ignored: BTreeMap<String, BTreeSet<Choice>>,
+    stale: BTreeSet<String>,
 }
 
 /// A row: port, type, distinct assets, status.
 type Row = (u16, Transport, u64, PortStatus);
+
+/// Whether it is one of these sockets, by the words of the design alone.
+fn shows(sockets: Sockets, port: &OpenPort) -> bool {
+    match sockets {
+        Sockets::All => true,
+        Sockets::V6 => port.laddr.is_ipv6(),
+        Sockets::Exposed(exposure) => port.exposure() == exposure,
+    }
+}
 
 impl Model {
     /// (port, type) -> distinct assets and status, by the words of the design alone.
@@ -46,7 +59,7 @@ impl Model {
                     Category::Host
                 };
                 let shown = category == filter.category
-                    && (!filter.v6 || port.laddr.is_ipv6())
+                    && shows(filter.sockets, port)
                     && filter.transport.is_none_or(|t| t == port.transport)
                     && filter.port.is_none_or(|p| p == port.port)
                     && filter
@@ -138,6 +151,8 @@ enum Step {
     Remove(String),
     Ignore(String, Choice),
     IgnoreNoLonger(String, Choice),
+    /// Those become stale, all others fresh.
+    Silent(BTreeSet<&'static str>),
 }
 
 fn ports() -> impl Strategy<Value = Vec<OpenPort>> {
@@ -155,8 +170,14 @@ fn ports() -> impl Strategy<Value = Vec<OpenPort>> {
         Just("0.0.0.0"),
         Just("::"),
         Just("127.0.0.1"),
-        Just("fd00::1")
+        Just("fd00::1"),
+        Just("::1"),
+        Just("169.254.0.1"),
+        Just("100.64.0.1"),
+        Just("8.8.8.8"),
     ];
+    let published =
+        prop_oneof![9 => Just(None), 1 => Just(Some("0.0.0.0")), 1 => Just(Some("8.8.8.8"))];
     let place = prop_oneof![
         3 => Just((None, None)),
         1 => Just((Some("n1"), None)),
@@ -164,12 +185,18 @@ fn ports() -> impl Strategy<Value = Vec<OpenPort>> {
         1 => Just((Some("n3"), Some("c2"))),
         1 => Just((None, Some("c4"))),
     ];
-    let port = (any::<bool>(), address, number, place).prop_map(
-        |(udp, address, number, (netns, container))| {
+    let port = (any::<bool>(), address, number, place, published).prop_map(
+        |(udp, address, number, (netns, container), published)| {
             let transport = if udp { Transport::Udp } else { Transport::Tcp };
             let mut port = OpenPort::new(transport, address.parse().unwrap(), number);
             port.netns = netns.map(Into::into);
             port.container_id = container.map(Into::into);
+            let addr = published.filter(|_| netns.is_some());
+            let published = addr.map(|addr| Published {
+                addr: addr.parse().unwrap(),
+                port: 8080,
+            });
+            port.published = published.into_iter().collect();
             port
         },
     );
@@ -187,6 +214,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(h, e, p)| Step::Put(h.into(), e.into(), p)),
         1 => host.clone().prop_map(|h| Step::Remove(h.into())),
         5 => (host.clone(), choice()).prop_map(|(h, c)| Step::Ignore(h.into(), c)),
+        2 => prop::collection::btree_set(host.clone(), 0..4).prop_map(Step::Silent),
         2 => (host, choice()).prop_map(|(h, c)| Step::IgnoreNoLonger(h.into(), c)),
     ];
     prop::collection::vec(step, 1..40)
@@ -226,6 +254,18 @@ fn apply(state: &mut State, model: &mut Model, step: &Step, version: u64) {
             put(state, model, id, version);
         }
         Step::Ignore(..) | Step::IgnoreNoLonger(..) => {}
+        Step::Silent(silent) => {
+            let known = |id: &&str| model.hosts.contains_key(*id);
+            let key = |id: &str| HostKey {
+                project: "p".into(),
+                host: id.into(),
+            };
+            // Also of one that is not there, and of those that already are as they become.
+            let hosts = ["a", "b", "c", "d", "e"].map(|id| (key(id), !silent.contains(id)));
+            state.apply(Commit::Fresh(hosts.into()));
+            let silent = silent.iter().copied().filter(known);
+            model.stale = silent.map(str::to_owned).collect();
+        }
         Step::Remove(id) => {
             let key = HostKey {
                 project: "p".into(),
@@ -249,6 +289,7 @@ fn apply(state: &mut State, model: &mut Model, step: &Step, version: u64) {
             }
             model.hosts.remove(id);
             model.ignored.remove(id);
+            model.stale.remove(id);
         }
     }
 }
@@ -283,7 +324,7 @@ fn page(
 fn filters() -> Vec<Filter> {
     let every = Filter {
         category: Category::Host,
-        v6: false,
+        sockets: Sockets::All,
         transport: None,
         port: None,
         port_string: None,
@@ -301,7 +342,7 @@ fn filters() -> Vec<Filter> {
         });
         filters.push(Filter {
             transport: Some(Transport::Tcp),
-            v6: true,
+            sockets: Sockets::V6,
             ..every.clone()
         });
         filters.push(Filter {
@@ -344,7 +385,7 @@ fn filters() -> Vec<Filter> {
         filters.push(Filter {
             status: Some(PortStatus::Danger),
             transport: Some(Transport::Tcp),
-            v6: true,
+            sockets: Sockets::V6,
             ..every.clone()
         });
         filters.push(Filter {
@@ -352,6 +393,20 @@ fn filters() -> Vec<Filter> {
             port_string: Some("2".into()),
             ..every.clone()
         });
+        for exposure in Exposure::ALL {
+            let exposed = Filter {
+                sockets: Sockets::Exposed(exposure),
+                ..every.clone()
+            };
+            for status in [PortStatus::Danger, PortStatus::Normal] {
+                filters.push(Filter {
+                    status: Some(status),
+                    transport: Some(Transport::Tcp),
+                    ..exposed.clone()
+                });
+            }
+            filters.push(exposed);
+        }
         filters.push(every);
     }
     filters
@@ -383,6 +438,7 @@ fn check(state: &State, model: &Model) {
     }
     check_hosts(project, model);
     lists::check(project, &scopes, model);
+    fresh::check(project, &scopes, model);
 }
 
 fn check_pages(
@@ -529,9 +585,13 @@ proptest! {
         let (mut state, mut model) = (State::default(), Model::default());
         for (version, step) in (1..).zip(&steps) {
             apply(&mut state, &mut model, step, version);
-            if version == at as u64 { state = built(&model, version); }
+            if version == at as u64 {
+                state = built(&model, version);
+                model.stale.clear();
+            }
         }
         check(&state, &model);
+        model.stale.clear();
         check(&built(&model, 1_000), &model);
     }
 

@@ -16,5 +16,5 @@ pub(crate) use host_ports::host_ports;
 pub(crate) use hosts::hosts;
 pub(crate) use overview::{asset_statistics, top_ports};
 pub(crate) use port_hosts::port_hosts;
-pub(crate) use port_statistics::{filter, page_request, port_statistics, row};
+pub(crate) use port_statistics::{filter, page_request, port_statistics, row, sockets};
 pub(crate) use shared::{counted, decoded, encoded, json, selected};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use portolan_census::{Filter, PageRequest, Project, Selection, Start};
+use portolan_census::{Filter, PageRequest, Project, Selection, Sockets, Start};
 use portolan_wire::hss::overview::{AssetStatistics, AssetStatisticsQuery, TopPortRow, TopPorts};
 use portolan_wire::hss::parameters::enterprise_projects;
 use portolan_wire::hss::port_statistics::SortDir;
@@ -96,7 +96,7 @@ fn port_num(
     }
     let filter = Filter {
         category: asked.category,
-        v6: false,
+        sockets: Sockets::All,
         transport: None,
         port: None,
         port_string: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use portolan_census::{Filter, Page, PageRequest, PageRow, Start};
+use portolan_census::{Filter, Page, PageRequest, PageRow, Sockets, Start};
 use portolan_wire::hss::parameters::KindFilter;
 use portolan_wire::hss::port_statistics::{PortStatistics, PortStatisticsQuery, PortStatisticsRow};
 
@@ -43,11 +43,19 @@ pub(crate) async fn port_statistics(
 pub(crate) fn filter(asked: &PortStatisticsQuery) -> Filter {
     Filter {
         category: asked.category,
-        v6: asked.kind.is_some_and(|kind| kind.v6),
+        sockets: sockets(asked.kind),
         transport: asked.kind.map(|kind| kind.transport),
         port: asked.port,
         port_string: asked.port_string.clone(),
         status: asked.status,
+    }
+}
+
+/// Which sockets a type is about.
+pub(crate) fn sockets(kind: Option<KindFilter>) -> Sockets {
+    match kind {
+        Some(KindFilter { v6: true, .. }) => Sockets::V6,
+        _ => Sockets::All,
     }
 }
 

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
-use crate::hss::{decoded, json};
+use crate::hss::{decoded, json, sockets};
 use crate::native::paging;
 
 #[derive(Serialize, ToSchema)]
@@ -55,7 +55,7 @@ pub(crate) async fn assets(
     let asked = AssetFilter::read(&query)?;
     let of = AssetsOf {
         category: asked.category,
-        v6: asked.kind.is_some_and(|kind| kind.v6),
+        sockets: sockets(asked.kind),
         port,
         transport: asked.kind.map(|kind| kind.transport),
     };

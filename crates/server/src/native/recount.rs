@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::Response;
-use portolan_census::{Difference, Recount, Selection};
+use portolan_census::{Difference, Recount, Selection, Sockets};
 use portolan_store::recount as recount_store;
 use portolan_wire::error::ErrorCode;
+use portolan_wire::exposure::Exposure;
 use portolan_wire::ids::ProjectId;
 use serde::Serialize;
 use serde_json::{Value, json as object};
@@ -65,20 +66,28 @@ async fn count(
     done.map_err(ApiError::internal)?
 }
 
+/// The exposure that a list is about.
+fn exposure(sockets: Sockets) -> Option<Exposure> {
+    match sockets {
+        Sockets::Exposed(exposure) => Some(exposure),
+        Sockets::All | Sockets::V6 => None,
+    }
+}
+
 fn told(difference: &Difference) -> Value {
     match difference {
         Difference::Row {
             ignored,
             enterprise_project,
             category,
-            v6,
+            sockets,
             port,
             transport,
             counted,
             recounted,
         } => object!({
-            "what": if *ignored { "ignored" } else { "count" }, "enterprise_project_id": enterprise_project, "category": category, "v6": v6,
-            "port": port, "type": transport, "counted": counted, "recounted": recounted,
+            "what": if *ignored { "ignored" } else { "count" }, "enterprise_project_id": enterprise_project, "category": category,
+            "v6": *sockets == Sockets::V6, "exposure": exposure(*sockets), "port": port, "type": transport, "counted": counted, "recounted": recounted,
         }),
         Difference::Host { host, .. } => object!({"what": "host", "host_id": host}),
         Difference::Posting {

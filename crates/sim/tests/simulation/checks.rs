@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_census::{Filter, HostFacts, Page, PageRequest, Selection, Start, State};
+use portolan_census::{Filter, HostFacts, Page, PageRequest, Selection, Sockets, Start, State};
 use portolan_store::{Published, Snapshot, rebuild_all, recount};
 use portolan_wire::hss::port_statistics::SortDir;
 use portolan_wire::ids::{HostKey, ProjectId};
@@ -63,7 +63,7 @@ fn counts_are_those_of_the_sets(
         .iter()
         .filter(|(key, _)| key.project == *project)
         .collect();
-    let of = |selection: &Selection, category: Category, v6: bool| {
+    let of = |selection: &Selection, category: Category, sockets: Sockets| {
         let mut assets = BTreeMap::<(u16, Transport), BTreeSet<(&str, &str)>>::new();
         for (key, stored) in &hosts {
             let enterprise_project = stored.host.enterprise_project_id.as_str().into();
@@ -72,8 +72,7 @@ fn counts_are_those_of_the_sets(
                 .iter()
                 .filter(|_| selection.holds(&enterprise_project))
             {
-                if port.netns.is_some() == (category == Category::Container)
-                    && (port.laddr.is_ipv6() || !v6)
+                if port.netns.is_some() == (category == Category::Container) && shows(sockets, port)
                 {
                     let row = assets.entry((port.port, port.transport)).or_default();
                     row.insert((key.host.as_str(), asset(port)));
@@ -93,16 +92,16 @@ fn counts_are_those_of_the_sets(
         .map(|id| Selection::of([id.clone()]));
     for selection in scopes.chain([Selection::Whole]) {
         for category in CATEGORIES {
-            for v6 in [false, true] {
-                let page = shown.page(&selection, &filter(category, v6), &all_rows());
+            for sockets in Sockets::ALL {
+                let page = shown.page(&selection, &filter(category, sockets), &all_rows());
                 let rows = page
                     .rows
                     .iter()
                     .map(|row| (row.port, row.transport, row.num));
-                let (rows, sets) = (rows.collect::<Vec<_>>(), of(&selection, category, v6));
+                let (rows, sets) = (rows.collect::<Vec<_>>(), of(&selection, category, sockets));
                 must(rows == sets, Rule::CountsAreRecounts, || {
                     format!(
-                        "{project} {selection:?} {category:?} v6={v6}: {rows:?}, by the sets {sets:?}"
+                        "{project} {selection:?} {category:?} {sockets:?}: {rows:?}, by the sets {sets:?}"
                     )
                 })?;
             }
@@ -132,9 +131,10 @@ fn told(state: &State) -> Told {
         let pages = scopes.chain([Selection::Whole]).flat_map(|selection| {
             let lists = CATEGORIES
                 .into_iter()
-                .flat_map(|category| [(category, false), (category, true)]);
-            let pages = lists
-                .map(|(category, v6)| project.page(&selection, &filter(category, v6), &all_rows()));
+                .flat_map(|category| Sockets::ALL.map(move |sockets| (category, sockets)));
+            let pages = lists.map(|(category, sockets)| {
+                project.page(&selection, &filter(category, sockets), &all_rows())
+            });
             pages.collect::<Vec<_>>()
         });
         (id.to_string(), facts.collect(), pages.collect())
@@ -142,10 +142,18 @@ fn told(state: &State) -> Told {
     projects.collect()
 }
 
-fn filter(category: Category, v6: bool) -> Filter {
+fn shows(sockets: Sockets, port: &OpenPort) -> bool {
+    match sockets {
+        Sockets::All => true,
+        Sockets::V6 => port.laddr.is_ipv6(),
+        Sockets::Exposed(exposure) => port.exposure() == exposure,
+    }
+}
+
+fn filter(category: Category, sockets: Sockets) -> Filter {
     Filter {
         category,
-        v6,
+        sockets,
         transport: None,
         port: None,
         port_string: None,

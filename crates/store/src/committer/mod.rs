@@ -22,7 +22,8 @@ mod thread;
 
 use std::sync::Arc;
 
-use portolan_census::{Selection, State};
+use portolan_census::{Commit, Selection, State};
+use portolan_wire::caps;
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
 
@@ -99,6 +100,17 @@ impl Committer {
         self.in_one_write(|round| round.retire(host, granted))
     }
 
+    /// Takes into the census which hosts have become fresh or stale, up to
+    /// [`caps::FRESHNESS_CHANGES_MAX`] of them, and publishes. It changes no truth, so nothing is written.
+    pub fn freshen(&mut self) {
+        let liveness = &self.published.liveness;
+        let changed = liveness.take_changed(caps::FRESHNESS_CHANGES_MAX);
+        if !changed.is_empty() {
+            self.working.apply(Commit::Fresh(changed));
+            self.published.state.store(Arc::new(self.working.clone()));
+        }
+    }
+
     /// Retires a host that was not heard since the second `silent_since_s`; says whether it was so.
     ///
     /// # Errors
@@ -133,6 +145,15 @@ impl Committer {
     /// # Errors
     /// The store failed, as every submission was told: nothing was changed.
     pub fn serve(&mut self, mut submissions: Vec<Submission>) -> Result<(), Arc<StoreError>> {
+        let all = submissions.len();
+        submissions.retain(|submission| !submission.is_freshness());
+        // IMPORTANT: apart from the write, which may fail: what was taken out waits no more.
+        if submissions.len() < all {
+            self.freshen();
+        }
+        if submissions.is_empty() {
+            return Ok(());
+        }
         let reports = submissions.iter_mut().flat_map(Submission::reports);
         compare::compare_all(&*self.store, &self.working, reports.collect());
         let mut answers = Vec::with_capacity(submissions.len());

@@ -34,6 +34,7 @@ enum Wanted {
     Silence(HostKey, u32, Reply<bool>),
     Forgetting(UnixMicros, Reply<u64>),
     Ignoring(Ignoring, Reply<IgnoringDone>),
+    Freshness,
 }
 
 impl Submission {
@@ -82,6 +83,19 @@ impl Submission {
         }
     }
 
+    /// That the census take in which hosts have become fresh or stale.
+    pub fn freshness() -> Self {
+        Self {
+            wanted: Wanted::Freshness,
+            bytes: size_of::<Self>(),
+        }
+    }
+
+    /// Whether it is about freshness, which needs no write.
+    pub(super) fn is_freshness(&self) -> bool {
+        matches!(self.wanted, Wanted::Freshness)
+    }
+
     /// Ports of hosts that are to be ignored, or no longer; all of them or none.
     pub fn ignore(wanted: Ignoring, reply: Reply<IgnoringDone>) -> Self {
         // An item is three short ids at most.
@@ -100,6 +114,7 @@ impl Submission {
             Wanted::Retirement(..) | Wanted::Silence(..) => 1,
             Wanted::Forgetting(..) => caps::FORGOTTEN_MAX,
             Wanted::Ignoring(wanted, _) => wanted.items.len().max(1),
+            Wanted::Freshness => 1,
         }
     }
 
@@ -111,7 +126,8 @@ impl Submission {
             | Wanted::Retirement(..)
             | Wanted::Silence(..)
             | Wanted::Forgetting(..)
-            | Wanted::Ignoring(..) => &mut [],
+            | Wanted::Ignoring(..)
+            | Wanted::Freshness => &mut [],
         }
     }
 
@@ -128,6 +144,8 @@ impl Submission {
             }
             Wanted::Forgetting(before, reply) => waiting(Ok(round.forget_retired(before)), reply),
             Wanted::Ignoring(wanted, reply) => waiting(round.ignore(&wanted), reply),
+            // It is no part of a write.
+            Wanted::Freshness => (Box::new(|_| {}), Ok(())),
         }
     }
 }

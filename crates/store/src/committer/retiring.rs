@@ -47,6 +47,7 @@ impl Round<'_> {
             return Ok(false);
         }
         self.carry_out_retirement(key, host)?;
+        self.outcome.retired_silent += 1;
         Ok(true)
     }
 

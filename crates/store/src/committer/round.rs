@@ -32,6 +32,8 @@ pub(super) struct Round<'a> {
 pub(super) struct Outcome {
     decided: Vec<Decided>,
     pub(super) retired: Vec<Arc<Host>>,
+    /// Of them, those for their silence.
+    pub(super) retired_silent: u64,
     records_changed: u64,
 }
 
@@ -80,6 +82,11 @@ impl<'a> Round<'a> {
         let two_speak = decide::shows_two(decision, host, &report, now);
         if let Decision::Accepted { fresh: true } = decision {
             self.accept(report, host, retired.as_deref())?;
+        }
+        if let Decision::Accepted { .. } = decision
+            && host.is_some_and(|host| !host.is_fresh())
+        {
+            self.working.apply(Commit::Fresh(vec![(key.clone(), true)]));
         }
         self.outcome.decided.push(Decided {
             key,
@@ -231,21 +238,20 @@ impl Outcome {
             liveness, counters, ..
         } = published;
         Counters::add(&counters.records_changed, self.records_changed);
-        Counters::add(&counters.hosts_retired, self.retired.len() as u64);
+        let by_operators = self.retired.len() as u64 - self.retired_silent;
+        Counters::add(&counters.hosts_retired, by_operators);
+        Counters::add(&counters.hosts_retired_silent, self.retired_silent);
         for host in &self.retired {
             liveness.forget(host);
         }
         for decided in &self.decided {
             counters.decided(&decided.decision);
             let key = &decided.key;
-            let Some(project) = state.project(key.project.as_str()) else {
-                continue;
-            };
-            let Some(host) = project.host(key.host.as_str()) else {
+            let Some(host) = state.host(key) else {
                 continue;
             };
             if let Decision::Accepted { .. } = decided.decision {
-                liveness.heard(project, host, now_s, now_s);
+                liveness.heard(&key.project, host, now_s, now_s);
             }
             if decided.two_speak {
                 Counters::add(&counters.identity_conflicts, 1);

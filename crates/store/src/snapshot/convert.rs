@@ -1,6 +1,7 @@
 //! Between what the wire says and what stands on disk.
 
 use portolan_census::Counted;
+use portolan_wire::exposure::Exposure;
 use portolan_wire::open_port::{OpenPort, Published, Transport};
 use portolan_wire::report::{Agent, Coverage, Host};
 use portolan_wire::time::UnixMicros;
@@ -146,9 +147,11 @@ impl From<StoredPort<'_>> for OpenPort {
 
 impl<'a> From<&'a StoredPort<'a>> for Counted<'a> {
     fn from(port: &'a StoredPort<'a>) -> Self {
+        let published = port.published.iter().map(|(addr, _)| *addr);
         Self {
             container_asset: port.netns.map(|netns| port.container_id.unwrap_or(netns)),
             v6: port.laddr.is_ipv6(),
+            exposure: Exposure::of_socket(port.laddr, port.netns.is_some(), published),
             port: port.port,
             transport: port.transport(),
         }

@@ -9,6 +9,8 @@
 mod convert;
 pub(crate) mod first_seen;
 pub(crate) mod form;
+#[cfg(test)]
+mod version_1;
 
 use std::collections::BTreeSet;
 

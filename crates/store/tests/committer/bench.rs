@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use portolan_census::{
-    AssetsOf, Filter, Host, HostFacts, Ignored, Liveness, Page, PageRequest, Selection, Start,
-    State,
+    AssetsOf, Filter, Host, HostFacts, Ignored, Liveness, Page, PageRequest, Selection, Silent,
+    Sockets, Start, State,
 };
 use portolan_store::history::{Change, changes};
 use portolan_store::{
     Batch, Checkpoint, CheckpointAt, Clock, Committer, CopyOut, Decision, EachEntry, EachPart,
     EachRecord, Entry, HistoryOrder, HistorySpan, Ignoring, IgnoringDone, Loaded, MemoryHistory,
-    Prepared, Published, RecordChange, RecordKey, Retirement, SeenAt, Store, StoreError, Write,
-    rebuild, record_hash,
+    Prepared, Published, RecordChange, RecordKey, Retirement, SeenAt, Store, StoreError,
+    Submission, Write, rebuild, record_hash,
 };
 use portolan_wire::hss::port_statistics::{PortStatus, SortDir};
 use portolan_wire::ids::{EnterpriseProjectId, HostKey};
@@ -249,11 +249,20 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
+        Self::with(|liveness| liveness)
+    }
+
+    /// One that retires hosts which have been silent for so many seconds.
+    pub(crate) fn retiring_after(retire_after_s: u32) -> Self {
+        Self::with(|liveness| liveness.retiring_after(Some(retire_after_s)))
+    }
+
+    fn with(liveness: impl FnOnce(Liveness) -> Liveness) -> Self {
         let store = Arc::new(MemoryStore::default());
         let clock = Arc::new(TestClock(AtomicI64::new(1_764_000_000_000_000)));
         let published = Arc::new(Published::new(
             State::default(),
-            Liveness::new(clock.now_s()),
+            liveness(Liveness::new(clock.now_s())),
             &Loaded::default(),
         ));
         let committer = Committer::new(
@@ -297,6 +306,25 @@ impl Bench {
         granted: &Selection,
     ) -> Result<Retirement, StoreError> {
         self.committer.retire(host_key(id), granted)
+    }
+
+    /// A heartbeat of the host.
+    pub(crate) fn touch(&self, id: &str) {
+        let now_s = self.clock.now_s();
+        self.published.liveness.touched(&self.host(id), now_s);
+    }
+
+    pub(crate) fn serve(&mut self, submissions: Vec<Submission>) -> Result<(), Arc<StoreError>> {
+        self.committer.serve(submissions)
+    }
+
+    /// What the server does each second.
+    pub(crate) fn roll(&mut self) {
+        let silent = self.published.liveness.roll(self.clock.now_s());
+        self.committer.freshen();
+        for Silent { key, heard_s } in silent {
+            self.committer.retire_silent(key, heard_s).unwrap();
+        }
     }
 
     pub(crate) fn retire_silent(&mut self, id: &str, silent_since_s: u32) -> bool {
@@ -389,9 +417,10 @@ impl Bench {
         let has = |port: &u16| {
             let of = AssetsOf {
                 category: Category::Host,
-                v6: false,
+                sockets: Sockets::All,
                 port: *port,
                 transport: Some(Transport::Tcp),
+                fresh: false,
             };
             let assets = project.port_assets(&Selection::Whole, of, None, usize::MAX);
             let mut rows = assets.rows.iter();
@@ -443,10 +472,10 @@ pub(crate) fn told(state: &State) -> Vec<Told> {
             .map(|id| Selection::of([id.clone()]));
         for selection in scopes.chain([Selection::Whole]) {
             for category in [Category::Host, Category::Container] {
-                for v6 in [false, true] {
+                for sockets in Sockets::ALL {
                     let filter = Filter {
                         category,
-                        v6,
+                        sockets,
                         ..every_tcp()
                     };
                     let filter = Filter {
@@ -462,10 +491,10 @@ pub(crate) fn told(state: &State) -> Vec<Told> {
     all
 }
 
-fn every_tcp() -> Filter {
+pub(crate) fn every_tcp() -> Filter {
     Filter {
         category: Category::Host,
-        v6: false,
+        sockets: Sockets::All,
         transport: Some(Transport::Tcp),
         port: None,
         port_string: None,
@@ -473,7 +502,7 @@ fn every_tcp() -> Filter {
     }
 }
 
-fn all_rows() -> PageRequest {
+pub(crate) fn all_rows() -> PageRequest {
     PageRequest {
         sort_dir: SortDir::Asc,
         start: Start::Offset(0),

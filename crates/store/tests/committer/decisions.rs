@@ -265,7 +265,7 @@ fn a_host_that_moves_is_fresh_in_its_new_enterprise_project_only() {
     let mut bench = Bench::new();
     bench.send(report("h", 1, 1, &[22]));
     bench.clock.advance_s(91);
-    bench.published.liveness.roll(bench.clock.now_s());
+    bench.roll();
     assert_eq!(bench.fresh_and_stale(&["0"]), (0, 1));
     let mut moved = report("h", 1, 2, &[22]);
     moved.host.enterprise_project_id = "x".into();

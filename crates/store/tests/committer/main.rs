@@ -8,8 +8,10 @@
 
 mod bench;
 mod decisions;
+mod history;
 mod ignoring;
 mod rebuild;
 mod records;
 mod retirement;
+mod silence;
 mod thread;

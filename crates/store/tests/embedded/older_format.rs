@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portolan_census::{Filter, Liveness, PageRequest, Selection, Start, State};
+use portolan_census::{Filter, Liveness, PageRequest, Selection, Sockets, Start, State};
 use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore, restore, verify};
 use portolan_store::{
     Batch, Clock, Committer, Decision, HistorySpan, HistoryWrite, Prepared, Published,
@@ -259,7 +259,7 @@ fn assert_opens_with_exact_content(fixture: &str) {
     let rows = |project: &str, category| {
         let filter = Filter {
             category,
-            v6: false,
+            sockets: Sockets::All,
             transport: None,
             port: None,
             port_string: None,

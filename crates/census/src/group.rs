@@ -1,0 +1,45 @@
+//! The hosts of one enterprise project, or of the whole project.
+
+use crate::slots::Slots;
+
+/// A group of hosts. None is empty but the whole of a project without hosts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Group {
+    pub(crate) hosts: Slots,
+    /// Those of them that are fresh.
+    pub(crate) fresh: Slots,
+}
+
+impl Group {
+    /// Takes a host in.
+    pub(crate) fn enter(&mut self, slot: u32, fresh: bool) {
+        self.hosts.insert(slot);
+        self.set_fresh(slot, fresh);
+    }
+
+    /// Lets a host go.
+    pub(crate) fn leave(&mut self, slot: u32) {
+        self.hosts.remove(slot);
+        self.fresh.remove(slot);
+    }
+
+    /// Whether one of its hosts is fresh.
+    pub(crate) fn set_fresh(&mut self, slot: u32, fresh: bool) {
+        if fresh {
+            self.fresh.insert(slot);
+        } else {
+            self.fresh.remove(slot);
+        }
+    }
+
+    /// Whether all its hosts are fresh.
+    pub(crate) fn is_all_fresh(&self) -> bool {
+        self.fresh.len() == self.hosts.len()
+    }
+
+    /// How many of its hosts are fresh and stale.
+    pub(crate) fn fresh_and_stale(&self) -> (u64, u64) {
+        let fresh = self.fresh.len();
+        (fresh, self.hosts.len().saturating_sub(fresh))
+    }
+}
