@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::agreement::Agreement;
 use crate::audit::Audit;
+use crate::changes::{Epoch, Streams};
 use crate::counts::UnionPages;
 use crate::credentials::{Directory, External, SealKey, Signatures};
 use crate::error::ApiError;
@@ -46,6 +47,9 @@ pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) agreement: Agreement,
+    /// Which log the ids of changes are of.
+    pub(crate) epoch: Epoch,
+    pub(crate) streams: Streams,
     pub(crate) room: Room,
     pub(crate) limits: Limits,
     pub(crate) draining: AtomicBool,

@@ -11,6 +11,7 @@ mod administration;
 mod agreement;
 mod app;
 pub mod audit;
+mod changes;
 mod counts;
 pub mod credentials;
 mod descriptors;

@@ -20,6 +20,17 @@ pub struct Limits {
     pub body: Duration,
     /// Longest time that a client may take nothing of an answer.
     pub answer_stall: Duration,
+    /// Most streams of changes.
+    pub streams: usize,
+    /// Most of them of one credential.
+    pub streams_of_a_credential: usize,
+    /// Time between two pings of a stream.
+    pub stream_ping: Duration,
+    /// Longest time that a reader of a stream may take nothing; less than `answer_stall`, so that it
+    /// is told.
+    pub stream_stall: Duration,
+    /// Time between two looks at the credential of a stream.
+    pub stream_credential: Duration,
 }
 
 impl Default for Limits {
@@ -31,6 +42,11 @@ impl Default for Limits {
             tls_handshake: Duration::from_secs(caps::TLS_HANDSHAKE_S_MAX),
             body: Duration::from_secs(caps::BODY_READ_S_MAX),
             answer_stall: Duration::from_secs(caps::WRITE_STALL_S_MAX),
+            streams: caps::STREAMS_MAX,
+            streams_of_a_credential: caps::STREAMS_OF_A_CREDENTIAL_MAX,
+            stream_ping: Duration::from_secs(caps::STREAM_PING_S),
+            stream_stall: Duration::from_secs(caps::STREAM_STALL_S_MAX),
+            stream_credential: Duration::from_secs(caps::STREAM_CREDENTIAL_S),
         }
     }
 }
@@ -80,11 +96,15 @@ pub(crate) enum Limit {
     CallsOfACredential,
     /// A host or a project has as many ignored ports as it may.
     IgnoredPorts,
+    /// All streams of changes are taken.
+    Streams,
+    /// One credential has its share of them.
+    StreamsOfACredential,
 }
 
 impl Limit {
     /// Every limit, in the order of its counters.
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::Connections,
         Self::ConnectionsOfAnAddress,
         Self::TlsHandshakeTime,
@@ -110,6 +130,8 @@ impl Limit {
         Self::SignatureFailuresKept,
         Self::CallsOfACredential,
         Self::IgnoredPorts,
+        Self::Streams,
+        Self::StreamsOfACredential,
     ];
 
     /// The limit as `/metrics` names it.
@@ -140,6 +162,8 @@ impl Limit {
             Self::SignatureFailuresKept => "signature_failures_kept",
             Self::CallsOfACredential => "calls_of_a_credential",
             Self::IgnoredPorts => "ignored_ports",
+            Self::Streams => "streams",
+            Self::StreamsOfACredential => "streams_of_a_credential",
         }
     }
 }

@@ -224,8 +224,36 @@ fn page(app: &App) -> String {
             count,
         );
     }
+    streams(&mut page, app);
     agreement(&mut page, app);
     page.0
+}
+
+fn streams(page: &mut Page, app: &App) {
+    page.single(
+        "portolan_change_streams",
+        "gauge",
+        "Streams of changes that are open.",
+        app.streams.open() as u64,
+    );
+    page.family(
+        "portolan_change_stream_cuts_total",
+        "counter",
+        "Streams of changes that were ended because their reader was too slow.",
+    );
+    for (reason, count) in app.streams.cuts() {
+        page.value(
+            "portolan_change_stream_cuts_total",
+            &format!("reason=\"{reason}\""),
+            count,
+        );
+    }
+    page.single(
+        "portolan_change_stream_resets_total",
+        "counter",
+        "Streams of changes that could not be resumed where their reader asked.",
+        app.streams.resets(),
+    );
 }
 
 fn agreement(page: &mut Page, app: &App) {

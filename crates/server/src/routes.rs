@@ -17,7 +17,7 @@ use crate::credentials::{Kind, is_signed_request};
 use crate::edge::Peer;
 use crate::error::ApiError;
 use crate::hss::json;
-use crate::{administration, hss, ingest, keystone, metrics, native, openapi};
+use crate::{administration, changes, hss, ingest, keystone, metrics, native, openapi};
 
 /// The routes of a server that serves.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -121,6 +121,8 @@ fn native_routes() -> Routes {
         ),
         (native!("/ports/{port}/assets"), get(native::assets)),
         (native!("/recount"), get(native::recount)),
+        (native!("/changes"), get(changes::changes)),
+        (native!("/changes/stream"), get(changes::stream)),
         ("/portolan/v1/credential", get(native::credential)),
         ("/portolan/v1/backup", get(native::backup)),
     ]

@@ -24,6 +24,7 @@ use crate::accept::{Front, Gate, accept};
 use crate::agreement::{self, Agreement};
 use crate::app::{App, Settings};
 use crate::audit::{Audit, AuditError, AuditThread};
+use crate::changes::{self, Epoch, Streams};
 use crate::counts::UnionPages;
 use crate::credentials::{
     Credentials, Directory, External, ExternalKeystone, SealKey, SecretKeyError, Session,
@@ -243,6 +244,8 @@ impl Listening {
             settings,
             metrics: Arc::clone(&self.front.metrics),
             agreement: Agreement::default(),
+            epoch: Epoch(store.epoch()),
+            streams: Streams::new(self.stop.subscribe()),
             room: Room::default(),
             limits: self.front.limits,
             draining: AtomicBool::new(false),
@@ -262,6 +265,7 @@ impl Listening {
             tokio::spawn(roll(Arc::clone(&app), self.stop.subscribe())),
             tokio::spawn(keep_seen(Arc::clone(&app), self.stop.subscribe())),
             tokio::spawn(sweep(Arc::clone(&app), self.stop.subscribe())),
+            tokio::spawn(changes::wake(Arc::clone(&app), self.stop.subscribe())),
             tokio::spawn(agreement::recount(Arc::clone(&app), self.stop.subscribe())),
         ];
         Ok(Running {

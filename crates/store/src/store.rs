@@ -41,6 +41,11 @@ pub trait Store: Send + Sync {
     /// What [`save_seen`](Self::save_seen) kept last.
     fn load_seen(&self) -> Result<Vec<SeenAt>, StoreError>;
 
+    /// Tells this log from others that number their commits alike: it is another one after a restore.
+    fn epoch(&self) -> u64 {
+        0
+    }
+
     /// Which part of the history is kept. Begins with the store, or with what it was made of.
     fn history_span(&self) -> Result<HistorySpan, StoreError>;
 

@@ -182,6 +182,33 @@ pub const STORE_READS_MAX: usize = 8;
 /// Most requests that look through the stored sets of many hosts at once; others wait for their
 /// turn.
 pub const STORE_SCANS_MAX: usize = 2;
+/// Most changes, and records without one, that a page of changes looks through; then the page is short
+/// and the next goes on.
+pub const CHANGES_LOOKED_AT_MAX: usize = 50_000;
+/// The length of the windows of damped changes, in seconds.
+pub const DAMPED_WINDOW_S: u32 = 300;
+/// Changes of one open port within a window from which on damped changes show one of them.
+pub const DAMPED_CHANGES_MIN: u32 = 3;
+/// Most changes of a window that are looked at together to be damped; a window with more is shown as
+/// it is.
+pub const DAMPED_CHANGES_MAX: usize = 10_000;
+/// Most streams of changes that are open at once; beyond it 429 with Retry-After.
+pub const STREAMS_MAX: usize = 2_048;
+/// Most of them of one credential; beyond it 429 with Retry-After.
+pub const STREAMS_OF_A_CREDENTIAL_MAX: usize = 1_024;
+/// Time between two pings of a stream, in seconds.
+pub const STREAM_PING_S: u64 = 15;
+/// Longest time that a reader of a stream may take nothing of what waits for it, in seconds; then it is
+/// told from where to resume, and cut.
+pub const STREAM_STALL_S_MAX: u64 = 30;
+/// Time between two looks at the credential of a stream, in seconds.
+pub const STREAM_CREDENTIAL_S: u64 = 30;
+/// Bytes that a stream hands on at once.
+pub const STREAM_CHUNK_BYTES: usize = 16 << 10;
+/// Most such pieces that wait for a reader.
+pub const STREAM_CHUNKS_MAX: usize = 4;
+/// Most changes of the newest commits that are kept decoded for streams, the newest commit's apart.
+pub const STREAM_DECODED_MAX: usize = 20_000;
 /// Hosts a second whose counts are compared with the store in the background, for as long as the
 /// server runs: some 50 us each, so that it takes less than 1 % of a core.
 pub const RECOUNT_HOSTS_A_SECOND: u32 = 100;

@@ -66,10 +66,10 @@ pub enum ErrorCode {
     CredentialNotRevocable,
     /// One more credential of that kind or name cannot be made.
     CredentialNotMade,
-    /// The history does not reach that moment.
+    /// A moment is outside the history that is kept.
     MomentNotKept,
-    /// A place in the history is of another store, or is no longer kept.
-    PlaceNotKept,
+    /// A cursor or the id of a change is of another store, or no longer kept.
+    ChangeNotKept,
 }
 
 impl ErrorCode {
@@ -105,7 +105,7 @@ impl ErrorCode {
             Self::CredentialNotRevocable => "PORTOLAN.0016",
             Self::CredentialNotMade => "PORTOLAN.0017",
             Self::MomentNotKept => "PORTOLAN.0020",
-            Self::PlaceNotKept => "PORTOLAN.0021",
+            Self::ChangeNotKept => "PORTOLAN.0021",
         }
     }
 
@@ -125,7 +125,7 @@ impl ErrorCode {
             | Self::TooManyPorts
             | Self::IdentityConflict
             | Self::MomentNotKept
-            | Self::PlaceNotKept => 400,
+            | Self::ChangeNotKept => 400,
             Self::Unauthenticated | Self::TokenExpired => 401,
             Self::RoleNotAllowed | Self::AccessDenied => 403,
             Self::ApiNotFound | Self::HostUnknown | Self::CredentialUnknown => 404,
@@ -175,8 +175,8 @@ impl ErrorCode {
             Self::CredentialUnknown => "There is no such credential.",
             Self::CredentialNotRevocable => "The credential cannot be revoked here.",
             Self::CredentialNotMade => "The credential cannot be made.",
-            Self::MomentNotKept => "The history does not reach that moment.",
-            Self::PlaceNotKept => "That place of the history is not kept.",
+            Self::MomentNotKept => "The moment is outside the history that is kept.",
+            Self::ChangeNotKept => "The position is not in the history that is kept.",
         }
     }
 
@@ -214,7 +214,7 @@ impl ErrorCode {
             | Self::CredentialNotRevocable
             | Self::CredentialNotMade
             | Self::MomentNotKept
-            | Self::PlaceNotKept => false,
+            | Self::ChangeNotKept => false,
         }
     }
 }

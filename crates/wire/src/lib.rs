@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod caps;
+pub mod changes;
 pub mod credential;
 pub mod digest;
 pub mod error;

@@ -19,6 +19,8 @@ pub(crate) enum Api {
     Host,
     Assets,
     Recount,
+    Changes,
+    ChangeStream,
     RemoveHost,
     CreateCredential,
     ListCredentials,
@@ -60,7 +62,9 @@ impl Api {
             | Self::Hosts
             | Self::Host
             | Self::Assets
-            | Self::Recount => Need::Read,
+            | Self::Recount
+            | Self::Changes
+            | Self::ChangeStream => Need::Read,
             Self::Reports | Self::Heartbeats => Need::Report,
             Self::RemoveHost | Self::ModifyPortStatus => Need::Administer,
             Self::CreateCredential | Self::ListCredentials | Self::RevokeCredential => {

@@ -13,6 +13,7 @@ use portolan_wire::error::ErrorCode;
 
 use crate::app::App;
 use crate::credentials::{Api, Entry, Known, signed, unavailable};
+use crate::edge::Peer;
 use crate::error::ApiError;
 use crate::ingest::Incoming;
 use crate::limits::Limit;
@@ -52,16 +53,67 @@ impl Call {
     }
 }
 
+/// The credential of a request whose answer goes on for long: it must hold for as long.
+pub(crate) struct Standing {
+    /// The token, or none where the request was signed.
+    token: Option<String>,
+    entry: Arc<Entry>,
+    from: Peer,
+}
+
+impl Standing {
+    pub(crate) fn of(call: &Call, from: Peer) -> Self {
+        let signed = is_signed_request(&call.headers);
+        let token = call.headers.get("x-auth-token").filter(|_| !signed);
+        let token = token.and_then(|token| std::str::from_utf8(token.as_bytes()).ok());
+        Self {
+            token: token.map(str::to_owned),
+            entry: Arc::clone(&call.entry),
+            from,
+        }
+    }
+
+    /// Whether the same request would still be accepted, and see the same.
+    pub(crate) async fn holds(&self, app: &App) -> bool {
+        let now = match &self.token {
+            Some(token) => {
+                if let (Some(external), None) = (&app.external, app.credentials.token(token))
+                    && external.learn(token, self.from.0).await.is_err()
+                {
+                    return false;
+                }
+                of_token(app, token)
+            }
+            None => {
+                let entry = app.credentials.access_key(&self.entry.id);
+                entry.ok_or_else(|| ApiError::of(ErrorCode::Unauthenticated))
+            }
+        };
+        now.and_then(|entry| in_use(app, entry))
+            .is_ok_and(|entry| entry.grant == self.entry.grant)
+    }
+
+    /// Whose streams its stream counts among: those of a log-in are those of the credential that it
+    /// came from.
+    pub(crate) fn counted(&self, app: &App) -> Arc<Entry> {
+        counted(app, &self.entry)
+    }
+}
+
+/// The credential that the calls of one count for.
+fn counted(app: &App, entry: &Arc<Entry>) -> Arc<Entry> {
+    let session = app.credentials.session(entry);
+    let parent = session.and_then(|session| app.credentials.parent(&session.parent));
+    parent.unwrap_or_else(|| Arc::clone(entry))
+}
+
 /// Counts a call of a credential, or refuses it because there are too many. A log-in's calls are those
 /// of the credential that it came from: who logs in again has no more of them.
 pub(crate) fn in_pace(app: &App, entry: &Arc<Entry>, api: Api) -> Result<(), ApiError> {
     let Some(a_second) = app.settings.calls_a_second.filter(|_| api.is_throttled()) else {
         return Ok(());
     };
-    let session = app.credentials.session(entry);
-    let parent = session.and_then(|session| app.credentials.parent(&session.parent));
-    let counted = parent.as_ref().unwrap_or(entry);
-    if counted.pace.allows(api, app.now(), a_second) {
+    if counted(app, entry).pace.allows(api, app.now(), a_second) {
         return Ok(());
     }
     // The words of the service's own gateway.
@@ -79,14 +131,21 @@ fn by_token(app: &App, headers: &HeaderMap) -> Result<Arc<Entry>, ApiError> {
     };
     // Not `to_str`: a token of the credentials file may have characters beyond ASCII.
     let token = std::str::from_utf8(token.as_bytes()).map_err(|_| refused("decrypt token fail"))?;
+    in_use(app, of_token(app, token)?)
+}
+
+/// The credential of a token, as far as it is known here.
+fn of_token(app: &App, token: &str) -> Result<Arc<Entry>, ApiError> {
     let entry = app.credentials.token(token);
-    let entry = match (entry, app.external.as_ref().map(|known| known.known(token))) {
-        (Some(entry), _) | (None, Some(Known::Good(entry))) => entry,
-        (None, None | Some(Known::Bad)) => return Err(refused("decrypt token fail")),
+    match (entry, app.external.as_ref().map(|known| known.known(token))) {
+        (Some(entry), _) | (None, Some(Known::Good(entry))) => Ok(entry),
+        (None, None | Some(Known::Bad)) => Err(ApiError::new(
+            ErrorCode::Unauthenticated,
+            "decrypt token fail",
+        )),
         // It was asked for before (`routes::learn`), and others have pushed the answer out since.
-        (None, Some(Known::Nothing)) => return Err(unavailable()),
-    };
-    in_use(app, entry)
+        (None, Some(Known::Nothing)) => Err(unavailable()),
+    }
 }
 
 /// A credential whose holder has proved it, unless it has ended.

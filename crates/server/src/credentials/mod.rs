@@ -31,7 +31,7 @@ use portolan_wire::time::UnixMicros;
 use sha2::{Digest, Sha256};
 
 pub(crate) use api::{Api, Need};
-pub(crate) use call::{Call, in_pace, is_signed_request};
+pub(crate) use call::{Call, Standing, in_pace, is_signed_request};
 pub(crate) use caller::Caller;
 pub(crate) use directory::Directory;
 pub(crate) use entry::{AccessKey, Entry, Kind, Proof, Source};

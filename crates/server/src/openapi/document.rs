@@ -157,6 +157,10 @@ fn schema(allowed: Allowed) -> Value {
         Allowed::List(values, chars) => json!({
             "type": "string", "minLength": 1, "maxLength": (values * (chars + 1)).min(caps::TARGET_BYTES_MAX),
         }),
+        Allowed::SomeOf(values) => {
+            let any = values.join("|");
+            json!({"type": "string", "pattern": format!("^({any})(,({any}))*$")})
+        }
         Allowed::Moment => json!({"type": "string", "format": "date-time"}),
         Allowed::Cursor => {
             json!({"type": "string", "minLength": 1, "maxLength": caps::TARGET_BYTES_MAX})

@@ -1,5 +1,6 @@
 //! Every call. A route that is missing here fails a test.
 
+use portolan_wire::changes::{AFTER, ChangesQuery, UNTIL};
 use portolan_wire::credential::{AccessKeyRequest, CredentialRequest, UserRequest};
 use portolan_wire::heartbeat::{HeartbeatsAnswer, HeartbeatsRequest};
 use portolan_wire::hss::batch_modify_port_status;
@@ -9,7 +10,7 @@ use portolan_wire::hss::hosts::{Hosts, HostsQuery};
 use portolan_wire::hss::overview::{
     AssetStatistics, AssetStatisticsQuery, TOP_PORTS_PARAMETERS, TopPorts,
 };
-use portolan_wire::hss::parameters::{CATEGORY, ENTERPRISE_PROJECT_ID, TYPE};
+use portolan_wire::hss::parameters::{CATEGORY, ENTERPRISE_PROJECT_ID, SORT_DIR, TYPE};
 use portolan_wire::hss::port_hosts::{PortHosts, PortHostsQuery};
 use portolan_wire::hss::port_statistics::{PortStatistics, PortStatisticsQuery};
 use portolan_wire::query::Parameter;
@@ -19,6 +20,7 @@ use super::bodies::{Nothing, PortStatusRequest};
 use super::call::{Access, Call};
 use super::keystone;
 use crate::administration::{List, Made, MadeAccessKey};
+use crate::changes::ChangeList;
 use crate::native::freshness::{OF_HOSTS, ONLY_FRESH};
 use crate::native::paging::{CURSOR, LIMIT};
 use crate::native::{
@@ -180,6 +182,24 @@ fn native() -> Vec<Call> {
             "Every count, counted again from the stored sets",
         )
         .answers::<Recounted>(),
+        Call::get(
+            "/portolan/v1/projects/{project_id}/changes",
+            "ListChanges",
+            "What happened to open ports and hosts",
+        )
+        .query(copied(ChangesQuery::PARAMETERS).chain([SORT_DIR, LIMIT, CURSOR]))
+        .answers::<ChangeList>(),
+        Call::get(
+            "/portolan/v1/projects/{project_id}/changes/stream",
+            "FollowChanges",
+            "The same as it happens, as server-sent events; it does not end",
+        )
+        .query(
+            copied(ChangesQuery::PARAMETERS)
+                .filter(|it| *it != UNTIL)
+                .chain([AFTER]),
+        )
+        .answers_bytes("text/event-stream"),
         Call::get(
             "/portolan/v1/credential",
             "ShowOwnCredential",

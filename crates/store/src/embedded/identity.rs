@@ -35,6 +35,11 @@ impl StoreId {
         })?;
         Ok(Self(u128::from_be_bytes(bytes)))
     }
+
+    /// What of it stands in the ids of changes: its low half.
+    pub(crate) const fn epoch(self) -> u64 {
+        self.0 as u64
+    }
 }
 
 impl fmt::Display for StoreId {

@@ -99,6 +99,7 @@ impl Default for EmbeddedOptions {
 pub struct EmbeddedStore {
     dir: DataDir,
     options: EmbeddedOptions,
+    epoch: u64,
     /// What takes what is read may read again meanwhile, so a close that waits must not come between:
     /// the lock is one that lets readers pass.
     phase: RwLock<RawRwLock<true>, Phase>,
@@ -132,6 +133,7 @@ impl EmbeddedStore {
         Ok(Self {
             dir,
             options,
+            epoch: identity.store.epoch(),
             phase: RwLock::new(Phase::Looking(looking)),
             _lock: lock,
         })
@@ -237,6 +239,10 @@ impl Store for EmbeddedStore {
 
     fn load_seen(&self) -> Result<Vec<SeenAt>, StoreError> {
         self.reading(seen::load)
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     fn history_span(&self) -> Result<HistorySpan, StoreError> {

