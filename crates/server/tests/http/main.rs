@@ -32,6 +32,7 @@ mod conflicts;
 mod connections;
 mod edge;
 mod enterprise_projects;
+mod exposures;
 mod external;
 mod freshness;
 mod grants;
