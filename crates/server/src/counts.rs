@@ -161,8 +161,7 @@ fn make_room(kept: &mut HashMap<Asked, Arc<Kept>>, scopes: &Scopes) {
 mod tests {
     use portolan_census::{
         Agents, Cells, Choice, Commit, HostCommit, HostFacts, Ignored, Liveness, Pair, Retired,
-        Sockets,
-        Start, State,
+        Sockets, Start, State,
     };
     use portolan_wire::digest::Digest;
     use portolan_wire::hss::port_statistics::SortDir;
