@@ -1,5 +1,6 @@
 //! The hosts of one enterprise project, or of the whole project.
 
+use crate::liveness::Freshness;
 use crate::slots::Slots;
 
 /// A group of hosts. None is empty but the whole of a project without hosts.
@@ -30,6 +31,27 @@ impl Group {
         } else {
             self.fresh.remove(slot);
         }
+    }
+
+    /// How many hosts it has, or has of that freshness.
+    pub(crate) fn count(&self, freshness: Option<Freshness>) -> u64 {
+        let (fresh, stale) = self.fresh_and_stale();
+        match freshness {
+            None => fresh + stale,
+            Some(Freshness::Fresh) => fresh,
+            Some(Freshness::Stale) => stale,
+        }
+    }
+
+    /// Those hosts.
+    pub(crate) fn slots(&self, freshness: Option<Freshness>) -> impl Iterator<Item = u32> + '_ {
+        let hosts = match freshness {
+            Some(Freshness::Fresh) => &self.fresh,
+            None | Some(Freshness::Stale) => &self.hosts,
+        };
+        let stale_only = freshness == Some(Freshness::Stale);
+        let matches = move |slot: &u32| !stale_only || !self.fresh.contains(*slot);
+        hosts.iter().filter(matches)
     }
 
     /// Whether all its hosts are fresh.

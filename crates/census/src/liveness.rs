@@ -130,6 +130,11 @@ impl Liveness {
         }
     }
 
+    /// A host that is retired was last heard at `heard_s`: to be told, and nothing else.
+    pub fn was_heard(&self, retired: &Host, heard_s: u32) {
+        retired.live.0.lock().heard_s = heard_s;
+    }
+
     /// A heartbeat of the host was heard at `now_s`. The view in which it was found may be old: it
     /// enters nobody, so a host that was removed meanwhile is not counted again.
     pub fn touched(&self, host: &Host, now_s: u32) {

@@ -137,6 +137,12 @@ impl Project {
         self.retired.values()
     }
 
+    /// The same, from an id on.
+    pub(crate) fn retired_from(&self, from: Bound<HostId>) -> impl Iterator<Item = &Arc<Host>> {
+        let range = self.retired.range((from, Bound::<HostId>::Unbounded));
+        range.map(|(_, host)| host)
+    }
+
     /// Whether it has no hosts, retired ones included.
     pub(crate) fn is_empty(&self) -> bool {
         self.ids.is_empty() && self.retired.is_empty()

@@ -90,6 +90,10 @@ pub(crate) struct Serve {
     /// it is missing
     #[arg(long, env = "PORTOLAN_SECRET_KEY_FILE")]
     pub(crate) secret_key_file: Option<PathBuf>,
+    /// How long a host is silent until it is retired, in hours or days, such as 12h, or never
+    /// [default: 30d]
+    #[arg(long, env = "PORTOLAN_RETIRE_AFTER", value_name = "PERIOD")]
+    pub(crate) retire_after: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

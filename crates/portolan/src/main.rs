@@ -13,6 +13,7 @@ mod demo;
 mod keystone;
 mod output;
 mod ownership;
+mod periods;
 mod scan;
 mod serve;
 mod settings;

@@ -12,8 +12,8 @@ use portolan_server::{Settings, Tls, TlsFiles};
 use portolan_wire::caps;
 use serde::Deserialize;
 
-use crate::cli;
 use crate::keystone::KeystoneTable;
+use crate::{cli, periods};
 
 const LISTEN: &str = "127.0.0.1:8080";
 const DATA_DIR: &str = "/var/lib/portolan";
@@ -28,6 +28,7 @@ pub(crate) struct Serve {
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) secret_key_file: Option<PathBuf>,
     pub(crate) keystone: Option<ExternalKeystone>,
+    pub(crate) retire_after_s: Option<u32>,
 }
 
 /// The file: one table a concern.
@@ -58,6 +59,8 @@ struct ServerTable {
     tls_key: Option<PathBuf>,
     /// The key that secret keys are encrypted under.
     secret_key_file: Option<PathBuf>,
+    /// How long a host is silent until it is retired, such as `30d` or `never`.
+    retire_after: Option<String>,
 }
 
 /// `[hss]`
@@ -153,6 +156,14 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
     if let Some(path) = &credentials {
         mistakes.extend(check_file(path).err().map(|e| e.to_string()));
     }
+    let retire_after_s = retire_after(
+        arguments.retire_after.as_deref(),
+        file.server.retire_after.as_deref(),
+    );
+    let retire_after_s = retire_after_s.unwrap_or_else(|mistake| {
+        mistakes.push(mistake);
+        None
+    });
     let calls_a_second = file.throttle.read(listen);
     let keystone = file.auth.keystone;
     let keystone = keystone.and_then(|table| table.read(&mut mistakes));
@@ -179,6 +190,7 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
                 .clone()
                 .or(file.server.secret_key_file),
             keystone,
+            retire_after_s,
         }),
         _ => Err(mistakes),
     }
@@ -193,6 +205,22 @@ fn listen(given: Option<&str>, of_file: Option<&str>) -> Result<SocketAddr, Stri
     let mistake =
         |_| format!("{setting} must be an address and a port, such as {LISTEN}, got {text}");
     text.parse().map_err(mistake)
+}
+
+/// The period of the command line, else the file's, else the default; `None` for never.
+fn retire_after(given: Option<&str>, of_file: Option<&str>) -> Result<Option<u32>, String> {
+    let (setting, text) = match (given, of_file) {
+        (Some(given), _) => ("--retire-after", given),
+        (None, Some(of_file)) => ("server.retire_after", of_file),
+        (None, None) => return Ok(Some(caps::RETIRE_AFTER_S_DEFAULT)),
+    };
+    if text == "never" {
+        return Ok(None);
+    }
+    let period_s = periods::seconds(text).filter(|period| *period >= caps::RETIRE_AFTER_S_MIN);
+    period_s.map(Some).ok_or_else(|| {
+        format!("{setting} must be never, or at least 1h in hours or days, such as 12h or 30d, got {text}")
+    })
 }
 
 fn read_file(path: &Path) -> Result<File, String> {

@@ -10,6 +10,7 @@ fn arguments(config: Option<&Path>) -> cli::Serve {
         tls_cert: None,
         tls_key: None,
         secret_key_file: None,
+        retire_after: None,
     }
 }
 
@@ -206,4 +207,36 @@ fn calls_are_throttled_beyond_loopback_and_as_the_file_says() {
         mistakes[0].contains("throttle.calls_a_second must be 0 to 1000000"),
         "{mistakes:?}"
     );
+}
+
+#[test]
+fn silent_hosts_are_retired_after_what_is_given_and_never_at_once() {
+    let of = |given: Option<&str>, written: &str| {
+        let file = file(written);
+        let mut arguments = arguments(Some(file.path()));
+        arguments.retire_after = given.map(Into::into);
+        read(&arguments).map(|serve| serve.retire_after_s)
+    };
+    let written = "[server]\nretire_after = \"12h\"\n";
+    for (given, written, read) in [
+        (None, "", Some(30 * 86_400)),
+        (None, written, Some(12 * 3_600)),
+        (Some("2d"), written, Some(2 * 86_400)),
+        (Some("1h"), written, Some(3_600)),
+        (Some("never"), written, None),
+    ] {
+        assert_eq!(of(given, written).unwrap(), read, "{given:?}");
+    }
+    for wrong in ["0", "0h", "0d", "1", "59m", "-1d", "forever", ""] {
+        let told = of(Some(wrong), written).unwrap_err();
+        let expected = format!(
+            "--retire-after must be never, or at least 1h in hours or days, such as 12h or 30d, got {wrong}"
+        );
+        assert_eq!(told, [expected]);
+        let told = of(None, &format!("[server]\nretire_after = {wrong:?}\n")).unwrap_err();
+        assert!(
+            told[0].starts_with("server.retire_after must be"),
+            "{told:?}"
+        );
+    }
 }

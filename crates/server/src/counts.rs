@@ -2,7 +2,7 @@
 //!
 //! A page of one scope, or of the whole project, is read in a microsecond. A credential with a part
 //! of the enterprise projects asks for a union, which costs milliseconds with hundreds of them: its
-//! pages are kept until a count of the project changes, as the project's edition tells.
+//! pages are kept until a count that they are of changes, as the project's editions tell.
 //! Holds: a kept page is what the published view would give; readers never lock; whatever a
 //! credential asks, it takes the pages of another from it with its first one at most.
 //! Limits: `caps::UNION_PAGES_MAX`, `caps::UNION_PAGES_OF_A_CREDENTIAL_MAX` pages.
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use portolan_census::{Edition, Filter, HostCounts, Page, PageRequest, Project, Selection};
+use portolan_census::{Edition, Editions, Filter, Page, PageRequest, Project, Selection};
 use portolan_wire::caps;
 use portolan_wire::ids::EnterpriseProjectId;
 
@@ -34,13 +34,40 @@ pub(crate) struct UnionPages {
     misses: AtomicU64,
 }
 
+/// Which rows are asked for, and whether only those of fresh hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Question {
+    pub(crate) only_fresh: bool,
+    pub(crate) filter: Filter,
+    pub(crate) request: PageRequest,
+}
+
+impl Question {
+    fn page(&self, project: &Project, selection: &Selection) -> Page {
+        if self.only_fresh {
+            let counts = project.fresh_counts();
+            counts.page(selection, &self.filter, &self.request)
+        } else {
+            project.page(selection, &self.filter, &self.request)
+        }
+    }
+
+    /// What its page is of.
+    fn edition(&self, editions: Editions) -> Edition {
+        if self.only_fresh {
+            editions.fresh_counts
+        } else {
+            editions.counts
+        }
+    }
+}
+
 /// A query as far as its page depends on it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Asked {
     project_id: String,
     scopes: Scopes,
-    filter: Filter,
-    request: PageRequest,
+    question: Question,
 }
 
 /// A credential's list of enterprise projects. The list that is the same one is equal; comparing
@@ -66,13 +93,18 @@ impl Hash for Scopes {
 struct Kept {
     edition: Edition,
     page: Page,
-    hosts: Vec<Arc<HostCounts>>,
+    /// When the hosts last changed that it was asked of, and how many of them were fresh and stale.
+    hosts: (Edition, (u64, u64)),
 }
 
 impl Kept {
-    fn counts(&self) -> Counts {
-        let hosts = self.hosts.iter().map(|counts| counts.fresh_and_stale());
-        let (fresh, stale) = hosts.fold((0, 0), |(fresh, stale), (f, s)| (fresh + f, stale + s));
+    fn counts(&self, project: &Project, selection: &Selection) -> Counts {
+        let (edition, told) = self.hosts;
+        let (fresh, stale) = if edition == project.editions().hosts {
+            told
+        } else {
+            project.fresh_and_stale(selection)
+        };
         Counts {
             page: self.page.clone(),
             fresh,
@@ -88,35 +120,35 @@ impl UnionPages {
         project_id: &str,
         project: &Project,
         selection: &Selection,
-        filter: &Filter,
-        request: &PageRequest,
+        question: Question,
     ) -> Counts {
         let scopes = match selection {
             Selection::Of(scopes) if scopes.len() > 1 => Scopes(Arc::clone(scopes)),
             Selection::Of(_) | Selection::Whole => {
                 let (fresh, stale) = project.fresh_and_stale(selection);
-                let page = project.page(selection, filter, request);
+                let page = question.page(project, selection);
                 return Counts { page, fresh, stale };
             }
         };
         let asked = Asked {
             project_id: project_id.to_owned(),
             scopes,
-            filter: filter.clone(),
-            request: request.clone(),
+            question,
         };
+        let editions = project.editions();
+        let edition = asked.question.edition(editions);
         let kept = self.kept.load().get(&asked).map(Arc::clone);
-        if let Some(kept) = kept.filter(|kept| kept.edition == project.edition()) {
+        if let Some(kept) = kept.filter(|kept| kept.edition == edition) {
             self.hits.fetch_add(1, Ordering::Relaxed);
-            return kept.counts();
+            return kept.counts(project, selection);
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
         let made = Arc::new(Kept {
-            edition: project.edition(),
-            page: project.page(selection, filter, request),
-            hosts: project.host_counts(selection),
+            edition,
+            page: asked.question.page(project, selection),
+            hosts: (editions.hosts, project.fresh_and_stale(selection)),
         });
-        let counts = made.counts();
+        let counts = made.counts(project, selection);
         self.keep(asked, &made);
         counts
     }
@@ -160,8 +192,8 @@ fn make_room(kept: &mut HashMap<Asked, Arc<Kept>>, scopes: &Scopes) {
 #[cfg(test)]
 mod tests {
     use portolan_census::{
-        Agents, Cells, Choice, Commit, HostCommit, HostFacts, Ignored, Liveness, Pair, Retired,
-        Sockets, Start, State,
+        Agents, Cells, Choice, Commit, HostCommit, HostFacts, Ignored, Pair, Retired, Sockets,
+        Start, State,
     };
     use portolan_wire::digest::Digest;
     use portolan_wire::hss::port_statistics::SortDir;
@@ -218,6 +250,14 @@ mod tests {
         Commit::Retire(Retired { project, facts })
     }
 
+    fn fresh(host: &str, fresh: bool) -> Commit {
+        let key = HostKey {
+            project: "p".into(),
+            host: host.into(),
+        };
+        Commit::Fresh(vec![(key, fresh)])
+    }
+
     fn forget(host: &str) -> Commit {
         Commit::Forget(HostKey {
             project: "p".into(),
@@ -225,7 +265,7 @@ mod tests {
         })
     }
 
-    fn question(offset: usize) -> (Filter, PageRequest) {
+    fn question(offset: usize) -> Question {
         let filter = Filter {
             category: Category::Host,
             sockets: Sockets::All,
@@ -239,7 +279,11 @@ mod tests {
             start: Start::Offset(offset),
             limit: 10,
         };
-        (filter, request)
+        Question {
+            only_fresh: false,
+            filter,
+            request,
+        }
     }
 
     /// Each commit changes what is told in another way; after each the kept page must be as fresh as
@@ -248,8 +292,7 @@ mod tests {
     fn a_kept_page_is_what_the_view_gives_after_every_commit() {
         let unions = UnionPages::default();
         let granted = Selection::of(["a".into(), "b".into()]);
-        let (filter, request) = question(0);
-        let (liveness, mut state) = (Liveness::new(0), State::default());
+        let mut state = State::default();
         let commits = [
             put("h1", "a", &[22]),
             put("h2", "b", &[22, 80]),
@@ -259,6 +302,8 @@ mod tests {
             put("h2", "b", &[23]),
             ignoring("h2", "b", &[23]),
             put("h2", "b", &[23]),
+            fresh("h2", false),
+            fresh("h2", true),
             remove("h1"),
             remove("h3"),
             // The project is gone, and comes back with as many commits of its own.
@@ -270,33 +315,35 @@ mod tests {
             put("h2", "b", &[8443]),
         ];
         for (step, commit) in commits.into_iter().enumerate() {
-            let heard = match &commit {
-                Commit::Put(put) => Some(put.facts.id.clone()),
-                Commit::Retire(_) | Commit::Forget(_) => None,
-            };
+            let of_freshness = matches!(commit, Commit::Fresh(_));
             state.apply(commit);
             let Some(project) = state.project("p") else {
                 continue;
             };
-            if let Some(host) = heard.and_then(|id| project.host(id.as_str())) {
-                liveness.heard(project, host, 1, 1);
+            for only_fresh in [false, true] {
+                let question = Question {
+                    only_fresh,
+                    ..question(0)
+                };
+                let (fresh, stale) = project.fresh_and_stale(&granted);
+                let page = question.page(project, &granted);
+                let anew = Counts { page, fresh, stale };
+                let [_, misses] = unions.hits_and_misses();
+                for _ in 0..2 {
+                    let told = unions.counts("p", project, &granted, question.clone());
+                    assert_eq!(told, anew, "step {step}");
+                }
+                // Freshness changes no count of all hosts, and the number of hosts is told anew.
+                let made = u64::from(only_fresh || !of_freshness);
+                let misses = misses + made;
+                assert_eq!(unions.hits_and_misses()[1], misses, "step {step}");
             }
-            let (fresh, stale) = project.fresh_and_stale(&granted);
-            let page = project.page(&granted, &filter, &request);
-            let anew = Counts { page, fresh, stale };
-            let [_, misses] = unions.hits_and_misses();
-            for _ in 0..2 {
-                let told = unions.counts("p", project, &granted, &filter, &request);
-                assert_eq!(told, anew, "step {step}");
-            }
-            assert_eq!(unions.hits_and_misses()[1], misses + 1, "step {step}");
         }
     }
 
     #[test]
     fn a_commit_that_changes_no_count_leaves_the_pages_and_another_credential_has_its_own() {
         let unions = UnionPages::default();
-        let (filter, request) = question(0);
         let mut state = State::default();
         state.apply(put("h1", "a", &[22]));
         state.apply(put("h2", "b", &[22]));
@@ -304,7 +351,7 @@ mod tests {
         let other = Selection::of(["a".into(), "c".into()]);
         let num = |state: &State, selection: &Selection| {
             let project = state.project("p").unwrap();
-            let counts = unions.counts("p", project, selection, &filter, &request);
+            let counts = unions.counts("p", project, selection, question(0));
             counts.page.rows[0].num
         };
         assert_eq!((num(&state, &both), num(&state, &other)), (2, 1));
@@ -323,8 +370,7 @@ mod tests {
         state.apply(put("h1", "a", &[22]));
         let project = state.project("p").unwrap();
         for offset in offsets {
-            let (filter, request) = question(offset);
-            unions.counts("p", project, granted, &filter, &request);
+            unions.counts("p", project, granted, question(offset));
             assert!(unions.kept.load().len() <= caps::UNION_PAGES_MAX);
         }
         (own(unions, granted), unions.kept.load().len())
@@ -358,7 +404,7 @@ mod tests {
                 .iter()
                 .map(|(asked, kept)| {
                     let edition = Edition::default();
-                    let (page, hosts) = (kept.page.clone(), kept.hosts.clone());
+                    let (page, hosts) = (kept.page.clone(), kept.hosts);
                     let stale = Kept {
                         edition,
                         page,

@@ -356,11 +356,6 @@ fn write_path(page: &mut Page, app: &App) {
             &counters.commits_without_space,
         ),
         (
-            "portolan_hosts_retired_total",
-            "Hosts removed by an operator.",
-            &counters.hosts_retired,
-        ),
-        (
             "portolan_records_changed_total",
             "Changes of records beside the hosts.",
             &counters.records_changed,
@@ -372,6 +367,21 @@ fn write_path(page: &mut Page, app: &App) {
         ),
     ] {
         page.single(name, "counter", help, load(count));
+    }
+    page.family(
+        "portolan_hosts_retired_total",
+        "counter",
+        "Hosts retired: removed by an operator, or for their silence.",
+    );
+    for (by, count) in [
+        ("operator", &counters.hosts_retired),
+        ("silence", &counters.hosts_retired_silent),
+    ] {
+        page.value(
+            "portolan_hosts_retired_total",
+            &format!("by=\"{by}\""),
+            load(count),
+        );
     }
     let waiting = app.queue.waiting_bytes() as u64;
     page.single(
@@ -396,14 +406,25 @@ fn write_path(page: &mut Page, app: &App) {
 }
 
 fn census(page: &mut Page, app: &App) {
-    let (mut fresh, mut stale) = (0, 0);
+    let mut hosts = [("fresh", 0), ("stale", 0), ("retired", 0)];
     for (_, project) in app.state().projects() {
-        let (f, s) = project.fresh_and_stale(&Selection::Whole);
-        (fresh, stale) = (fresh + f, stale + s);
+        let (fresh, stale) = project.fresh_and_stale(&Selection::Whole);
+        let retired = project.retired_in(&Selection::Whole);
+        for ((_, sum), count) in hosts.iter_mut().zip([fresh, stale, retired]) {
+            *sum += count;
+        }
     }
     page.family("portolan_hosts", "gauge", "Hosts by freshness.");
-    page.value("portolan_hosts", "freshness=\"fresh\"", fresh);
-    page.value("portolan_hosts", "freshness=\"stale\"", stale);
+    for (freshness, count) in hosts {
+        let label = format!("freshness=\"{freshness}\"");
+        page.value("portolan_hosts", &label, count);
+    }
+    page.single(
+        "portolan_freshness_changes_waiting",
+        "gauge",
+        "Hosts that have become fresh or stale and are not yet counted so.",
+        app.published.liveness.changed() as u64,
+    );
 }
 
 fn load(count: &AtomicU64) -> u64 {

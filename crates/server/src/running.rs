@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use portolan_store::{Handle, Published, Store, StoreError, seen};
+use portolan_census::Silent;
+use portolan_store::{Handle, Published, Store, StoreError, Submission, seen};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -36,17 +37,37 @@ pub struct Running {
     pub(crate) tasks: Vec<JoinHandle<()>>,
 }
 
-/// Each second: who has been silent too long becomes stale, and what was counted of refused
-/// credentials in a minute that is over is written.
+/// Each second: who has been silent too long becomes stale or is retired, and what was counted of
+/// refused credentials in a minute that is over is written.
 pub(crate) async fn roll(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
             () = stopped(&mut stop) => return,
             _ = second.tick() => {
-                app.published.liveness.roll(app.clock.now_s());
+                roll_hosts(&app);
                 app.audit.roll(app.now());
             }
+        }
+    }
+}
+
+/// What the committer does not take now, it is given again: freshness in the next second, a host that
+/// is to be retired when the wheel finds it again.
+fn roll_hosts(app: &App) {
+    let liveness = &app.published.liveness;
+    let silent = liveness.roll(app.clock.now_s());
+    let freshness = (liveness.changed() > 0).then(Submission::freshness);
+    let retirement = |Silent { key, heard_s }| {
+        // Its change of the history tells of it.
+        Submission::retire_silent(key, heard_s, Box::new(|_| {}))
+    };
+    let submissions = freshness
+        .into_iter()
+        .chain(silent.into_iter().map(retirement));
+    for submission in submissions {
+        if app.queue.submit(submission).is_err() {
+            return;
         }
     }
 }

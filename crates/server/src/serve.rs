@@ -62,6 +62,8 @@ pub struct Setup {
     pub limits: Limits,
     /// A Keystone elsewhere that validates tokens which are unknown here.
     pub keystone: Option<ExternalKeystone>,
+    /// How long a host is silent until it is retired, in seconds; `None`: it never is.
+    pub retire_after_s: Option<u32>,
 }
 
 impl Setup {
@@ -75,6 +77,7 @@ impl Setup {
             tls: None,
             limits: Limits::default(),
             keystone: None,
+            retire_after_s: Some(caps::RETIRE_AFTER_S_DEFAULT),
         }
     }
 }
@@ -294,7 +297,7 @@ struct Ready {
 fn catch_up(store: &dyn Store, clock: &dyn Clock, setup: Setup) -> Result<Ready, ServeError> {
     let told = |hosts: u64| tracing::info!(hosts, "rebuilding the census");
     let rebuilt = rebuild_all(store, told)?;
-    let liveness = Liveness::new(clock.now_s());
+    let liveness = Liveness::new(clock.now_s()).retiring_after(setup.retire_after_s);
     restore_liveness(store, &rebuilt.state, &liveness, clock.now_s())?;
     let made = made(&rebuilt.records)?;
     let key_file = setup

@@ -9,7 +9,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::store::{SeenAt, Store};
 use crate::{Snapshot, StoreError};
 
-/// Enters every host of a rebuilt census into `liveness`, as last heard when the store says.
+/// Enters every host of a rebuilt census into `liveness`, as last heard when the store says, and notes
+/// that of retired ones.
 ///
 /// # Errors
 /// What the store kept cannot be read.
@@ -25,12 +26,13 @@ pub fn restore_liveness(
         *second = seen.second.max(*second);
     }
     for (project_id, project) in state.projects() {
+        let kept_s = |id: &HostId| heard.get(&seen_hash(project_id, id)).copied();
+        for host in project.all_retired() {
+            liveness.was_heard(host, kept_s(&host.facts.id).unwrap_or(0));
+        }
         for host in project.hosts_after(None) {
             let committed_s = u32::try_from(host.facts.at.seconds()).unwrap_or(0);
-            let kept_s = heard
-                .get(&seen_hash(project_id, &host.facts.id))
-                .copied()
-                .unwrap_or(0);
+            let kept_s = kept_s(&host.facts.id).unwrap_or(0);
             liveness.heard(project_id, host, kept_s.max(committed_s), now_s);
         }
     }
@@ -40,9 +42,8 @@ pub fn restore_liveness(
 /// When each host was last heard, for [`Store::save_seen`].
 pub fn seen(state: &State) -> Vec<SeenAt> {
     let hosts = state.projects().flat_map(|(project_id, project)| {
-        project
-            .hosts_after(None)
-            .map(move |host| (project_id, host))
+        let hosts = project.hosts_after(None).chain(project.all_retired());
+        hosts.map(move |host| (project_id, host))
     });
     hosts
         .map(|(project_id, host)| SeenAt {

@@ -10,6 +10,7 @@ use portolan_wire::hss::parameters::enterprise_projects;
 use portolan_wire::hss::port_statistics::SortDir;
 
 use crate::app::App;
+use crate::counts::Question;
 use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{counted, decoded, encoded, selected};
@@ -108,8 +109,11 @@ fn port_num(
         start: Start::Offset(0),
         limit: 1,
     };
-    let counts = app
-        .unions
-        .counts(project_id, project, selection, &filter, &request);
+    let question = Question {
+        only_fresh: false,
+        filter,
+        request,
+    };
+    let counts = app.unions.counts(project_id, project, selection, question);
     counts.page.total
 }

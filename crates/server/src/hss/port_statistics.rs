@@ -9,7 +9,7 @@ use portolan_wire::hss::parameters::KindFilter;
 use portolan_wire::hss::port_statistics::{PortStatistics, PortStatisticsQuery, PortStatisticsRow};
 
 use crate::app::App;
-use crate::counts::Counts;
+use crate::counts::{Counts, Question};
 use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{counted, decoded, selected};
@@ -29,9 +29,13 @@ pub(crate) async fn port_statistics(
     let state = app.state();
     let project = state.project(&project_id);
     let counts = project.map(|project| {
-        let (filter, request) = (filter(&asked), page_request(&asked, start));
+        let question = Question {
+            only_fresh: false,
+            filter: filter(&asked),
+            request: page_request(&asked, start),
+        };
         app.unions
-            .counts(&project_id, project, &selection, &filter, &request)
+            .counts(&project_id, project, &selection, question)
     });
     let Counts { page, fresh, stale } = counts.unwrap_or_default();
     let with_status = app.settings.status_field || asked.status.is_some();

@@ -16,11 +16,13 @@ use crate::app::App;
 use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{decoded, json, sockets};
+use crate::native::freshness::{self, Hosts};
 use crate::native::paging;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = PortAssets)]
 pub(crate) struct AssetList {
+    hosts: Hosts,
     total_num: u64,
     data_list: Vec<AssetRow>,
     next_cursor: Option<String>,
@@ -58,18 +60,20 @@ pub(crate) async fn assets(
         sockets: sockets(asked.kind),
         port,
         transport: asked.kind.map(|kind| kind.transport),
+        fresh: freshness::only_fresh(&query)?,
     };
     let page = move |app: &App| {
         let state = app.state();
         let project = state.project(&project_id);
         let after = after.as_ref().map(|(id, transport)| (&**id, *transport));
         let page = project.map(|project| project.port_assets(&selection, of, after, limit));
-        Ok(asset_list(page.unwrap_or_default(), asked.kind))
+        let hosts = Hosts::of(project.map(|project| &**project), &selection);
+        Ok(asset_list(hosts, page.unwrap_or_default(), asked.kind))
     };
     json(&app.reading(page).await?)
 }
 
-fn asset_list(page: AssetPage, asked: Option<KindFilter>) -> AssetList {
+fn asset_list(hosts: Hosts, page: AssetPage, asked: Option<KindFilter>) -> AssetList {
     let row = |row: &portolan_census::AssetRow| AssetRow {
         host_id: row.host.facts.id.to_string(),
         kind: asked.map_or(row.transport.as_str(), KindFilter::as_str),
@@ -78,6 +82,7 @@ fn asset_list(page: AssetPage, asked: Option<KindFilter>) -> AssetList {
     };
     let data_list: Vec<AssetRow> = page.rows.iter().map(row).collect();
     AssetList {
+        hosts,
         total_num: page.total,
         next_cursor: data_list.last().filter(|_| page.more).map(cursor_of),
         data_list,

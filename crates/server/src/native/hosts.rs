@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use portolan_census::{Freshness, Host, Selection};
-use portolan_store::{Snapshot, snapshot_of};
+use portolan_census::{Freshness, Host, HostPage as CensusPage, Selection};
+use portolan_store::{Snapshot, stored_snapshot_of};
 use portolan_wire::digest::Digest;
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
@@ -19,12 +19,14 @@ use crate::app::App;
 use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{decoded, json};
+use crate::native::freshness::{self, Asked, Hosts};
 use crate::native::paging;
 use crate::native::shown::{ShownAgent, ShownCoverage, ShownPort};
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = NativeHosts)]
 pub(crate) struct HostList {
+    hosts: Hosts,
     total_num: u64,
     data_list: Vec<HostRow>,
     next_cursor: Option<String>,
@@ -39,6 +41,7 @@ pub(crate) struct HostRow {
     enterprise_project_id: String,
     last_seen: UnixMicros,
     freshness: &'static str,
+    retired_at: Option<UnixMicros>,
     identity_conflict: bool,
     open_ports: u32,
     coverage: ShownCoverage,
@@ -74,15 +77,19 @@ pub(crate) async fn hosts(
     let selection = paging::selection(&query, &caller)?;
     let limit = paging::limit(&query)?;
     let after = paging::cursor(&query, |text| Some(text.to_owned()))?;
+    let asked = freshness::of_hosts(&query)?;
     let page = move |app: &App| {
-        host_list(
-            app,
-            &project_id,
-            caller.granted(),
-            &selection,
-            after.as_deref(),
-            limit,
-        )
+        let state = app.state();
+        let project = state.project(&project_id).map(|project| &**project);
+        let after = after.as_deref();
+        let page = project.map(|project| match asked {
+            Asked::Held(freshness) => project.host_page(&selection, freshness, after, limit),
+            Asked::Retired => project.retired_page(&selection, after, limit),
+            Asked::Never => CensusPage::default(),
+        });
+        let hosts = Hosts::of(project, &selection);
+        let page = page.unwrap_or_default();
+        host_list(app, &project_id, caller.granted(), hosts, &page)
     };
     json(&app.reading(page).await?)
 }
@@ -91,37 +98,23 @@ fn host_list(
     app: &App,
     project_id: &str,
     granted: &Selection,
-    selection: &Selection,
-    after: Option<&str>,
-    limit: usize,
+    hosts: Hosts,
+    page: &CensusPage,
 ) -> Result<HostList, ApiError> {
-    let state = app.state();
-    let Some(project) = state.project(project_id) else {
-        return Ok(HostList {
-            total_num: 0,
-            data_list: Vec::new(),
-            next_cursor: None,
-        });
-    };
-    let total_num = project.hosts_in(selection);
-    let mut matching = project
-        .hosts_after(after)
-        .filter(|host| selection.holds(&host.facts.enterprise_project));
-    let page: Vec<&Arc<Host>> = matching.by_ref().take(limit).collect();
-    let next_cursor = match (page.last(), matching.next()) {
-        (Some(last), Some(_)) => Some(last.facts.id.to_string()),
-        _ => None,
-    };
-    let mut data_list = Vec::with_capacity(page.len());
-    for host in page {
-        // A host that was removed or moved away since the view was published is not told of.
-        let stored = stored(app, project_id, granted, host)?;
+    let mut data_list = Vec::with_capacity(page.hosts.len());
+    for host in &page.hosts {
+        // A host that went, came back or moved away since the view was published is not told of.
+        let stored = any_stored(app, project_id, granted, host)?;
+        let is_retired = |snapshot: &Snapshot| snapshot.retired_at.is_some();
+        let stored = stored.filter(|stored| is_retired(stored) == host.facts.retired_at.is_some());
         data_list.extend(stored.map(|snapshot| row(app, host, &snapshot)));
     }
+    let last = page.hosts.last().filter(|_| page.more);
     Ok(HostList {
-        total_num,
+        hosts,
+        total_num: page.total,
         data_list,
-        next_cursor,
+        next_cursor: last.map(|last| last.facts.id.to_string()),
     })
 }
 
@@ -168,8 +161,19 @@ fn host_page(
 }
 
 /// Reads a host of the view from the store, which may be one report ahead: where the host went
-/// meanwhile must be granted, too.
+/// meanwhile must be granted, too, and it must not be retired.
 pub(crate) fn stored(
+    app: &App,
+    project_id: &str,
+    granted: &Selection,
+    host: &Host,
+) -> Result<Option<Snapshot>, ApiError> {
+    let stored = any_stored(app, project_id, granted, host)?;
+    Ok(stored.filter(|snapshot| snapshot.retired_at.is_none()))
+}
+
+/// The same, retired or not.
+fn any_stored(
     app: &App,
     project_id: &str,
     granted: &Selection,
@@ -179,24 +183,32 @@ pub(crate) fn stored(
         project: project_id.into(),
         host: host.facts.id.clone(),
     };
-    let stored = snapshot_of(&*app.store, &key).map_err(|error| ApiError::read_failed(&error))?;
+    let stored =
+        stored_snapshot_of(&*app.store, &key).map_err(|error| ApiError::read_failed(&error))?;
     let granted =
         |snapshot: &Snapshot| granted.holds(&snapshot.host.enterprise_project_id.as_str().into());
     Ok(stored.filter(granted))
 }
 
 fn row(app: &App, host: &Host, snapshot: &Snapshot) -> HostRow {
-    let (freshness, last_seen_s) = host.freshness();
+    let (freshness, heard_s) = host.freshness();
+    let retired_at = host.facts.retired_at;
     HostRow {
         host_id: snapshot.host.host_id.clone(),
         host_name: snapshot.host.host_name.clone(),
         host_ip: snapshot.host.host_ip.clone(),
         enterprise_project_id: snapshot.host.enterprise_project_id.clone(),
-        last_seen: UnixMicros::from_seconds(i64::from(last_seen_s)),
+        last_seen: match (heard_s, retired_at) {
+            // What was kept of it is lost: it was not heard after its last report was made.
+            (0, Some(retired_at)) => snapshot.observed_at.min(retired_at),
+            (heard_s, _) => UnixMicros::from_seconds(i64::from(heard_s)),
+        },
         freshness: match freshness {
+            _ if retired_at.is_some() => "retired",
             Freshness::Fresh => "fresh",
             Freshness::Stale => "stale",
         },
+        retired_at,
         identity_conflict: host.in_conflict(app.clock.now_s()),
         open_ports: host.facts.open_ports,
         coverage: snapshot.coverage.clone().into(),

@@ -3,6 +3,7 @@
 mod assets;
 mod backup;
 mod credential;
+pub(crate) mod freshness;
 mod hosts;
 pub(crate) mod paging;
 mod recount;

@@ -78,6 +78,7 @@ fn told(difference: &Difference) -> Value {
     match difference {
         Difference::Row {
             ignored,
+            fresh,
             enterprise_project,
             category,
             sockets,
@@ -86,7 +87,7 @@ fn told(difference: &Difference) -> Value {
             counted,
             recounted,
         } => object!({
-            "what": if *ignored { "ignored" } else { "count" }, "enterprise_project_id": enterprise_project, "category": category,
+            "what": if *ignored { "ignored" } else { "count" }, "only_fresh": fresh, "enterprise_project_id": enterprise_project, "category": category,
             "v6": *sockets == Sockets::V6, "exposure": exposure(*sockets), "port": port, "type": transport, "counted": counted, "recounted": recounted,
         }),
         Difference::Host { host, .. } => object!({"what": "host", "host_id": host}),

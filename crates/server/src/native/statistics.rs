@@ -13,10 +13,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::counts::Counts;
+use crate::counts::{Counts, Question};
 use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{decoded, filter, json, page_request, row, selected};
+use crate::native::freshness::{self, Hosts};
 use crate::native::paging;
 
 #[derive(Serialize, ToSchema)]
@@ -31,15 +32,6 @@ pub(crate) struct Statistics {
 /// Whether rows carry what the port table says of them; unasked they do where `status` selects.
 pub(crate) const STATUS_FIELD: Parameter = Parameter::one_of("status_field", &["true", "false"]);
 
-/// How current the counts are.
-#[derive(Serialize, ToSchema)]
-#[schema(as = HostCounts)]
-pub(crate) struct Hosts {
-    fresh: u64,
-    stale: u64,
-    never: u64,
-}
-
 pub(crate) async fn statistics(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
@@ -52,24 +44,25 @@ pub(crate) async fn statistics(
     let asked = PortStatisticsQuery::read(&query)?;
     let with_status = STATUS_FIELD.read(&query, |text| text.parse::<bool>().ok())?;
     let with_status = with_status.unwrap_or(asked.status.is_some());
+    let only_fresh = freshness::only_fresh(&query)?;
     let cursor = paging::cursor(&query, read_cursor)?;
     let start = cursor.map_or(Start::Offset(asked.range.offset as usize), Start::After);
     let as_of = app.as_of();
     let state = app.state();
     let project = state.project(&project_id);
     let counts = project.map(|project| {
-        let (filter, request) = (filter(&asked), page_request(&asked, start));
+        let question = Question {
+            only_fresh,
+            filter: filter(&asked),
+            request: page_request(&asked, start),
+        };
         app.unions
-            .counts(&project_id, project, &selection, &filter, &request)
+            .counts(&project_id, project, &selection, question)
     });
     let Counts { page, fresh, stale } = counts.unwrap_or_default();
     json(&Statistics {
         as_of,
-        hosts: Hosts {
-            fresh,
-            stale,
-            never: 0,
-        },
+        hosts: (fresh, stale).into(),
         total_num: page.total,
         next_cursor: next_cursor(&page),
         data_list: page

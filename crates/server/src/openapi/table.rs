@@ -21,6 +21,7 @@ use super::call::{Access, Call};
 use super::keystone;
 use crate::administration::{List, Made, MadeAccessKey};
 use crate::changes::ChangeList;
+use crate::native::freshness::{OF_HOSTS, ONLY_FRESH};
 use crate::native::paging::{CURSOR, LIMIT};
 use crate::native::{
     AssetList, Credential, HostList, HostPage, Recounted, STATUS_FIELD, Statistics,
@@ -146,14 +147,14 @@ fn native() -> Vec<Call> {
             "ListStatistics",
             "On how many assets each port is open, with how current that is",
         )
-        .query(copied(PortStatisticsQuery::PARAMETERS).chain([CURSOR, STATUS_FIELD]))
+        .query(copied(PortStatisticsQuery::PARAMETERS).chain([CURSOR, STATUS_FIELD, ONLY_FRESH]))
         .answers::<Statistics>(),
         Call::get(
             "/portolan/v1/projects/{project_id}/hosts",
             "ListHosts",
             "The hosts",
         )
-        .query([ENTERPRISE_PROJECT_ID, LIMIT, CURSOR])
+        .query([ENTERPRISE_PROJECT_ID, LIMIT, CURSOR, OF_HOSTS])
         .answers::<HostList>(),
         Call::get(
             "/portolan/v1/projects/{project_id}/hosts/{host_id}",
@@ -166,7 +167,14 @@ fn native() -> Vec<Call> {
             "ListPortAssets",
             "The hosts that have a port open",
         )
-        .query([TYPE, ENTERPRISE_PROJECT_ID, LIMIT, CATEGORY, CURSOR])
+        .query([
+            TYPE,
+            ENTERPRISE_PROJECT_ID,
+            LIMIT,
+            CATEGORY,
+            CURSOR,
+            ONLY_FRESH,
+        ])
         .answers::<AssetList>(),
         Call::get(
             "/portolan/v1/projects/{project_id}/recount",

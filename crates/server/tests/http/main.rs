@@ -63,6 +63,7 @@ mod reports;
 mod rows;
 mod signed_bodies;
 mod signing;
+mod silence;
 mod slow;
 mod starting;
 mod throttle;

@@ -10,7 +10,7 @@ use crate::fleet::{Host, tcp};
 use crate::support::eventually;
 
 /// The samples of `/metrics` by name and labels.
-fn metrics(app: &App) -> BTreeMap<String, u64> {
+pub(crate) fn metrics(app: &App) -> BTreeMap<String, u64> {
     let answer = app.send(&Request::get("/metrics"));
     assert_eq!(
         answer.header("content-type"),
@@ -125,7 +125,8 @@ fn counters_move_with_what_they_count() {
         ),
         ("portolan_commits_total", 2),
         ("portolan_commits_without_space_total", 0),
-        ("portolan_hosts_retired_total", 0),
+        ("portolan_hosts_retired_total{by=\"operator\"}", 0),
+        ("portolan_hosts_retired_total{by=\"silence\"}", 0),
         ("portolan_records_changed_total", 0),
         ("portolan_identity_conflicts_total", 1),
         ("portolan_errors_total{error_code=\"HSS.0001\"}", 2),

@@ -198,8 +198,9 @@ impl Process {
     }
 
     /// What the server does each second.
-    pub(crate) fn roll(&self) {
+    pub(crate) fn roll(&mut self) {
         self.published.liveness.roll(self.clock.now_s());
+        self.committer.freshen();
     }
 
     /// What the server does each minute.

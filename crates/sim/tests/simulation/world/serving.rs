@@ -131,7 +131,7 @@ impl World {
 
     pub(super) fn second(&mut self) -> Result<(), Broken> {
         self.time.after(SECOND, Event::Second);
-        if let Some(process) = &self.server {
+        if let Some(process) = &mut self.server {
             process.roll();
             self.model.is_shown(&process.published.state.load())?;
             self.freshness_is_true()?;
