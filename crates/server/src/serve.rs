@@ -139,10 +139,11 @@ pub async fn open_and_serve(
         .map_err(|source| ServeError::Listen { listen, source })?;
     let listening = Listening::begin(listener, &setup, clock)?;
     let data_dir = setup.data_dir.clone();
-    let opened = tokio::task::spawn_blocking(move || {
-        EmbeddedStore::open(&data_dir, EmbeddedOptions::default())
-    })
-    .await;
+    let options = EmbeddedOptions {
+        made_at: Some(listening.clock.now()),
+        ..EmbeddedOptions::default()
+    };
+    let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(&data_dir, options)).await;
     let store = opened.map_err(|e| system("the store", &e))??;
     listening.serve(Arc::new(store), setup).await
 }

@@ -27,6 +27,7 @@ mod agreement;
 mod audit;
 mod bodies;
 mod cases;
+mod changes;
 mod checks;
 mod conflicts;
 mod connections;
