@@ -10,6 +10,7 @@ mod cli;
 mod client;
 mod credentials;
 mod demo;
+mod history;
 mod keystone;
 mod output;
 mod ownership;
