@@ -65,9 +65,7 @@ impl Silence {
         let body = self.native(&format!("/statistics?{query}"));
         let rows = rows(&body);
         assert!(rows.iter().all(|(_, kind, _)| *kind == "TCP"));
-        rows.iter()
-            .map(|(port, _, num)| ((*port).into(), *num))
-            .collect()
+        rows.iter().map(|(port, _, num)| (*port, *num)).collect()
     }
 
     /// Waits until so many hosts of the whole project are fresh and stale.
