@@ -66,7 +66,7 @@ impl Silence {
         let rows = rows(&body);
         assert!(rows.iter().all(|(_, kind, _)| *kind == "TCP"));
         rows.iter()
-            .map(|(port, _, num)| ((*port).into(), *num))
+            .map(|(port, _, num)| (*port, *num))
             .collect()
     }
 
