@@ -1,6 +1,6 @@
 //! Every call. A route that is missing here fails a test.
 
-use portolan_wire::changes::{AFTER, ChangesQuery, UNTIL};
+use portolan_wire::changes::{AFTER, ChangesQuery};
 use portolan_wire::credential::{AccessKeyRequest, CredentialRequest, UserRequest};
 use portolan_wire::heartbeat::{HeartbeatsAnswer, HeartbeatsRequest};
 use portolan_wire::hss::batch_modify_port_status;
@@ -206,13 +206,9 @@ fn native() -> Vec<Call> {
         Call::get(
             "/portolan/v1/projects/{project_id}/changes/stream",
             "FollowChanges",
-            "The same as it happens, as server-sent events; it does not end",
+            "The same as it happens, as server-sent events; without until it does not end",
         )
-        .query(
-            copied(ChangesQuery::PARAMETERS)
-                .filter(|it| *it != UNTIL)
-                .chain([AFTER]),
-        )
+        .query(copied(ChangesQuery::PARAMETERS).chain([AFTER]))
         .answers_bytes("text/event-stream"),
         Call::get(
             "/portolan/v1/credential",

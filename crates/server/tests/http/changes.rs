@@ -119,7 +119,7 @@ fn pages_of_any_size_and_either_order_give_the_same_changes() {
         // Of damped changes those of windows that are over.
         app.clock.advance_s(600);
         let whole = all(&app, &reader, query, 200);
-        assert!(whole.len() >= 3, "{query}: {whole:?}");
+        assert!(whole.len() >= 2, "{query}: {whole:?}");
         for limit in [1, 2, 5] {
             assert_eq!(
                 all(&app, &reader, query, limit),

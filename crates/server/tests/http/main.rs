@@ -19,6 +19,7 @@ mod gated;
 mod listener_model;
 mod model;
 mod signer;
+mod sse;
 mod support;
 
 mod access_keys;
@@ -27,6 +28,8 @@ mod agreement;
 mod audit;
 mod bodies;
 mod cases;
+mod change_readers;
+mod change_streams;
 mod changes;
 mod checks;
 mod conflicts;

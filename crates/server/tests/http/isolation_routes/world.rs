@@ -117,6 +117,8 @@ impl Server {
         for group in groups().iter().filter(|group| there(group)) {
             bring(&app, group);
         }
+        // What was reported is complete up to a moment that can be asked for.
+        app.clock.advance_s(5);
         let line = app.connect();
         let log_ins = HashMap::new();
         let mut server = Self { app, line, log_ins };
