@@ -74,7 +74,7 @@ pub struct EmbeddedOptions {
     pub cache_bytes: u64,
     /// Bytes of changes kept in memory before they become a table; default 32 MiB, at most five
     /// times that while the disk is behind. Also what a start after a crash has to replay. It is
-    /// fixed when the store is made.
+    /// fixed when the store is made. A day of the history has a quarter of it for itself.
     pub memtable_bytes: u64,
     /// Bytes that must be left on its file system for a commit to be begun, beside its own and what
     /// merging tables may take; default [`caps::STORE_FREE_BYTES_MIN`]. 0 asks for nothing at all: a

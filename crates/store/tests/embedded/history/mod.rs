@@ -7,6 +7,7 @@ mod damage;
 mod days;
 mod journals;
 mod random;
+mod records;
 mod salvaged;
 
 use std::ops::{ControlFlow, RangeInclusive};
