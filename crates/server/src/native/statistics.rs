@@ -44,8 +44,8 @@ pub(crate) async fn statistics(
     let asked = PortStatisticsQuery::read(&query)?;
     let with_status = STATUS_FIELD.read(&query, |text| text.parse::<bool>().ok())?;
     let with_status = with_status.unwrap_or(asked.status.is_some());
-    let only_fresh = freshness::only_fresh(&query)?;
     let sockets = exposures::sockets(&query, asked.kind)?;
+    let only_fresh = freshness::only_fresh(&query)?;
     let cursor = paging::cursor(&query, read_cursor)?;
     let start = cursor.map_or(Start::Offset(asked.range.offset as usize), Start::After);
     let as_of = app.as_of();

@@ -160,7 +160,7 @@ fn native() -> Vec<Call> {
             "ListExposures",
             "How much there is of each exposure",
         )
-        .query([PORT, TRANSPORT, ENTERPRISE_PROJECT_ID, CATEGORY])
+        .query([PORT, TRANSPORT, ENTERPRISE_PROJECT_ID, CATEGORY, ONLY_FRESH])
         .answers::<Exposures>(),
         Call::get(
             "/portolan/v1/projects/{project_id}/hosts",
