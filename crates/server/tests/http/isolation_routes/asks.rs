@@ -110,6 +110,13 @@ const READS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "GET /portolan/v1/projects/{project_id}/statistics/diff",
+        &[
+            "from=2026-11-24T02:13:00Z",
+            "from=2026-11-24T02:13:00Z&category=container&limit=200",
+        ],
+    ),
+    (
         "GET /portolan/v1/projects/{project_id}/exposures",
         &["", "category=container", "type=TCP", "port=443"],
     ),
