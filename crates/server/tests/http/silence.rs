@@ -65,9 +65,7 @@ impl Silence {
         let body = self.native(&format!("/statistics?{query}"));
         let rows = rows(&body);
         assert!(rows.iter().all(|(_, kind, _)| *kind == "TCP"));
-        rows.iter()
-            .map(|(port, _, num)| (*port, *num))
-            .collect()
+        rows.iter().map(|(port, _, num)| (*port, *num)).collect()
     }
 
     /// Waits until so many hosts of the whole project are fresh and stale.
@@ -233,6 +231,7 @@ fn kinds_of(app: &mut App, host: &str) -> Vec<&'static str> {
         project: "p1".into(),
         host: host.into(),
     };
+    store.load(&mut |_| Ok(())).unwrap();
     let mut kinds = Vec::new();
     changes_of_host(&store, &key, .., HistoryOrder::Ascending, &mut |change| {
         kinds.push(change.kind.as_str());
