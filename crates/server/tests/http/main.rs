@@ -58,6 +58,7 @@ mod native_hosts;
 mod native_statistics;
 mod openapi;
 mod operations;
+mod past;
 mod queue;
 mod quirks;
 mod rebuild;
