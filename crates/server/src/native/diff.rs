@@ -40,12 +40,23 @@ pub(crate) struct DiffRow {
     port: u16,
     #[serde(rename = "type")]
     kind: &'static str,
-    /// `appeared`, `vanished`, `grew` or `shrank`.
-    change: &'static str,
+    change: RowChange,
     /// On how many assets it was open at the earlier moment.
-    before: u64,
+    num_before: u64,
     /// On how many at the later one.
-    after: u64,
+    num_after: u64,
+}
+
+/// What became of a row.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum RowChange {
+    /// It is open on no asset at the earlier moment.
+    Appeared,
+    /// It is open on no asset at the later one.
+    Vanished,
+    Grew,
+    Shrank,
 }
 
 pub(crate) async fn diff(
@@ -115,12 +126,12 @@ fn shown(row: &RowDifference, asked: &PortStatisticsQuery) -> DiffRow {
             .kind
             .map_or(row.transport.as_str(), KindFilter::as_str),
         change: match (row.before, row.after) {
-            (0, _) => "appeared",
-            (_, 0) => "vanished",
-            (before, after) if before < after => "grew",
-            _ => "shrank",
+            (0, _) => RowChange::Appeared,
+            (_, 0) => RowChange::Vanished,
+            (before, after) if before < after => RowChange::Grew,
+            _ => RowChange::Shrank,
         },
-        before: row.before,
-        after: row.after,
+        num_before: row.before,
+        num_after: row.after,
     }
 }

@@ -116,6 +116,8 @@ const FIELDS: &[(&str, Bound)] = &[
         ),
     ),
     ("num", Number(1, caps::PAIR_MAX)),
+    ("num_after", COUNT),
+    ("num_before", COUNT),
     ("open_num", COUNT),
     ("os_name", Text(0, caps::STRING_CHARS_MAX)),
     ("os_type", Text(0, caps::STRING_CHARS_MAX)),

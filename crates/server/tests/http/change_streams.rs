@@ -180,7 +180,7 @@ fn a_reader_that_takes_nothing_is_told_from_where_to_resume_and_cut() {
     app.report(&agent, &[&host]);
     eventually("the slow reader is cut", || {
         let ports = (1..=500).map(|port| tcp("0.0.0.0", port).program(1, &path));
-        let ports = if host.sequence % 2 == 0 {
+        let ports = if host.sequence.is_multiple_of(2) {
             ports.collect()
         } else {
             vec![]

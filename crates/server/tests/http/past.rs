@@ -182,7 +182,7 @@ fn what_differs_appeared_vanished_grew_or_shrank() {
         let row = |row: &Value| {
             let num = |name: &str| row[name].as_u64().unwrap();
             let change = row["change"].as_str().unwrap().to_owned();
-            (num("port"), change, num("before"), num("after"))
+            (num("port"), change, num("num_before"), num("num_after"))
         };
         assert_eq!(body["total_num"], list.len());
         list.iter().map(row).collect::<Vec<_>>()
@@ -214,7 +214,7 @@ fn what_differs_appeared_vanished_grew_or_shrank() {
     assert_eq!(
         first["data_list"],
         json!([
-            {"port": 22, "type": "TCP", "change": "appeared", "before": 0, "after": 1},
+            {"port": 22, "type": "TCP", "change": "appeared", "num_before": 0, "num_after": 1},
         ])
     );
     let beyond = past.native(&format!("{target}&cursor=22-TCP"));

@@ -238,7 +238,6 @@ fn kinds_of(app: &mut App, host: &str) -> Vec<&'static str> {
         project: "p1".into(),
         host: host.into(),
     };
-    store.load(&mut |_| Ok(())).unwrap();
     let mut kinds = Vec::new();
     changes_of_host(&store, &key, .., HistoryOrder::Ascending, &mut |change| {
         kinds.push(change.kind.as_str());

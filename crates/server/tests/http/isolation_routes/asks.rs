@@ -137,7 +137,7 @@ const READS: &[(&str, &[&str])] = &[
     (
         "GET /portolan/v1/projects/{project_id}/changes/stream",
         // One with an end.
-        &["since=2026-11-24T02:13:00Z&until=2026-11-24T02:13:04Z"],
+        &["since=2026-11-24T02:13:00Z&until=2026-11-24T02:13:04.999999Z"],
     ),
 ];
 
@@ -202,7 +202,7 @@ fn named_reads(group: &Group) -> Vec<(&'static str, String)> {
         ),
         (
             "GET /portolan/v1/projects/{project_id}/changes/stream",
-            format!("?host_id={id}&since=2026-11-24T02:13:00Z&until=2026-11-24T02:13:04Z"),
+            format!("?host_id={id}&since=2026-11-24T02:13:00Z&until=2026-11-24T02:13:04.999999Z"),
         ),
         (
             "GET /portolan/v1/projects/{project_id}/hosts/{host_id}",

@@ -12,8 +12,6 @@ use std::collections::{BTreeSet, HashMap};
 use asks::{Ask, KIND_NAMES, Known, OPEN, asks};
 use world::{Holder, Server, THIRD, Way, could_grant, grants, groups, holders};
 
-use portolan_wire::time::UnixMicros;
-
 use crate::answer::{Answer, Essence};
 use crate::app::Token;
 use crate::client::Request;
@@ -104,23 +102,20 @@ fn found<'a>(words: &'a HashMap<String, Owner>, text: &str) -> BTreeSet<&'a str>
         .collect()
 }
 
-/// The place of a change among all of the server is told to all: how many commits there were before,
-/// and by how little later than at the same moment others were made.
+/// The id of a change tells how many commits there were before it, those of others among them; all else
+/// of it must be the same.
 fn placeless(mut essence: Essence, operation: &str) -> Essence {
     if !operation.contains("/changes") {
         return essence;
     }
-    let in_word = |c: char| c.is_ascii_alphanumeric() || "-:.".contains(c);
-    let words = essence.body.split_inclusive(|c: char| !in_word(c));
+    let in_id = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let words = essence.body.split_inclusive(|c: char| !in_id(c));
     let placeless = words.map(|piece| {
-        let word = piece.trim_end_matches(|c: char| !in_word(c));
-        let rest = &piece[word.len()..];
+        let word = piece.trim_end_matches(|c: char| !in_id(c));
         let parts: Vec<&str> = word.split('-').collect();
-        let is_id = parts.len() == 3 && parts[0].len() == 16;
-        match word.parse::<UnixMicros>() {
-            _ if is_id => format!("PLACE{rest}"),
-            Ok(at) => format!("{}{rest}", at.seconds()),
-            Err(_) => piece.to_owned(),
+        match parts.len() == 3 && parts[0].len() == 16 {
+            true => piece.replace(word, "PLACE"),
+            false => piece.to_owned(),
         }
     });
     essence.body = placeless.collect();

@@ -122,8 +122,6 @@ impl Server {
             // moment of its own, as it has with a clock that goes.
             app.clock.advance_s(1);
         }
-        // What was reported is complete up to a moment that can be asked for.
-        app.clock.advance_s(5);
         let line = app.connect();
         let log_ins = HashMap::new();
         let mut server = Self { app, line, log_ins };
