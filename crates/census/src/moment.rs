@@ -126,3 +126,7 @@ impl Counts {
         scope.map_or_else(Vec::new, |scope| scope.rows().collect())
     }
 }
+
+#[cfg(test)]
+#[path = "moment_tests.rs"]
+mod tests;
