@@ -5,13 +5,12 @@
 //! Holds: the counts of the whole are the sums of those of the enterprise projects; one without rows
 //! has no counts.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::OrdMap;
 use portolan_wire::ids::EnterpriseProjectId;
 
-use crate::number::{ListId, Number, RowKey};
+use crate::moment::Group;
 use crate::project::Selection;
 use crate::scope::Scope;
 
@@ -63,100 +62,6 @@ impl Counts {
         }
     }
 
-    /// The counts that these rows are those of: of each enterprise project in the order in which
-    /// [`rows`](Self::rows) gives them.
-    ///
-    /// # Errors
-    /// A row is none, is given twice or stands in another order.
-    pub fn of_rows(
-        rows: impl IntoIterator<Item = (EnterpriseProjectId, CountRow)>,
-    ) -> Result<Self, BadRow> {
-        let mut scopes = BTreeMap::<EnterpriseProjectId, Vec<CountRow>>::new();
-        let mut whole = BTreeMap::<(u8, u32), CountRow>::new();
-        for (id, row) in rows {
-            let place = |row: &CountRow| (row.list, row.key);
-            let scope = scopes.entry(id).or_default();
-            let follows = scope.last().is_none_or(|last| place(last) < place(&row));
-            let is_one = usize::from(row.list) < ListId::COUNT && row.key <= RowKey::MAX.0;
-            if !follows || !is_one || row.num == 0 || row.ignored > row.num {
-                return Err(BadRow(row));
-            }
-            scope.push(row);
-            let sum = whole.entry(place(&row)).or_insert(CountRow {
-                num: 0,
-                ignored: 0,
-                ..row
-            });
-            sum.num = sum.num.saturating_add(row.num);
-            sum.ignored = sum.ignored.saturating_add(row.ignored);
-        }
-        let scopes = scopes.into_iter();
-        let whole: Vec<CountRow> = whole.into_values().collect();
-        Ok(Self {
-            scopes: scopes
-                .map(|(id, rows)| (id, Arc::new(Scope::of_rows(&rows))))
-                .collect(),
-            whole: Arc::new(Scope::of_rows(&whole)),
-        })
-    }
-
-    /// Every row of every enterprise project; those of the whole follow from them.
-    pub fn rows(&self) -> impl Iterator<Item = (&EnterpriseProjectId, CountRow)> {
-        let scopes = self.scopes.iter();
-        scopes.flat_map(|(id, scope)| scope.rows().map(move |row| (id, row)))
-    }
-
-    /// Changes how many assets have a (port, transport), by its number: see
-    /// [`Cells::changes_since`].
-    ///
-    /// # Errors
-    /// There are too few of them, or the number is none; nothing is changed.
-    pub fn change(
-        &mut self,
-        enterprise_project: &EnterpriseProjectId,
-        number: u32,
-        by: i32,
-    ) -> Result<(), TooFew> {
-        let too_few = TooFew { number, by };
-        let number = Number::read(number).ok_or(too_few)?;
-        let held = self.scopes.get(enterprise_project);
-        if !held.map_or(by >= 0, |scope| scope.has(number, by)) {
-            return Err(too_few);
-        }
-        if by != 0 {
-            self.on_both(enterprise_project, |scope| scope.add(number, by));
-        }
-        Ok(())
-    }
-
-    /// Changes how many of those assets ignore it, by its number.
-    ///
-    /// # Errors
-    /// There are too few of them, or the number is none; nothing is changed.
-    pub fn ignore(
-        &mut self,
-        enterprise_project: &EnterpriseProjectId,
-        number: u32,
-        by: i32,
-    ) -> Result<(), TooFew> {
-        let too_few = TooFew { number, by };
-        let number = Number::read(number).ok_or(too_few)?;
-        let held = self.scopes.get(enterprise_project);
-        if !held.map_or(by >= 0, |scope| scope.has_ignored(number, by)) {
-            return Err(too_few);
-        }
-        if by != 0 {
-            self.on_both(enterprise_project, |scope| scope.ignore(number, by));
-        }
-        Ok(())
-    }
-
-    /// Changes an enterprise project's counts and, by the same, those of the whole.
-    fn on_both(&mut self, id: &EnterpriseProjectId, change: impl Fn(&mut Scope)) {
-        self.on_scope(id, &change);
-        self.on_whole(change);
-    }
-
     /// Changes an enterprise project's counts; whoever calls it changes those of the whole.
     pub(crate) fn on_scope(&mut self, id: &EnterpriseProjectId, change: impl Fn(&mut Scope)) {
         let scope = match self.scopes.get_mut(id) {
@@ -172,6 +77,19 @@ impl Counts {
     /// Changes the counts of the whole.
     pub(crate) fn on_whole(&mut self, change: impl Fn(&mut Scope)) {
         change(Arc::make_mut(&mut self.whole));
+    }
+
+    /// The enterprise projects that have counts, in the order of their ids.
+    pub(crate) fn enterprise_projects(&self) -> impl Iterator<Item = &EnterpriseProjectId> {
+        self.scopes.keys()
+    }
+
+    /// The counts of an enterprise project, if it has any, or those of the whole.
+    pub(crate) fn group(&self, id: &Group) -> Option<&Arc<Scope>> {
+        match id {
+            None => Some(&self.whole),
+            Some(id) => self.scopes.get(id),
+        }
     }
 
     /// Lets go what it shares of an enterprise project: what nobody else holds is changed in its place.
@@ -210,7 +128,3 @@ impl Counts {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "counts_tests.rs"]
-mod tests;

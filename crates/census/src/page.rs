@@ -8,6 +8,7 @@ use crate::ignored::AllIgnored;
 use crate::listing::Listing;
 use crate::number::{ListId, RowKey, Sockets};
 use crate::project::{Project, Selection};
+use crate::scope::Scope;
 
 /// Which rows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -90,33 +91,39 @@ impl Project {
 impl Counts {
     /// One page of the rows of a selection that match a filter.
     pub fn page(&self, selection: &Selection, filter: &Filter, request: &PageRequest) -> Page {
-        let id = ListId {
-            category: filter.category,
-            sockets: filter.sockets,
-        };
-        let lists: Vec<_> = self
-            .selected(selection)
-            .filter_map(|scope| scope.list(id))
-            .collect();
-        let ignored = AllIgnored::of(&lists);
-        let listing = Listing::new(lists, filter, &ignored);
-        let total = listing.len();
-        let start = match request.start {
-            Start::Offset(offset) => offset,
-            Start::After(cursor) => rows_up_to(&listing, cursor, request.sort_dir),
-        };
-        let rows = match request.sort_dir {
-            SortDir::Asc => listing.range(start, request.limit),
-            SortDir::Desc => descending(&listing, start, request.limit),
-        };
-        Page {
-            total: total as u64,
-            more: start.saturating_add(rows.len()) < total && !rows.is_empty(),
-            rows: rows
-                .into_iter()
-                .map(|row| page_row(row, &ignored))
-                .collect(),
-        }
+        page_of(self.selected(selection), filter, request)
+    }
+}
+
+/// One page of the rows that scopes have together and that match a filter.
+pub(crate) fn page_of<'a>(
+    scopes: impl Iterator<Item = &'a Scope>,
+    filter: &Filter,
+    request: &PageRequest,
+) -> Page {
+    let id = ListId {
+        category: filter.category,
+        sockets: filter.sockets,
+    };
+    let lists: Vec<_> = scopes.filter_map(|scope| scope.list(id)).collect();
+    let ignored = AllIgnored::of(&lists);
+    let listing = Listing::new(lists, filter, &ignored);
+    let total = listing.len();
+    let start = match request.start {
+        Start::Offset(offset) => offset,
+        Start::After(cursor) => rows_up_to(&listing, cursor, request.sort_dir),
+    };
+    let rows = match request.sort_dir {
+        SortDir::Asc => listing.range(start, request.limit),
+        SortDir::Desc => descending(&listing, start, request.limit),
+    };
+    Page {
+        total: total as u64,
+        more: start.saturating_add(rows.len()) < total && !rows.is_empty(),
+        rows: rows
+            .into_iter()
+            .map(|row| page_row(row, &ignored))
+            .collect(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 use portolan_wire::ids::{HostKey, ProjectId};
+use portolan_wire::time::UnixMicros;
 
 use crate::host::{Host, HostFacts};
 use crate::ignored::Ignored;
@@ -49,6 +50,8 @@ pub struct State {
     projects: OrdMap<ProjectId, Arc<Project>>,
     /// Commits applied since the state was made.
     applied: u64,
+    /// The newest durable commit that is in it, and its moment.
+    commit: (u64, UnixMicros),
 }
 
 impl State {
@@ -56,7 +59,24 @@ impl State {
         Self {
             projects: projects.collect(),
             applied: 0,
+            commit: (0, UnixMicros(0)),
         }
+    }
+
+    /// Notes which durable commit it is now the state of: the store numbers them, and one may hold
+    /// many changes.
+    pub fn note_commit(&mut self, number: u64, at: UnixMicros) {
+        self.commit = (number, at);
+    }
+
+    /// The number of the durable commit that it is the state of.
+    pub fn commit(&self) -> u64 {
+        self.commit.0
+    }
+
+    /// The greatest moment of that commit.
+    pub fn at(&self) -> UnixMicros {
+        self.commit.1
     }
 
     /// Applies a commit. The caller decides which reports become commits; the census takes them in

@@ -21,6 +21,7 @@ mod memory_history;
 mod record;
 mod recount;
 mod replay;
+mod retention;
 mod snapshot;
 mod store;
 
@@ -39,6 +40,7 @@ pub use memory_history::MemoryHistory;
 pub use record::{RecordChange, RecordKey, RecordKind, RecordTooLarge, record_hash};
 pub use recount::{RecountedHosts, recount, recount_hosts};
 pub use replay::{Rebuilt, rebuild, rebuild_all};
+pub use retention::history_to_drop;
 pub use snapshot::{Snapshot, SnapshotError};
 pub use store::{
     Batch, Checkpoint, CheckpointAt, CopyOut, EachEntry, EachHistoryPart, EachPart, EachRecord,

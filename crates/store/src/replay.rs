@@ -73,6 +73,7 @@ pub fn rebuild_all(store: &dyn Store, progress: impl FnMut(u64)) -> Result<Rebui
             Ok(Ok(mut state)) => {
                 let (records, loaded) = read?;
                 ignoring::put_into(&mut state, store, &records)?;
+                state.note_commit(loaded.commit, loaded.at);
                 Ok(Rebuilt {
                     state,
                     records,

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use portolan_store::HistoryOrder;
+use portolan_wire::changes::ChangesQuery;
 use portolan_wire::error::ErrorCode;
 use portolan_wire::time::UnixMicros;
 
@@ -21,6 +22,8 @@ const READ_AT_ONCE: usize = 4_096;
 /// Changes from the oldest on.
 pub(crate) struct AllChanges {
     wanted: Wanted,
+    /// What was asked for, with ends that were given only.
+    asked: ChangesQuery,
     /// What is complete, and so all that is told.
     as_of: UnixMicros,
     from: Option<Cursor>,
@@ -41,9 +44,11 @@ impl AllChanges {
         let span = app.store.history_span();
         let span = span.map_err(|error| ApiError::read_failed(&error))?;
         kept::moments(app, &span, &wanted.query, as_of)?;
+        let asked = wanted.query.clone();
         wanted.query.until.get_or_insert(as_of.plus_micros(1));
         Ok(Self {
             wanted,
+            asked,
             as_of,
             from: None,
             ready: VecDeque::new(),
@@ -107,7 +112,7 @@ impl AllChanges {
         let span = app.store.history_span();
         let span = span.map_err(|error| ApiError::read_failed(&error))?;
         let Some(from) = from else {
-            return kept::moments(app, &span, &self.wanted.query, self.wanted_until());
+            return kept::moments(app, &span, &self.asked, self.as_of);
         };
         let is_kept = from.after.is_none_or(|after| kept::position(&span, after))
             && from
@@ -118,10 +123,5 @@ impl AllChanges {
         }
         let detail = format!("the history goes back to {} by now", span.from);
         Err(ApiError::new(ErrorCode::MomentNotKept, detail))
-    }
-
-    /// Their end, which was checked when they began.
-    fn wanted_until(&self) -> UnixMicros {
-        self.wanted.query.until.unwrap_or(self.as_of)
     }
 }

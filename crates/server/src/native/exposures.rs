@@ -99,9 +99,12 @@ pub(crate) async fn exposures(
         let as_of = app.as_of();
         let state = app.state();
         let project = state.project(&project_id);
-        let counts = project.map(|project| match only_fresh {
-            true => project.fresh_counts(),
-            false => project.counts(),
+        let counts = project.map(|project| {
+            if only_fresh {
+                project.fresh_counts()
+            } else {
+                project.counts()
+            }
         });
         let told = counts.unwrap_or_default().exposures(&selection, &filter);
         let data_list: Vec<ExposureRow> = told.map(Into::into).into();

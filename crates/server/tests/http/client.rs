@@ -286,28 +286,30 @@ impl Connection {
             body: Vec::new(),
             to_head: method == "HEAD",
         };
+        if answer.header("transfer-encoding") == Some("chunked") && !answer.to_head {
+            answer.body = self.chunks();
+            return answer;
+        }
         let length = answer
             .header("content-length")
             .map_or(0, |length| length.parse().unwrap());
-        if answer.header("transfer-encoding") == Some("chunked") {
-            answer.body = self.chunks();
-        } else if !answer.to_head {
+        if !answer.to_head {
             answer.body.resize(length, 0);
             self.reader.read_exact(&mut answer.body).unwrap();
         }
         answer
     }
 
-    /// A chunked body, which must end as a whole one does.
+    /// A body in chunks, to its end.
     fn chunks(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         loop {
-            let length = usize::from_str_radix(&self.line(), 16).unwrap();
-            let start = body.len();
-            body.resize(start + length, 0);
-            self.reader.read_exact(&mut body[start..]).unwrap();
+            let size = usize::from_str_radix(&self.line(), 16).unwrap();
+            let mut chunk = vec![0; size];
+            self.reader.read_exact(&mut chunk).unwrap();
+            body.extend_from_slice(&chunk);
             assert_eq!(self.line(), "");
-            if length == 0 {
+            if size == 0 {
                 return body;
             }
         }

@@ -102,7 +102,7 @@ fn open_ports_of_a_moment_are_what_the_pages_showed_then() {
 #[test]
 fn a_moment_that_is_not_kept_is_refused_with_its_limits() {
     let scene = Scene::play();
-    let limits = format!("{START} to 2026-11-24T02:17:59.999999Z");
+    let limits = format!("{START}, where the history begins, to 2026-11-24T02:17:59.999999Z");
     for moment in ["2026-11-24T02:12:59Z", "2026-11-24T02:18:00Z"] {
         let query = format!("/export?rows=open_ports&as_of={moment}");
         let (status, code, said) = scene.app.native(&scene.reader, &query).error();

@@ -65,7 +65,10 @@ fn a_row_names_the_host_the_type_and_how_many_of_its_assets_have_the_port() {
     ];
     assert_eq!(
         body,
-        json!({"total_num": 5, "data_list": expected, "next_cursor": null})
+        json!({
+            "hosts": {"fresh": 8, "stale": 0, "never": 0},
+            "total_num": 5, "data_list": expected, "next_cursor": null,
+        })
     );
     let body = app
         .native(&reader, "/ports/8080/assets?enterprise_project_id=0")
@@ -76,7 +79,7 @@ fn a_row_names_the_host_the_type_and_how_many_of_its_assets_have_the_port() {
         row("c-v6", "UDP", "0", 1, &["loopback"]),
     ];
     assert_eq!(body["data_list"], json!(expected));
-    let none = json!({"total_num": 0, "data_list": [], "next_cursor": null});
+    let none = json!({"hosts": {"fresh": 8, "stale": 0, "never": 0}, "total_num": 0, "data_list": [], "next_cursor": null});
     assert_eq!(app.native(&reader, "/ports/7/assets").ok(), none);
 }
 

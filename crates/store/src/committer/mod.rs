@@ -190,6 +190,7 @@ impl Committer {
             if let Some(batch) = gathered.into_batch(commit) {
                 self.store.commit(&batch)?;
                 (self.last_commit, self.last_at) = (commit, batch.at);
+                self.working.note_commit(commit, batch.at);
                 Counters::add(&self.published.counters.commits, 1);
                 tell_room(&mut self.without_room);
                 history = batch.history.map(|write| RecentCommit {

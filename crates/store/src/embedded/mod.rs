@@ -52,6 +52,7 @@ use parking_lot::RawRwLock;
 use parking_lot::lock_api::RwLock;
 use portolan_wire::caps;
 use portolan_wire::ids::HostKey;
+use portolan_wire::time::UnixMicros;
 
 use crate::{
     Batch, Checkpoint, CheckpointAt, CopyOut, EachEntry, EachPart, EachRecord, Entry, HistoryOrder,
@@ -74,12 +75,15 @@ pub struct EmbeddedOptions {
     pub cache_bytes: u64,
     /// Bytes of changes kept in memory before they become a table; default 32 MiB, at most five
     /// times that while the disk is behind. Also what a start after a crash has to replay. It is
-    /// fixed when the store is made.
+    /// fixed when the store is made. A day of the history has a quarter of it for itself.
     pub memtable_bytes: u64,
     /// Bytes that must be left on its file system for a commit to be begun, beside its own and what
     /// merging tables may take; default [`caps::STORE_FREE_BYTES_MIN`]. 0 asks for nothing at all: a
     /// disk that fills up ends the process then.
     pub free_bytes_min: u64,
+    /// The moment at which it is made, where it is: its history begins then. Default: what the
+    /// system's clock says; who goes by another clock says what that does.
+    pub made_at: Option<UnixMicros>,
 }
 
 impl Default for EmbeddedOptions {
@@ -88,6 +92,7 @@ impl Default for EmbeddedOptions {
             cache_bytes: 64 << 20,
             memtable_bytes: 32 << 20,
             free_bytes_min: caps::STORE_FREE_BYTES_MIN,
+            made_at: None,
         }
     }
 }

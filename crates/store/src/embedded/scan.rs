@@ -7,6 +7,8 @@
 //! the last journal is what a crash leaves, and is cut. Whether the cut batch had been acknowledged
 //! is then the mark's to say.
 //!
+//! A batch may have items of several keyspaces; it is one batch all the same.
+//!
 //! Layout relied on, of fjall 3.1.13 (`journal/entry.rs`), numbers little-endian: a batch is tag 1,
 //! count of items (u32), sequence number (u64); the items; tag 3, xxh3-64 of all items (u64), `FJL` and 3. An item is
 //! tag 2, kind of value (1), compression (1), keyspace (8), length of the key (u16), of the value (u32), of the value as stored
@@ -258,6 +260,33 @@ mod tests {
                 rest: Rest::Empty
             }
         );
+    }
+
+    #[test]
+    fn batches_over_several_keyspaces_read_whole_while_days_come_and_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = EmbeddedOptions::default();
+        let engine = Engine::open(folder.path(), &options, Mode::Looking).unwrap();
+        let put = |byte: u8| vec![Change::Put(vec![byte; 9], vec![byte; 5000])];
+        let mut ended = None;
+        for day in 1..=5_u8 {
+            let keyspace = engine.make_day(day.into(), &options).unwrap();
+            for n in 0..3 {
+                let all = [(engine.records(), put(n)), (&keyspace, put(n))];
+                engine.write_all(all, Durability::Synced).unwrap();
+            }
+            engine.flush(&keyspace).unwrap();
+            if let Some(ended) = ended.replace(keyspace) {
+                engine.remove_day(ended).unwrap();
+            }
+        }
+        let bytes = fs::read(folder.path().join("0.jnl")).unwrap();
+        let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() as u64 + 1;
+        let rest = Rest::Empty;
+        assert_eq!(front(&bytes), Front { len: end, rest });
+        // A part of a batch alone is torn, whichever keyspace it is of.
+        let cut = front(&bytes[..usize::try_from(end).unwrap() - 20]);
+        assert_eq!(cut.rest, Rest::Torn);
     }
 
     #[test]

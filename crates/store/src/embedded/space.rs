@@ -57,3 +57,20 @@ fn bytes<K>(writes: &[Write<K>]) -> u64 {
     let value = |write: &Write<K>| write.value.as_ref().map_or(0, |value| value.len() as u64);
     writes.iter().map(|write| KEY_BYTES + value(write)).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::HistoryWrite;
+
+    #[test]
+    fn what_a_commit_adds_to_the_history_counts_with_it() {
+        let mut batch = Batch::default();
+        assert_eq!(bytes_of(&batch), 0);
+        batch.history = Some(HistoryWrite {
+            day: 1,
+            value: vec![0; 1000],
+        });
+        assert_eq!(bytes_of(&batch), KEY_BYTES + 1000);
+    }
+}

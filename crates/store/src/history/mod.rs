@@ -6,7 +6,9 @@
 //! that are shown, and what each version did to the counts, stand in the same entries.
 //! Holds: what an entry undoes is exactly what its commit did, attributes and moments included.
 
+mod as_of;
 mod back;
+mod checkpoint;
 pub(crate) mod compare;
 pub(crate) mod detail;
 mod error;
@@ -17,7 +19,9 @@ mod sets;
 #[cfg(test)]
 mod tests;
 
+pub use as_of::counts_at;
 pub use back::{HostAt, host_at};
+pub use checkpoint::checkpoint;
 pub use error::HistoryError;
 pub use read::{EachChange, Moments, Net, changes, changes_of_host, commit_until, net_cells};
 pub use rows::{Change, ChangeKind, Position, changes_of};

@@ -14,7 +14,6 @@ use axum::response::Response;
 use portolan_wire::changes::{ChangesQuery, DAMPED, KIND, SINCE, UNTIL};
 use portolan_wire::error::ErrorCode;
 use portolan_wire::query::{Parameter, Query};
-use portolan_wire::time::UnixMicros;
 
 use self::changes::Changes;
 use self::form::Form;
@@ -25,6 +24,7 @@ use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{dated, decoded};
 use crate::native::paging;
+use crate::past;
 
 pub(crate) use form::FORMAT;
 
@@ -33,8 +33,6 @@ pub(crate) const CONTENT_TYPES: &[&str] = Form::CONTENT_TYPES;
 
 /// `rows`.
 pub(crate) const ROWS: Parameter = Parameter::one_of("rows", &["open_ports", "changes"]);
-/// `as_of`: open ports as they were then, and not as they are now.
-pub(crate) const AS_OF: Parameter = Parameter::moment("as_of");
 
 /// What a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +55,7 @@ impl Row {
     fn check(self, query: &Query<'_>) -> Result<(), ApiError> {
         let (others, rows) = match self {
             Self::OpenPort => (&[SINCE, UNTIL, KIND, DAMPED][..], "changes"),
-            Self::Change => (&[AS_OF][..], "open_ports"),
+            Self::Change => (&[past::AS_OF][..], "open_ports"),
         };
         match others
             .iter()
@@ -84,7 +82,7 @@ pub(crate) async fn export(
     let row = Row::read(&query)?;
     let form = Form::read(&query)?;
     row.check(&query)?;
-    let at = AS_OF.read_moment(&query)?;
+    let at = past::moment(&app, &query, past::AS_OF)?;
     let asked = ChangesQuery::read(&query)?;
     let now = app.as_of();
     let place = stream::place(&app, caller.id())?;
@@ -92,7 +90,7 @@ pub(crate) async fn export(
     let mut head = Vec::new();
     let (mut response, as_of) = match row {
         Row::OpenPort => {
-            let at = at.map_or(Ok(now), |at| kept(&app, at, now))?;
+            let at = at.unwrap_or(now);
             let asked = Asked {
                 project,
                 selection,
@@ -122,15 +120,4 @@ pub(crate) async fn export(
     headers.insert(header::CONTENT_TYPE, content_type);
     dated(&mut response, as_of)?;
     Ok(response)
-}
-
-/// A moment that the history holds, which is complete up to `last`.
-fn kept(app: &App, at: UnixMicros, last: UnixMicros) -> Result<UnixMicros, ApiError> {
-    let span = app.store.history_span();
-    let from = span.map_err(|error| ApiError::read_failed(&error))?.from;
-    if (from..=last).contains(&at) {
-        return Ok(at);
-    }
-    let detail = format!("as_of must be {from} to {last}, got {at}");
-    Err(ApiError::new(ErrorCode::MomentNotKept, detail))
 }

@@ -12,7 +12,6 @@ use portolan_census::{Host, Project, Selection};
 use portolan_store::Snapshot;
 use portolan_store::history::{HostAt, host_at};
 use portolan_wire::changes::ChangesQuery;
-use portolan_wire::error::ErrorCode;
 use portolan_wire::hss::parameters::KindFilter;
 use portolan_wire::ids::{HostId, HostKey, ProjectId};
 use portolan_wire::open_port::OpenPort;
@@ -25,6 +24,7 @@ use super::stream::Rows;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::native::shown::ShownPort;
+use crate::past;
 use crate::streamed::CHUNK_BYTES;
 
 /// Hosts that are looked at in one turn at most.
@@ -150,10 +150,7 @@ impl Asked {
             }
             HostAt::Retired(_) | HostAt::Absent => Ok(None),
             // A day was dropped meanwhile.
-            HostAt::NotKept => {
-                let detail = format!("what a host was at {} is no longer kept", self.at);
-                Err(ApiError::new(ErrorCode::MomentNotKept, detail))
-            }
+            HostAt::NotKept => Err(past::not_kept(app, past::AS_OF.name, self.at)),
         }
     }
 }

@@ -6,7 +6,9 @@ mod crash;
 mod damage;
 mod days;
 mod journals;
+mod killed;
 mod random;
+mod records;
 mod salvaged;
 
 use std::ops::{ControlFlow, RangeInclusive};
