@@ -122,3 +122,18 @@ fn an_export_that_a_server_cuts_does_not_end_as_a_whole_one_does() {
     assert!(received.len() < BYTES, "{}", received.len());
     assert!(!received.ends_with(b"\r\n0\r\n\r\n"));
 }
+
+/// Who was shut out is sent no more than what was on its way.
+#[test]
+fn an_export_whose_credential_is_revoked_is_cut() {
+    let (reader, agent) = (Token::reader("p1", ALL), Token::agent("p1", ALL));
+    let app = with_large_fleet(&[&reader, &agent], &agent, Limits::default());
+    let half = ask(&app, &reader);
+    assert_eq!(half.first_bytes::<12>(), *b"HTTP/1.1 200");
+    let file = app.data_dir().with_file_name("credentials.toml");
+    std::fs::write(file, Token::file(&[&agent])).unwrap();
+    app.read_credentials_again();
+    let received = half.wait_for_end();
+    assert!(received.len() < BYTES, "{}", received.len());
+    assert!(!received.ends_with(b"\r\n0\r\n\r\n"));
+}

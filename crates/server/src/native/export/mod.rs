@@ -8,6 +8,7 @@ mod stream;
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
@@ -20,7 +21,8 @@ use self::form::Form;
 use self::open_ports::{Asked, OpenPorts};
 use crate::app::App;
 use crate::changes::{AllChanges, Wanted};
-use crate::credentials::{Api, Call, Caller};
+use crate::credentials::{Api, Call, Caller, Standing};
+use crate::edge::Peer;
 use crate::error::ApiError;
 use crate::hss::{dated, decoded};
 use crate::native::paging;
@@ -74,6 +76,7 @@ pub(crate) async fn export(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
     RawQuery(raw_query): RawQuery,
+    Extension(peer): Extension<Peer>,
     call: Call,
 ) -> Result<Response, ApiError> {
     let caller = Caller::authorise(&call, &project_id, Api::Export)?;
@@ -85,7 +88,8 @@ pub(crate) async fn export(
     let at = past::moment(&app, &query, past::AS_OF)?;
     let asked = ChangesQuery::read(&query)?;
     let now = app.as_of();
-    let place = stream::place(&app, caller.id())?;
+    let standing = Standing::of(&call, peer);
+    let place = stream::place(&app, &standing)?;
     let project = project_id.into();
     let mut head = Vec::new();
     let (mut response, as_of) = match row {
@@ -100,7 +104,7 @@ pub(crate) async fn export(
             };
             form.head(open_ports::COLUMNS, &mut head);
             let rows = OpenPorts::from(asked);
-            (stream::answer(&app, place, head, rows).await?, at)
+            (stream::answer(&app, standing, place, head, rows).await?, at)
         }
         Row::Change => {
             let wanted = Wanted {
@@ -112,7 +116,10 @@ pub(crate) async fn export(
             form.head(changes::COLUMNS, &mut head);
             let all = AllChanges::until(&app, wanted, now)?;
             let rows = Changes { all, form };
-            (stream::answer(&app, place, head, rows).await?, now)
+            (
+                stream::answer(&app, standing, place, head, rows).await?,
+                now,
+            )
         }
     };
     let content_type = HeaderValue::from_static(form.content_type());

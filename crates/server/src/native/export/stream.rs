@@ -3,7 +3,7 @@
 //! A chunk is read in a turn of its own, as by any request that looks through many hosts, and no turn
 //! and no thread is held while a client takes its time: a slow one keeps nobody out.
 //! Limits: so many exports at once, of one credential a part of them; `streamed` says how many chunks
-//! wait. Who has gone, and a server that ends, end the reading.
+//! wait. Who has gone, a credential that no longer holds and a server that ends, end the reading.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,6 +16,7 @@ use portolan_wire::error::ErrorCode;
 use tokio::sync::mpsc;
 
 use crate::app::App;
+use crate::credentials::Standing;
 use crate::error::ApiError;
 use crate::limits::Limit;
 use crate::shares::{NoneLeft, Share};
@@ -38,41 +39,45 @@ struct Chunk<R> {
 }
 
 /// A place among those who export, for a credential.
-pub(super) fn place(app: &App, credential_id: &str) -> Result<Share, ApiError> {
-    app.exports.place(credential_id).map_err(|none| {
-        let (limit, detail) = match none {
-            NoneLeft::OfOne => (
-                Limit::ExportsOfACredential,
-                format!(
-                    "{} exports of this credential run",
-                    caps::EXPORTS_OF_A_CREDENTIAL_MAX
+pub(super) fn place(app: &App, standing: &Standing) -> Result<Share, ApiError> {
+    app.exports
+        .place(&standing.counted(app).id)
+        .map_err(|none| {
+            let (limit, detail) = match none {
+                NoneLeft::OfOne => (
+                    Limit::ExportsOfACredential,
+                    format!(
+                        "{} exports of this credential run",
+                        caps::EXPORTS_OF_A_CREDENTIAL_MAX
+                    ),
                 ),
-            ),
-            NoneLeft::OfAll => (Limit::Exports, format!("{} exports run", caps::EXPORTS_MAX)),
-        };
-        ApiError::new(ErrorCode::QueueFull, detail).at(limit)
-    })
+                NoneLeft::OfAll => (Limit::Exports, format!("{} exports run", caps::EXPORTS_MAX)),
+            };
+            ApiError::new(ErrorCode::QueueFull, detail).at(limit)
+        })
 }
 
 /// Answers with `head` and the rows. What fails before the first chunk is an error of its own; what
 /// fails later cuts the answer.
 pub(super) async fn answer(
     app: &Arc<App>,
+    standing: Standing,
     place: Share,
     head: Vec<u8>,
     rows: impl Rows,
 ) -> Result<Response, ApiError> {
-    let first = read(Arc::clone(app), head, rows).await?;
+    let standing = Arc::new(standing);
+    let first = read(Arc::clone(app), Arc::clone(&standing), head, rows).await?;
     let (sender, body) = Streamed::new();
     let app = Arc::clone(app);
     tokio::spawn(async move {
-        let next = |rows| read(Arc::clone(&app), Vec::new(), rows);
+        let next = |rows| read(Arc::clone(&app), Arc::clone(&standing), Vec::new(), rows);
         let count = |bytes| {
             app.metrics.export_bytes.fetch_add(bytes, Ordering::Relaxed);
         };
         if let Err(error) = send(&sender, first, next, count).await {
             let error_code = error.code().as_str();
-            let cause = error.cause().unwrap_or("the server is shutting down");
+            let cause = error.cause().unwrap_or_default();
             tracing::warn!(error.code = error_code, cause, "an export was cut");
         }
         drop(place);
@@ -82,10 +87,14 @@ pub(super) async fn answer(
 
 async fn read<R: Rows>(
     app: Arc<App>,
+    standing: Arc<Standing>,
     mut bytes: Vec<u8>,
     mut rows: R,
 ) -> Result<Chunk<R>, ApiError> {
     app.serving()?;
+    if !standing.holds(&app).await {
+        return Err(ApiError::of(ErrorCode::Unauthenticated));
+    }
     let work = move |app: &App, _: &_| {
         bytes.reserve(CHUNK_BYTES + LAST_ROW_BYTES);
         let more = rows.next_rows(app, &mut bytes)?;

@@ -105,7 +105,7 @@ fn found<'a>(words: &'a HashMap<String, Owner>, text: &str) -> BTreeSet<&'a str>
 /// The id of a change tells how many commits there were before it, those of others among them; all else
 /// of it must be the same.
 fn placeless(mut essence: Essence, operation: &str) -> Essence {
-    if !operation.contains("/changes") {
+    if !operation.contains("/changes") && !operation.ends_with("/export") {
         return essence;
     }
     let in_id = |c: char| c.is_ascii_alphanumeric() || c == '-';
