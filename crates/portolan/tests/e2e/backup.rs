@@ -84,13 +84,14 @@ fn told(server: &Server) -> Vec<Value> {
     for host in [0, HOSTS - 1] {
         told.push(server.native(&format!("/hosts/h{host:03}")));
     }
-    // Who was heard when is kept once a minute.
+    // Who was heard when is kept once a minute, and an answer is of its own moment.
     for value in told.iter_mut().flat_map(|told| match told {
         Value::Array(list) => list.iter_mut().collect(),
         other => vec![other],
     }) {
         if let Value::Object(host) = value {
             host.remove("last_seen");
+            host.remove("as_of");
         }
     }
     told
