@@ -137,6 +137,11 @@ impl Project {
         self.retired.values()
     }
 
+    /// The same, those after `after` only.
+    pub fn retired_after(&self, after: Option<&str>) -> impl Iterator<Item = &Arc<Host>> {
+        self.retired_from(after.map_or(Bound::Unbounded, |id| Bound::Excluded(HostId::from(id))))
+    }
+
     /// The same, from an id on.
     pub(crate) fn retired_from(&self, from: Bound<HostId>) -> impl Iterator<Item = &Arc<Host>> {
         let range = self.retired.range((from, Bound::<HostId>::Unbounded));

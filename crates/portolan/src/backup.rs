@@ -2,10 +2,9 @@
 //!
 //! Holds: the file takes its name only when it was received whole, read back and synced.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,24 +16,16 @@ use crate::cli::{Backup, Restore};
 use crate::client::Address;
 use crate::output;
 use crate::ownership::give_to_owner_of;
+use crate::whole_file;
 
 /// How long a server may take to begin.
 const BEGIN: Duration = Duration::from_secs(60);
 
 pub(crate) fn backup(arguments: &Backup) -> anyhow::Result<ExitCode> {
-    let part = beside(&arguments.file)?;
-    let done = receive(arguments, &part).and_then(|()| {
-        let summary = format::check(&part)?;
-        std::fs::rename(&part, &arguments.file)
-            .and_then(|()| sync_folder_of(&arguments.file))
-            .with_context(|| format!("cannot rename {}", part.display()))?;
-        Ok(summary)
-    });
-    if done.is_err() {
-        // Half a backup is of no use to anybody. It may not even be there.
-        let _absent = std::fs::remove_file(&part);
-    }
-    let summary = done?;
+    // It holds credentials: nobody else may read it.
+    let receive = |file: &mut File| receive(arguments, file);
+    let check = |part: &Path| Ok(format::check(part)?);
+    let summary = whole_file::write(&arguments.file, 0o600, receive, check)?;
     output::say(&format!(
         "{}: {} hosts, {} other records, commit {} of {}, {} bytes",
         arguments.file.display(),
@@ -68,17 +59,7 @@ pub(crate) fn restore(arguments: &Restore) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `FILE.part`.
-fn beside(file: &Path) -> anyhow::Result<PathBuf> {
-    let mut name = match file.file_name() {
-        Some(name) => name.to_owned(),
-        None => bail!("{} names no file", file.display()),
-    };
-    name.push(".part");
-    Ok(file.with_file_name(name))
-}
-
-fn receive(arguments: &Backup, part: &Path) -> anyhow::Result<()> {
+fn receive(arguments: &Backup, file: &mut File) -> anyhow::Result<()> {
     let ca_file = arguments.ca_file.as_deref();
     let address = Address::read(&arguments.server, &arguments.token, ca_file)?;
     let server = address.server.as_str();
@@ -106,29 +87,8 @@ fn receive(arguments: &Backup, part: &Path) -> anyhow::Result<()> {
             Err(_) => bail!("the server answers {status}"),
         }
     }
-    // It holds credentials: nobody else may read it.
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(part)
-        .with_context(|| format!("cannot write {}", part.display()))?;
     let mut body = answer.body_mut().with_config().limit(u64::MAX).reader();
-    io::copy(&mut body, &mut file)
-        .and_then(|_| file.sync_all())
-        .with_context(|| {
-            format!(
-                "cannot receive the backup of {server} into {}",
-                part.display()
-            )
-        })
-}
-
-/// Makes a name durable.
-fn sync_folder_of(file: &Path) -> io::Result<()> {
-    let folder = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    io::copy(&mut body, file)
+        .map(drop)
+        .with_context(|| format!("cannot receive the backup of {server}"))
 }

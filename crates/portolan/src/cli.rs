@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Host(HostId),
     /// Ask a server what happened to open ports and hosts, or follow it as it happens
     Changes(Changes),
+    /// Write all open ports, or all changes, as lines of JSON or as CSV
+    Export(Export),
     /// Ask a server to count everything again
     Recount(Recount),
     /// Look after a store that no server has open
@@ -116,9 +118,19 @@ pub(crate) struct Scan {
     pub(crate) output: Output,
 }
 
-/// Which server, and as whom.
+/// Which server, as whom, and in which form.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Server {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// Which server, and as whom.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Target {
     /// The server's address
     #[arg(long, env = "PORTOLAN_SERVER", default_value = "http://127.0.0.1:8080")]
     pub(crate) server: String,
@@ -131,9 +143,6 @@ pub(crate) struct Server {
     /// Trust only the certificates in this PEM file, instead of the system's
     #[arg(long, env = "PORTOLAN_CA_FILE")]
     pub(crate) ca_file: Option<PathBuf>,
-    /// The form of the answer
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) output: Output,
 }
 
 #[derive(Debug, Args)]
@@ -223,6 +232,70 @@ pub(crate) struct Changes {
     /// asc or desc, by time
     #[arg(long)]
     pub(crate) sort_dir: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportRows {
+    /// What is open, or was at --as-of
+    OpenPorts,
+    /// What happened
+    Changes,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// One JSON object a line
+    #[default]
+    Jsonl,
+    /// RFC 4180, with a header line
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// What a row is
+    #[arg(long, value_enum)]
+    pub(crate) rows: ExportRows,
+    /// The form of a row
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: ExportFormat,
+    /// Open ports as they were at this moment, such as 2026-11-24T02:13:00Z
+    #[arg(long)]
+    pub(crate) as_of: Option<String>,
+    /// Changes from this moment on
+    #[arg(long)]
+    pub(crate) since: Option<String>,
+    /// Changes before this moment
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    /// Some kinds of changes, with commas between
+    #[arg(long = "kind")]
+    pub(crate) kinds: Option<String>,
+    /// One change in the place of many of a port that flaps
+    #[arg(long)]
+    pub(crate) damped: bool,
+    /// One enterprise project
+    #[arg(long)]
+    pub(crate) enterprise_project: Option<String>,
+    /// Only of this host
+    #[arg(long)]
+    pub(crate) host_id: Option<String>,
+    /// host or container
+    #[arg(long)]
+    pub(crate) category: Option<String>,
+    /// TCP, UDP, TCP6 or UDP6
+    #[arg(long = "type")]
+    pub(crate) kind: Option<String>,
+    /// Only this port
+    #[arg(long)]
+    pub(crate) port: Option<String>,
+    /// Some of any, public, cgnat, private, link-local, loopback, with commas between
+    #[arg(long)]
+    pub(crate) exposure: Option<String>,
+    /// The file; it takes this name only when it is whole [default: the standard output]
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use ureq::http::{HeaderValue, Response, StatusCode};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Body, BodyReader};
 
-use crate::cli::Server;
+use crate::cli::{Server, Target};
 use crate::usage::Usage;
 
 /// Largest answer that is read, in bytes: 200 rows of 20,000 ports each stay far below.
@@ -56,7 +56,12 @@ impl Address {
 impl Client {
     /// A client for the project that was named, or else for the one that the token is for.
     pub(crate) fn new(server: &Server) -> anyhow::Result<Self> {
-        let address = Address::read(&server.server, &server.token, server.ca_file.as_deref())?;
+        Self::of(&server.target)
+    }
+
+    /// The same where the form of the answer is another.
+    pub(crate) fn of(target: &Target) -> anyhow::Result<Self> {
+        let address = Address::read(&target.server, &target.token, target.ca_file.as_deref())?;
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -67,7 +72,7 @@ impl Client {
             token: address.token,
             project: String::new(),
         };
-        client.project = match &server.project {
+        client.project = match &target.project {
             Some(project) => project.clone(),
             None => client.own_project()?,
         };
@@ -102,6 +107,27 @@ impl Client {
             url.push_str(&format!("{name}={}", escape(value)));
         }
         url
+    }
+
+    /// `GET` of a path in the project whose answer is read as it comes.
+    pub(crate) fn open(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<Response<Body>> {
+        let url = self.asking(path, query);
+        let asked = self
+            .agent
+            .get(url)
+            .header("X-Auth-Token", &self.token)
+            .call();
+        match asked {
+            Ok(answer) if answer.status().is_success() => Ok(answer),
+            failed => match self.answer(failed) {
+                Err(error) => Err(error),
+                Ok(_) => bail!("no answer"),
+            },
+        }
     }
 
     /// The body of an answer that goes on, behind the event of that id.

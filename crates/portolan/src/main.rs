@@ -11,6 +11,7 @@ mod cli;
 mod client;
 mod credentials;
 mod demo;
+mod export;
 mod follow;
 mod history;
 mod keystone;
@@ -23,6 +24,7 @@ mod settings;
 mod signals;
 mod store;
 mod usage;
+mod whole_file;
 
 use std::io::{IsTerminal as _, stderr};
 use std::process::ExitCode;
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Hosts(arguments) => ask::hosts(&arguments),
         Command::Host(arguments) => ask::host(&arguments),
         Command::Changes(arguments) => changes::changes(&arguments),
+        Command::Export(arguments) => export::export(&arguments),
         Command::Recount(arguments) => ask::recount(&arguments),
         Command::Store(arguments) => store::store(&arguments),
         Command::Backup(arguments) => backup::backup(&arguments),

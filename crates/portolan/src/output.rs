@@ -23,6 +23,15 @@ pub(crate) fn data(text: &str) -> io::Result<()> {
     }
 }
 
+/// Writes a line of data to a terminal: of JSON the same document, of other text what it shows.
+pub(crate) fn line(text: &str, is_json: bool) -> io::Result<()> {
+    if is_json {
+        data(&json_visible(text))
+    } else {
+        data(&format!("{}\n", visible(text)))
+    }
+}
+
 /// Writes a JSON document. What could steer a terminal stands in it as an escape of JSON.
 pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(value)?;

@@ -21,6 +21,7 @@ use crate::keystone::Logins;
 use crate::limits::{Limit, Limits};
 use crate::metrics::Metrics;
 use crate::past::PastCounts;
+use crate::shares::Shares;
 
 /// What an operator can set about answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub(crate) struct App {
     pub(crate) reads: Arc<Semaphore>,
     /// Turns for requests that look through the stored sets of many hosts; see [`App::scanning`].
     pub(crate) scans: Arc<Semaphore>,
+    /// Places for exports, by credential.
+    pub(crate) exports: Arc<Shares>,
     /// Recounts read the whole store: one at a time.
     pub(crate) recounting: tokio::sync::Mutex<()>,
     /// Credentials are made and revoked one at a time: what is checked holds until it is done.

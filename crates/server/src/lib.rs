@@ -33,6 +33,7 @@ mod running;
 mod seldom;
 mod serve;
 mod shares;
+mod streamed;
 mod tls;
 mod upkeep;
 

@@ -74,6 +74,10 @@ pub(crate) enum Limit {
     StoreReads,
     /// One that looks through the sets of many hosts does.
     StoreScans,
+    /// So many exports run that there is no place for another.
+    Exports,
+    /// One credential has its part of the places for exports.
+    ExportsOfACredential,
     /// A client that takes nothing of its answer.
     AnswerStall,
     /// Too many wrong passwords for one user from one address.
@@ -104,7 +108,7 @@ pub(crate) enum Limit {
 
 impl Limit {
     /// Every limit, in the order of its counters.
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::Connections,
         Self::ConnectionsOfAnAddress,
         Self::TlsHandshakeTime,
@@ -119,6 +123,8 @@ impl Limit {
         Self::CommitQueue,
         Self::StoreReads,
         Self::StoreScans,
+        Self::Exports,
+        Self::ExportsOfACredential,
         Self::AnswerStall,
         Self::LoginFailures,
         Self::PasswordChecks,
@@ -151,6 +157,8 @@ impl Limit {
             Self::CommitQueue => "commit_queue",
             Self::StoreReads => "store_reads",
             Self::StoreScans => "store_scans",
+            Self::Exports => "exports",
+            Self::ExportsOfACredential => "exports_of_a_credential",
             Self::AnswerStall => "answer_stall",
             Self::LoginFailures => "login_failures",
             Self::PasswordChecks => "password_checks",

@@ -41,6 +41,8 @@ pub(crate) struct Metrics {
     pub(crate) connections_open: AtomicU64,
     pub(crate) accepts_failed: AtomicU64,
     pub(crate) tls_failed: AtomicU64,
+    /// Of bodies of exports that were handed on, whether or not they were taken.
+    pub(crate) export_bytes: AtomicU64,
     /// By the place of each in [`Limit::ALL`].
     reached: [AtomicU64; Limit::ALL.len()],
     errors: Mutex<BTreeMap<&'static str, u64>>,
@@ -210,6 +212,7 @@ fn page(app: &App) -> String {
             load(count),
         );
     }
+    exports(&mut page, app);
     census(&mut page, app);
     page.family(
         "portolan_union_pages_total",
@@ -403,6 +406,21 @@ fn write_path(page: &mut Page, app: &App) {
             bytes as u64,
         );
     }
+}
+
+fn exports(page: &mut Page, app: &App) {
+    page.single(
+        "portolan_exports",
+        "gauge",
+        "Exports that run.",
+        app.exports.taken() as u64,
+    );
+    page.single(
+        "portolan_export_bytes_total",
+        "counter",
+        "Bytes of exports that were made.",
+        load(&app.metrics.export_bytes),
+    );
 }
 
 fn census(page: &mut Page, app: &App) {

@@ -122,6 +122,7 @@ fn native_routes() -> Routes {
             get(native::host).delete(administration::remove_host),
         ),
         (native!("/ports/{port}/assets"), get(native::assets)),
+        (native!("/export"), get(native::export)),
         (native!("/recount"), get(native::recount)),
         (native!("/changes"), get(changes::changes)),
         (native!("/changes/stream"), get(changes::stream)),

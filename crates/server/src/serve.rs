@@ -40,6 +40,7 @@ use crate::request_id::RequestIds;
 use crate::routes::{router, starting};
 use crate::running::{Running, keep_seen, roll, sweep, sweep_once};
 use crate::seldom::Seldom;
+use crate::shares::Shares;
 use crate::tls::Tls;
 use crate::upkeep::{Retention, keep_up};
 
@@ -258,6 +259,10 @@ impl Listening {
             draining: AtomicBool::new(false),
             reads: Arc::new(Semaphore::new(caps::STORE_READS_MAX)),
             scans: Arc::new(Semaphore::new(caps::STORE_SCANS_MAX)),
+            exports: Arc::new(Shares::new(
+                caps::EXPORTS_MAX,
+                caps::EXPORTS_OF_A_CREDENTIAL_MAX,
+            )),
             recounting: tokio::sync::Mutex::new(()),
             changing_credentials: tokio::sync::Mutex::new(()),
             logins: Logins::default(),

@@ -214,6 +214,11 @@ pub const STREAM_DECODED_MAX: usize = 20_000;
 pub const RECOUNT_HOSTS_A_SECOND: u32 = 100;
 /// How many hosts' cells are summed in the background in the time of one such comparison.
 pub const RECOUNT_SUMMED_A_HOST: u32 = 4;
+/// Most exports at once; beyond it 429 with Retry-After. Each holds up to ten chunks of 64 KiB and the
+/// set of one host.
+pub const EXPORTS_MAX: usize = 16;
+/// Most of them of one credential; beyond it 429 with Retry-After.
+pub const EXPORTS_OF_A_CREDENTIAL_MAX: usize = EXPORTS_MAX / PART_OF_AN_ADDRESS;
 /// Most tokens, access keys and users together that a server keeps; beyond it 409.
 pub const CREDENTIALS_MAX: usize = 10_000;
 /// Most enterprise projects that one credential names; who needs more has all of them.

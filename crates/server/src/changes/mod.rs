@@ -5,6 +5,7 @@
 //! Holds: nobody is shown a change of an enterprise project that is not granted; what the history no
 //! longer holds is told, never passed over.
 
+mod all;
 mod damped;
 mod ids;
 mod kept;
@@ -14,6 +15,8 @@ mod shown;
 mod stream;
 mod wanted;
 
+pub(crate) use all::AllChanges;
 pub(crate) use ids::Epoch;
 pub(crate) use page::{ChangeList, changes};
 pub(crate) use stream::{Streams, stream, wake};
+pub(crate) use wanted::Wanted;

@@ -8,13 +8,13 @@ use portolan_wire::time::UnixMicros;
 
 /// The changes of a call.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
-    pub(super) project: ProjectId,
+pub(crate) struct Wanted {
+    pub(crate) project: ProjectId,
     /// The enterprise projects that the call is about; all are granted.
-    pub(super) selection: Selection,
+    pub(crate) selection: Selection,
     /// Those that the credential is granted.
-    pub(super) granted: Selection,
-    pub(super) query: ChangesQuery,
+    pub(crate) granted: Selection,
+    pub(crate) query: ChangesQuery,
 }
 
 impl Wanted {

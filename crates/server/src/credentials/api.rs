@@ -20,6 +20,7 @@ pub(crate) enum Api {
     Hosts,
     Host,
     Assets,
+    Export,
     Recount,
     Changes,
     ChangeStream,
@@ -66,6 +67,7 @@ impl Api {
             | Self::Hosts
             | Self::Host
             | Self::Assets
+            | Self::Export
             | Self::Recount
             | Self::Changes
             | Self::ChangeStream => Need::Read,

@@ -17,4 +17,4 @@ pub(crate) use hosts::hosts;
 pub(crate) use overview::{asset_statistics, top_ports};
 pub(crate) use port_hosts::port_hosts;
 pub(crate) use port_statistics::{filter, page_request, port_statistics, row, sockets};
-pub(crate) use shared::{counted, decoded, encoded, json, selected};
+pub(crate) use shared::{counted, dated, decoded, encoded, json, selected};

@@ -49,6 +49,13 @@ pub(crate) fn counted(
     Ok(response)
 }
 
+/// Says up to when an answer is complete.
+pub(crate) fn dated(response: &mut Response, as_of: UnixMicros) -> Result<(), ApiError> {
+    let as_of = value(as_of.to_string())?;
+    response.headers_mut().insert(AS_OF, as_of);
+    Ok(())
+}
+
 /// A 200 with a JSON body.
 pub(crate) fn json(body: &impl serde::Serialize) -> Result<Response, ApiError> {
     Ok(([(header::CONTENT_TYPE, JSON)], encoded(body)?).into_response())

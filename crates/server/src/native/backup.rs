@@ -10,9 +10,7 @@
 //! what it replaces for as long as a backup is under way.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Extension;
@@ -20,9 +18,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use bytes::{Bytes, BytesMut};
-use hyper::body::Frame;
-use portolan_store::backup;
+use bytes::BytesMut;
+use portolan_store::{StoreError, backup};
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
 use tokio::runtime::Handle;
@@ -33,11 +30,7 @@ use crate::app::App;
 use crate::credentials::{Api, Call, Grant, Role};
 use crate::edge::Peer;
 use crate::error::ApiError;
-
-/// Bytes handed on at once.
-const CHUNK_BYTES: usize = 64 << 10;
-/// Chunks that wait for the connection.
-const CHUNKS_MAX: usize = 8;
+use crate::streamed::{CHUNK_BYTES, Piece, Streamed};
 
 pub(crate) async fn backup(
     State(app): State<Arc<App>>,
@@ -48,7 +41,7 @@ pub(crate) async fn backup(
     check(&caller.grant).map_err(|error| error.told_to(&caller.id))?;
     let intent = Intent::new(&caller.id, peer, "backup", Grant::EVERY_PROJECT.to_owned());
     intent.begin(&app).await?;
-    let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
+    let (sender, body) = Streamed::new();
     let (begun, has_begun) = oneshot::channel();
     let out = Chunks {
         sender,
@@ -60,7 +53,7 @@ pub(crate) async fn backup(
     has_begun
         .await
         .map_err(|_| ApiError::internal("the thread that writes the backup is gone"))??;
-    let mut response = Response::new(Body::new(Streamed(chunks)));
+    let mut response = Response::new(Body::new(body));
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/octet-stream"),
@@ -95,7 +88,14 @@ fn take(app: &App, out: &mut Chunks) -> (&'static str, String) {
         let detail = "another backup or a recount is running";
         return out.refuse(ApiError::new(ErrorCode::QueueFull, detail));
     };
-    match backup::write(&*app.store, out) {
+    let written = backup::write(&*app.store, out);
+    let ended = written.and_then(|done| match out.end() {
+        Ok(()) => Ok(done),
+        Err(error) => Err(StoreError::Copy {
+            what: error.to_string(),
+        }),
+    });
+    match ended {
         Ok(done) => {
             let (hosts, commit) = (done.at.hosts, done.at.commit);
             tracing::info!(hosts, commit, bytes = done.bytes, "a backup was taken");
@@ -103,10 +103,8 @@ fn take(app: &App, out: &mut Chunks) -> (&'static str, String) {
         }
         Err(error) if out.begun.is_some() => out.refuse(ApiError::read_failed(&error)),
         Err(error) => {
+            // The answer has begun, and is cut, as it is not ended.
             tracing::warn!(error = %error, "a backup ended early; its file is of no use");
-            // The answer has begun: an error in the middle is what cuts it.
-            let cut = io::Error::other("the backup ended early");
-            let _gone = out.sender.blocking_send(Err(cut));
             ("cut", String::new())
         }
     }
@@ -114,7 +112,7 @@ fn take(app: &App, out: &mut Chunks) -> (&'static str, String) {
 
 /// Hands on what is written, chunk by chunk.
 struct Chunks {
-    sender: mpsc::Sender<io::Result<Bytes>>,
+    sender: mpsc::Sender<Piece>,
     runtime: Handle,
     waiting: BytesMut,
     /// Told once there is something to answer with.
@@ -139,8 +137,17 @@ impl Chunks {
             let _gone = begun.send(Ok(()));
         }
         let chunk = self.waiting.split().freeze();
+        self.hand_on(Piece::Chunk(chunk))
+    }
+
+    /// After all was written and flushed.
+    fn end(&self) -> io::Result<()> {
+        self.hand_on(Piece::End)
+    }
+
+    fn hand_on(&self, piece: Piece) -> io::Result<()> {
         let patience = Duration::from_secs(caps::BACKUP_STALL_S_MAX);
-        let sent = async { tokio::time::timeout(patience, self.sender.send(Ok(chunk))).await };
+        let sent = async { tokio::time::timeout(patience, self.sender.send(piece)).await };
         match self.runtime.block_on(sent) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_gone)) => Err(io::Error::new(
@@ -166,22 +173,5 @@ impl io::Write for Chunks {
 
     fn flush(&mut self) -> io::Result<()> {
         self.send()
-    }
-}
-
-/// The body of the answer.
-struct Streamed(mpsc::Receiver<io::Result<Bytes>>);
-
-impl hyper::body::Body for Streamed {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        self.0
-            .poll_recv(context)
-            .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
     }
 }

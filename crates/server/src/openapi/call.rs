@@ -27,8 +27,8 @@ pub(super) enum Body {
     Empty,
     /// JSON of this schema, by its name among the components.
     Json(String),
-    /// Bytes of that content type.
-    Bytes(&'static str),
+    /// Bytes of one of these content types.
+    Bytes(&'static [&'static str]),
 }
 
 /// A call.
@@ -53,7 +53,9 @@ pub(super) struct Call {
     pub(super) answer: Body,
     /// The schema of its errors.
     pub(super) error: String,
-    /// Whether the answer says how complete and how fresh its counts are.
+    /// Whether the answer says up to when it is complete.
+    pub(super) dated: bool,
+    /// Whether it also says how fresh its counts are.
     pub(super) counted: bool,
     /// The schemas that the call needs.
     pub(super) schemas: Vec<(String, RefOr<Schema>)>,
@@ -81,6 +83,7 @@ impl Call {
             status: 200,
             answer: Body::Empty,
             error: String::new(),
+            dated: false,
             counted: false,
             schemas: Vec::new(),
         };
@@ -151,9 +154,9 @@ impl Call {
         self
     }
 
-    pub(super) fn answers_bytes(self, kind: &'static str) -> Self {
+    pub(super) fn answers_bytes(self, kinds: &'static [&'static str]) -> Self {
         Self {
-            answer: Body::Bytes(kind),
+            answer: Body::Bytes(kinds),
             ..self
         }
     }
@@ -165,10 +168,17 @@ impl Call {
         }
     }
 
+    pub(super) fn dated(self) -> Self {
+        Self {
+            dated: true,
+            ..self
+        }
+    }
+
     pub(super) fn counted(self) -> Self {
         Self {
             counted: true,
-            ..self
+            ..self.dated()
         }
     }
 

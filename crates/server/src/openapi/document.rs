@@ -173,15 +173,19 @@ fn responses(call: &Call) -> Value {
     let mut headers = object(
         json!({"X-Request-Id": {"schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}}}),
     );
-    if call.counted {
+    if call.dated {
         headers.extend(object(json!({
             "X-Portolan-As-Of": {"schema": {"type": "string", "format": "date-time"}},
+        })));
+    }
+    if call.counted {
+        headers.extend(object(json!({
             "X-Portolan-Hosts": {"schema": {"type": "string", "pattern": "^fresh=[0-9]+, stale=[0-9]+$"}},
         })));
     }
     let content = match &call.answer {
         Body::Json(name) => json!({"application/json": {"schema": reference(name)}}),
-        Body::Bytes(kind) => json!({*kind: {}}),
+        Body::Bytes(kinds) => kinds.iter().map(|kind| (*kind, json!({}))).collect(),
         Body::Empty => json!({}),
     };
     let well = json!({"description": "It went well.", "headers": headers, "content": content});

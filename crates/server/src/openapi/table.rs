@@ -24,8 +24,8 @@ use crate::changes::ChangeList;
 use crate::native::freshness::{OF_HOSTS, ONLY_FRESH};
 use crate::native::paging::{CURSOR, LIMIT};
 use crate::native::{
-    AssetList, Credential, EXPOSURE, Exposures, FROM, HostList, HostPage, Recounted, STATUS_FIELD,
-    Statistics, StatisticsDiff, TO, TRANSPORT,
+    AssetList, CONTENT_TYPES, Credential, EXPOSURE, Exposures, FORMAT, FROM, HostList, HostPage,
+    ROWS, Recounted, STATUS_FIELD, Statistics, StatisticsDiff, TO, TRANSPORT,
 };
 use crate::past::AS_OF;
 use crate::routes::Health;
@@ -207,6 +207,19 @@ fn native() -> Vec<Call> {
         ])
         .answers::<AssetList>(),
         Call::get(
+            "/portolan/v1/projects/{project_id}/export",
+            "Export",
+            "All open ports of a moment, or all changes of a time, a line each",
+        )
+        .query(
+            [ROWS, FORMAT, AS_OF]
+                .into_iter()
+                .chain(copied(ChangesQuery::PARAMETERS)),
+        )
+        .required(&["rows"])
+        .answers_bytes(CONTENT_TYPES)
+        .dated(),
+        Call::get(
             "/portolan/v1/projects/{project_id}/recount",
             "Recount",
             "Every count, counted again from the stored sets",
@@ -225,7 +238,7 @@ fn native() -> Vec<Call> {
             "The same as it happens, as server-sent events; without until it does not end",
         )
         .query(copied(ChangesQuery::PARAMETERS).chain([AFTER]))
-        .answers_bytes("text/event-stream"),
+        .answers_bytes(&["text/event-stream"]),
         Call::get(
             "/portolan/v1/credential",
             "ShowOwnCredential",
@@ -296,7 +309,7 @@ fn administration() -> Vec<Call> {
         "Backup",
         "A copy of everything, as it is at one moment",
     )
-    .answers_bytes("application/octet-stream");
+    .answers_bytes(&["application/octet-stream"]);
     let calls = kinds.into_iter().flat_map(of_kind).chain([remove, backup]);
     calls.map(|call| call.of(Access::Admin)).collect()
 }
@@ -305,10 +318,11 @@ fn operations() -> Vec<Call> {
     let calls = vec![
         Call::get("/healthz", "Healthz", "The process runs").answers::<Health>(),
         Call::get("/readyz", "Readyz", "The census has caught up").answers::<Health>(),
-        Call::get("/metrics", "Metrics", "Counters, for Prometheus").answers_bytes("text/plain"),
-        Call::get("/openapi.json", "OpenApi", "This document").answers_bytes("application/json"),
-        Call::get("/docs", "Docs", "This document as a page").answers_bytes("text/html"),
-        Call::get("/docs/style.css", "DocsStyle", "How that page looks").answers_bytes("text/css"),
+        Call::get("/metrics", "Metrics", "Counters, for Prometheus").answers_bytes(&["text/plain"]),
+        Call::get("/openapi.json", "OpenApi", "This document").answers_bytes(&["application/json"]),
+        Call::get("/docs", "Docs", "This document as a page").answers_bytes(&["text/html"]),
+        Call::get("/docs/style.css", "DocsStyle", "How that page looks")
+            .answers_bytes(&["text/css"]),
     ];
     calls
         .into_iter()

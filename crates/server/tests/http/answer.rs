@@ -38,6 +38,8 @@ const HEADERS: &[&str] = &[
 /// Headers of answers about counts.
 const COUNT_HEADERS: &[&str] = &["x-portolan-as-of", "x-portolan-hosts"];
 
+const EXPORT_TYPES: &[&str] = &["application/jsonl", "text/csv; charset=utf-8"];
+
 /// Every request id that this process has seen.
 static SEEN: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
@@ -113,6 +115,7 @@ impl Answer {
             let name = name.as_str();
             let known = HEADERS.contains(&name)
                 || (COUNT_HEADERS.contains(&name) && self.status == 200)
+                || (name == "transfer-encoding" && self.is_export())
                 || (name == "content-security-policy"
                     && self.header("content-type") == Some("text/html; charset=utf-8"))
                 || (name == "x-subject-token" && is_keystones && [200, 201].contains(&self.status))
@@ -128,6 +131,12 @@ impl Answer {
                 false => self.check_error(id),
             }
         }
+    }
+
+    /// Whether it is sent as it is made.
+    fn is_export(&self) -> bool {
+        let kind = self.header("content-type");
+        self.status == 200 && EXPORT_TYPES.iter().any(|known| kind == Some(known))
     }
 
     fn check_keystones_error(&self) {

@@ -4,6 +4,7 @@
 //! program's last line says that all held; one that ends otherwise has failed.
 
 mod described;
+mod exports;
 mod hss;
 mod keystone;
 

@@ -125,6 +125,16 @@ const READS: &[(&str, &[&str])] = &[
         &["", "limit=1"],
     ),
     (
+        "GET /portolan/v1/projects/{project_id}/export",
+        &[
+            "rows=open_ports",
+            "rows=open_ports&format=csv&category=container",
+            "rows=open_ports&host_id=shared",
+            "rows=changes",
+            "rows=changes&format=csv&damped=true",
+        ],
+    ),
+    (
         "GET /portolan/v1/projects/{project_id}/changes",
         &[
             "",
@@ -211,6 +221,18 @@ fn named_reads(group: &Group) -> Vec<(&'static str, String)> {
         (
             "GET /portolan/v1/projects/{project_id}/ports/{port}/assets",
             port.to_string(),
+        ),
+        (
+            "GET /portolan/v1/projects/{project_id}/export",
+            format!("?rows=open_ports&port={port}"),
+        ),
+        (
+            "GET /portolan/v1/projects/{project_id}/export",
+            format!("?rows=open_ports&host_id={id}"),
+        ),
+        (
+            "GET /portolan/v1/projects/{project_id}/export",
+            format!("?rows=changes&host_id={id}"),
         ),
         (
             "GET /portolan/v1/projects/{project_id}/ports/{port}/assets",
