@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Overload(OverloadArgs),
     /// Measure first and last pages of open ports, on a server of its own.
     Pages(PagesArgs),
+    /// Compare reports a second of two builds of the server, turn by turn.
+    Against(AgainstArgs),
 }
 
 /// Which fleet.
@@ -267,6 +269,20 @@ pub(crate) struct PagesArgs {
     pub(crate) fleet: FleetArgs,
     #[command(flatten)]
     pub(crate) how: QueryHow,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AgainstArgs {
+    #[command(flatten)]
+    pub(crate) own: OwnServerArgs,
+    /// The other `portolan` program, built with --release.
+    #[arg(long)]
+    pub(crate) against: PathBuf,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    /// Rounds; in each, every host reports twice to both.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) rounds: u32,
 }
 
 #[cfg(test)]

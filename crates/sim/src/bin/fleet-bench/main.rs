@@ -9,6 +9,7 @@
 //! Limits: plain HTTP on this machine; one client thread, whose own cost is told in the figures.
 #![forbid(unsafe_code)]
 
+mod against;
 mod answers;
 mod args;
 mod bare_log;
@@ -18,7 +19,6 @@ mod encode;
 mod figures;
 mod http;
 mod load;
-mod machine;
 mod null_server;
 mod overload;
 mod pages;
@@ -27,8 +27,6 @@ mod rows;
 mod run;
 mod server;
 mod signature;
-mod spread;
-mod table;
 #[cfg(test)]
 mod test_server;
 mod turn;
@@ -40,7 +38,8 @@ use anyhow::Context;
 use clap::Parser;
 
 use args::{Args, Command};
-use table::Table;
+use portolan_sim::bench::machine;
+use portolan_sim::bench::table::Table;
 
 fn main() -> ExitCode {
     match &Args::parse().command {
@@ -113,6 +112,7 @@ fn measure(command: &Command) -> anyhow::Result<Table> {
         Command::Run(run) => return run::run(&runtime, run),
         Command::Overload(overload) => return overload::overload(&runtime, overload),
         Command::Pages(args) => return pages::pages(&runtime, args),
+        Command::Against(args) => return against::against(&runtime, args),
     }
     Ok(table)
 }

@@ -17,8 +17,8 @@ use crate::args::QueryHow;
 use crate::http::ServerUrl;
 use crate::server::Running;
 use crate::signature::AccessKey;
-use crate::spread::Spread;
-use crate::table::{Table, micros, times, whole};
+use portolan_sim::bench::spread::Spread;
+use portolan_sim::bench::table::{Table, micros, times, whole};
 use crate::turn::Turn;
 
 /// Rows of a page when `limit` is not given.
