@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use portolan_wire::digest::Digest;
+use portolan_wire::exposure::Exposure;
 use portolan_wire::hss::port_statistics::PortStatus;
 use portolan_wire::ids::{EnterpriseProjectId, HostId};
 use portolan_wire::open_port::{Category, Transport};
@@ -13,6 +14,7 @@ use crate::cells::Cells;
 use crate::ignored::Ignored;
 use crate::knowledge;
 use crate::liveness::{Freshness, Live};
+use crate::number::{ListId, RowKey, Sockets};
 
 /// The order of a host's reports, and nothing else orders them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,6 +108,21 @@ impl Host {
     pub fn rows_in(&self, category: Category) -> u64 {
         let rows = self.facts.cells.rows();
         rows.filter(|row| row.category == category).count() as u64
+    }
+
+    /// The exposures of the sockets that a row of a category stands for, of all assets of the host
+    /// together, from the narrowest on.
+    pub fn exposures(
+        &self,
+        category: Category,
+        port: u16,
+        transport: Transport,
+    ) -> impl Iterator<Item = Exposure> {
+        let key = RowKey::new(port, transport);
+        Exposure::ALL.into_iter().filter(move |exposure| {
+            let sockets = Sockets::Exposed(*exposure);
+            self.facts.cells.count_in(ListId { category, sockets }, key) > 0
+        })
     }
 
     /// The status of one asset's (port, transport) of this host: what the port table says, but

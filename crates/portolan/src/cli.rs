@@ -150,6 +150,9 @@ pub(crate) struct Ports {
     /// One enterprise project
     #[arg(long, default_value = "all_granted_eps")]
     pub(crate) enterprise_project: String,
+    /// loopback, link-local, private, cgnat, public or any: from where it can be reached
+    #[arg(long)]
+    pub(crate) exposure: Option<String>,
     /// Only ports whose number contains this text
     #[arg(long)]
     pub(crate) port_string: Option<String>,

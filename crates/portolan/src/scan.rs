@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use portolan_sockets::{Collector, Options, Scan, Socket};
+use portolan_wire::exposure::Exposure;
 use portolan_wire::open_port::{Category, OpenPort, canonicalise_as};
 use portolan_wire::report::Coverage;
 use serde::Serialize;
@@ -55,6 +56,8 @@ struct Document<'a> {
 #[derive(Serialize)]
 struct Line<'a> {
     category: Category,
+    /// From where it can be reached, as far as its addresses and its namespace tell.
+    exposure: Exposure,
     /// An autobound UDP socket of a client: an agent reports it only once it has lived a minute.
     client_udp: bool,
     holders: u32,
@@ -66,6 +69,7 @@ impl<'a> Document<'a> {
     fn of(found: &'a Scan) -> Self {
         let lines = found.sockets.iter().map(|socket| Line {
             category: socket.port.category(),
+            exposure: socket.port.exposure(),
             client_udp: socket.client_udp,
             holders: socket.holders,
             port: &socket.port,
@@ -84,6 +88,7 @@ fn rows(found: &Scan) -> Rows {
         "type",
         "laddr",
         "port",
+        "exposure",
         "pid",
         "path",
         "user",
@@ -100,6 +105,7 @@ fn rows(found: &Scan) -> Rows {
             port.transport.as_str().into(),
             port.laddr.to_string(),
             port.port.to_string(),
+            port.exposure().as_str().into(),
             port.pid.map(|pid| pid.to_string()).unwrap_or_default(),
             text(&port.path),
             text(&port.user),

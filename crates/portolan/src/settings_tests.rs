@@ -182,8 +182,12 @@ fn every_example_in_the_packages_file_is_a_setting() {
         read.throttle.calls_a_second,
         Some(caps::CALLS_A_SECOND_DEFAULT)
     );
-    // Those, two that say yes or no, and the number.
-    assert_eq!(count, paths.len() + 3);
+    assert_eq!(
+        retire_after(None, server.retire_after.as_deref()),
+        Ok(Some(caps::RETIRE_AFTER_S_DEFAULT))
+    );
+    // Those, two that say yes or no, the number and the period.
+    assert_eq!(count, paths.len() + 4);
 }
 
 #[test]

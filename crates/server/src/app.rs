@@ -20,6 +20,7 @@ use crate::ingest::Room;
 use crate::keystone::Logins;
 use crate::limits::{Limit, Limits};
 use crate::metrics::Metrics;
+use crate::past::PastCounts;
 
 /// What an operator can set about answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub(crate) struct App {
     pub(crate) published: Arc<Published>,
     pub(crate) queue: Queue,
     pub(crate) unions: UnionPages,
+    /// Counts of past moments.
+    pub(crate) past: PastCounts,
     pub(crate) credentials: Directory,
     /// A Keystone elsewhere, where there is one.
     pub(crate) external: Option<Arc<External>>,

@@ -35,11 +35,13 @@ use crate::ingest::Room;
 use crate::keystone::Logins;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::past::PastCounts;
 use crate::request_id::RequestIds;
 use crate::routes::{router, starting};
 use crate::running::{Running, keep_seen, roll, sweep, sweep_once};
 use crate::seldom::Seldom;
 use crate::tls::Tls;
+use crate::upkeep::{Retention, keep_up};
 
 /// Reads what the operator wrote down, once the store is open. It is told whether the store keeps an
 /// administrator's token for the whole server.
@@ -64,6 +66,8 @@ pub struct Setup {
     pub keystone: Option<ExternalKeystone>,
     /// How long a host is silent until it is retired, in seconds; `None`: it never is.
     pub retire_after_s: Option<u32>,
+    /// How much of the history is kept.
+    pub retention: Retention,
 }
 
 impl Setup {
@@ -78,6 +82,7 @@ impl Setup {
             limits: Limits::default(),
             keystone: None,
             retire_after_s: Some(caps::RETIRE_AFTER_S_DEFAULT),
+            retention: Retention::default(),
         }
     }
 }
@@ -134,10 +139,11 @@ pub async fn open_and_serve(
         .map_err(|source| ServeError::Listen { listen, source })?;
     let listening = Listening::begin(listener, &setup, clock)?;
     let data_dir = setup.data_dir.clone();
-    let opened = tokio::task::spawn_blocking(move || {
-        EmbeddedStore::open(&data_dir, EmbeddedOptions::default())
-    })
-    .await;
+    let options = EmbeddedOptions {
+        made_at: Some(listening.clock.now()),
+        ..EmbeddedOptions::default()
+    };
+    let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(&data_dir, options)).await;
     let store = opened.map_err(|e| system("the store", &e))??;
     listening.serve(Arc::new(store), setup).await
 }
@@ -209,7 +215,7 @@ impl Listening {
             let (clock, metrics) = (Arc::clone(&self.clock), Arc::clone(&self.front.metrics));
             Arc::new(External::new(settings, clock, metrics))
         });
-        let settings = setup.settings;
+        let (settings, retention) = (setup.settings, setup.retention);
         let ready = {
             let (store, clock) = (Arc::clone(&store), Arc::clone(&self.clock));
             let work = move || catch_up(&*store, &*clock, setup);
@@ -236,6 +242,7 @@ impl Listening {
             published: Arc::clone(&ready.published),
             queue,
             unions: UnionPages::default(),
+            past: PastCounts::default(),
             credentials: ready.credentials,
             external,
             signatures: Signatures::new().map_err(|e| system("the check of signatures", &e))?,
@@ -267,6 +274,7 @@ impl Listening {
             tokio::spawn(sweep(Arc::clone(&app), self.stop.subscribe())),
             tokio::spawn(changes::wake(Arc::clone(&app), self.stop.subscribe())),
             tokio::spawn(agreement::recount(Arc::clone(&app), self.stop.subscribe())),
+            tokio::spawn(keep_up(Arc::clone(&app), retention, self.stop.subscribe())),
         ];
         Ok(Running {
             local_addr: self.local_addr,

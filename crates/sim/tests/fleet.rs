@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use portolan_sim::fleet::{Figures, Fleet, Options, STEPS_PER_HOUR};
 use portolan_wire::digest::Digest;
+use portolan_wire::exposure::Exposure;
 use portolan_wire::open_port::{Category, Transport, canonicalise};
 use portolan_wire::report::{Report, ReportsRequest, parse};
 use portolan_wire::time::UnixMicros;
@@ -135,6 +136,30 @@ fn a_host_has_about_53_sockets_of_which_40_differ_in_category_port_and_type() {
     let distinct: usize = fleet.reports().map(|report| distinct(&report)).sum();
     assert_share("sockets", sockets, HOSTS as usize, 51_500..=54_000);
     assert_share("distinct", distinct, HOSTS as usize, 39_000..=41_000);
+}
+
+#[test]
+fn most_ports_of_hosts_are_at_any_address_and_those_of_containers_in_their_network() {
+    let fleet = fleet();
+    let mut sockets = BTreeMap::<(Category, Exposure), usize>::new();
+    let mut of_category = BTreeMap::<Category, usize>::new();
+    for port in fleet.reports().flat_map(|report| report.open_ports) {
+        *sockets
+            .entry((port.category(), port.exposure()))
+            .or_default() += 1;
+        *of_category.entry(port.category()).or_default() += 1;
+    }
+    for (category, exposure, range) in [
+        (Category::Host, Exposure::Any, 800..=850),
+        (Category::Host, Exposure::Loopback, 130..=160),
+        (Category::Host, Exposure::Private, 20..=35),
+        (Category::Container, Exposure::Private, 700..=750),
+        (Category::Container, Exposure::Any, 250..=300),
+    ] {
+        let what = format!("{category:?} {exposure}");
+        let part = sockets.get(&(category, exposure)).copied().unwrap_or(0);
+        assert_share(&what, part, of_category[&category], range);
+    }
 }
 
 #[test]

@@ -315,5 +315,11 @@ pub const TLS_HANDSHAKE_S_MAX: u64 = 10;
 pub const BODY_READ_S_MAX: u64 = 60;
 /// Most rows of counts in one part of a checkpoint: below 1 MiB.
 pub const CHECKPOINT_PART_ROWS: usize = 65_536;
+/// Days of history that are kept unless told otherwise.
+pub const HISTORY_DAYS_DEFAULT: u32 = 90;
+/// Most days of history that can be asked for: ten years.
+pub const HISTORY_DAYS_MAX: u32 = 3_653;
+/// Bytes of history that are kept unless told otherwise: 64 GiB.
+pub const HISTORY_BYTES_DEFAULT: u64 = 64 << 30;
 /// Most counts of past moments that are kept for the next page of the same question.
 pub const PAST_COUNTS_MAX: usize = 16;

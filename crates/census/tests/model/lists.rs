@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use portolan_census::{AssetsOf, ListenerFilter, Project, Sockets};
+use portolan_census::{AssetsOf, ExposureCount, ExposureFilter, ListenerFilter, Project, Sockets};
+use portolan_wire::exposure::Exposure;
 use portolan_wire::open_port::{Category, OpenPort, Transport};
 
 use crate::{Filter, Model, selection};
@@ -15,6 +16,7 @@ const PORTS: [u16; 4] = [22, 53, 60_001, 40_000];
 pub(crate) fn check(project: Option<&Project>, scopes: &[Option<&[&str]>], model: &Model) {
     let Some(project) = project else { return };
     for &scope in scopes {
+        check_exposures(project, scope, model);
         for category in CATEGORIES {
             for transport in TRANSPORTS {
                 let of_each = Sockets::ALL.into_iter().flat_map(|s| PORTS.map(|p| (s, p)));
@@ -42,6 +44,40 @@ pub(crate) fn check(project: Option<&Project>, scopes: &[Option<&[&str]>], model
                     }
                 }
             }
+        }
+    }
+}
+
+/// How much there is of each exposure, against the rows of the model.
+fn check_exposures(project: &Project, scope: Option<&[&str]>, model: &Model) {
+    for (category, transport) in CATEGORIES
+        .into_iter()
+        .flat_map(|c| TRANSPORTS.map(|t| (c, t)))
+    {
+        for port in [None, Some(22), Some(40_000)] {
+            let filter = ExposureFilter {
+                category,
+                transport,
+                port,
+            };
+            let told = project.exposures(&selection(scope), &filter);
+            let expected = Exposure::ALL.map(|exposure| {
+                let filter = Filter {
+                    category,
+                    sockets: Sockets::Exposed(exposure),
+                    transport,
+                    port,
+                    port_string: None,
+                    status: None,
+                };
+                let rows = model.counts(scope, &filter);
+                ExposureCount {
+                    exposure,
+                    rows: rows.len() as u64,
+                    open: rows.values().map(|(num, _)| num).sum(),
+                }
+            });
+            assert_eq!(told, expected, "{scope:?} {filter:?}");
         }
     }
 }

@@ -284,7 +284,7 @@ fn apply(state: &mut State, model: &mut Model, step: &Step, version: u64) {
             }
             assert!(state.host(&key).is_none());
             // Now and then it is kept for when it comes back.
-            if version % 2 == 0 {
+            if version.is_multiple_of(2) {
                 state.apply(Commit::Forget(key));
             }
             model.hosts.remove(id);

@@ -56,10 +56,13 @@ fn scan_lists_a_listener_with_its_program_in_every_form() {
         (&row["category"], &row["laddr"]),
         (&Value::from("host"), &Value::from("127.0.0.1"))
     );
+    assert_eq!(row["exposure"], "loopback");
     let (_, csv, _) = stdout(portolan().args(["scan", "--output", "csv"]));
-    assert!(csv.starts_with("category,type,laddr,port,pid,path,user,container,netns,note\r\n"));
+    assert!(
+        csv.starts_with("category,type,laddr,port,exposure,pid,path,user,container,netns,note\r\n")
+    );
     assert!(csv.contains(&format!(
-        "host,TCP,127.0.0.1,{port},{},{}",
+        "host,TCP,127.0.0.1,{port},loopback,{},{}",
         std::process::id(),
         own.display()
     )));
@@ -67,7 +70,8 @@ fn scan_lists_a_listener_with_its_program_in_every_form() {
     assert!(
         table
             .lines()
-            .any(|line| line.contains(&port.to_string()) && line.contains(own.to_str().unwrap()))
+            .any(|line| line.contains(&format!("{port}  loopback"))
+                && line.contains(own.to_str().unwrap()))
     );
 }
 
@@ -230,6 +234,9 @@ fn a_refused_question_exits_1_and_tells_the_servers_words() {
         talk.contains("Invalid parameter. port must be 1 to 65535, got 70000"),
         "{talk}"
     );
+    let (code, _, talk) = ask(READER, &["ports", "--exposure", "all"]);
+    assert_eq!(code, Some(1));
+    assert!(talk.contains("exposure must be loopback, "), "{talk}");
     let (code, data, _) = ask(READER, &["recount"]);
     assert_eq!(code, Some(0));
     assert_eq!(serde_json::from_str::<Value>(&data).unwrap()["equal"], true);

@@ -15,6 +15,7 @@ pub(crate) enum Api {
     Reports,
     Heartbeats,
     Statistics,
+    Exposures,
     Hosts,
     Host,
     Assets,
@@ -59,6 +60,7 @@ impl Api {
             | Self::AssetStatistics
             | Self::HssHosts
             | Self::Statistics
+            | Self::Exposures
             | Self::Hosts
             | Self::Host
             | Self::Assets

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use portolan_census::{AssetPage, AssetsOf};
+use portolan_wire::exposure::Exposure;
 use portolan_wire::hss::parameters::{KindFilter, PORT};
 use portolan_wire::hss::port_statistics::AssetFilter;
 use portolan_wire::open_port::Transport;
@@ -15,9 +16,9 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
-use crate::hss::{decoded, json, sockets};
+use crate::hss::{decoded, json};
 use crate::native::freshness::{self, Hosts};
-use crate::native::paging;
+use crate::native::{exposures, paging};
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = PortAssets)]
@@ -38,6 +39,8 @@ pub(crate) struct AssetRow {
     kind: &'static str,
     enterprise_project_id: String,
     num: u32,
+    /// The exposures of all its sockets of that port and transport, from the narrowest on.
+    exposures: Vec<Exposure>,
 }
 
 pub(crate) async fn assets(
@@ -57,7 +60,7 @@ pub(crate) async fn assets(
     let asked = AssetFilter::read(&query)?;
     let of = AssetsOf {
         category: asked.category,
-        sockets: sockets(asked.kind),
+        sockets: exposures::sockets(&query, asked.kind)?,
         port,
         transport: asked.kind.map(|kind| kind.transport),
         fresh: freshness::only_fresh(&query)?,
@@ -68,17 +71,21 @@ pub(crate) async fn assets(
         let after = after.as_ref().map(|(id, transport)| (&**id, *transport));
         let page = project.map(|project| project.port_assets(&selection, of, after, limit));
         let hosts = Hosts::of(project.map(|project| &**project), &selection);
-        Ok(asset_list(hosts, page.unwrap_or_default(), asked.kind))
+        Ok(asset_list(hosts, page.unwrap_or_default(), of, asked.kind))
     };
     json(&app.reading(page).await?)
 }
 
-fn asset_list(hosts: Hosts, page: AssetPage, asked: Option<KindFilter>) -> AssetList {
+fn asset_list(hosts: Hosts, page: AssetPage, of: AssetsOf, asked: Option<KindFilter>) -> AssetList {
     let row = |row: &portolan_census::AssetRow| AssetRow {
         host_id: row.host.facts.id.to_string(),
         kind: asked.map_or(row.transport.as_str(), KindFilter::as_str),
         enterprise_project_id: row.host.facts.enterprise_project.to_string(),
         num: row.num,
+        exposures: row
+            .host
+            .exposures(of.category, of.port, row.transport)
+            .collect(),
     };
     let data_list: Vec<AssetRow> = page.rows.iter().map(row).collect();
     AssetList {

@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use portolan_wire::exposure::Exposure;
 use portolan_wire::open_port::{Category, OpenPort, Published, Transport};
 use portolan_wire::report::{Agent, Coverage};
 use portolan_wire::time::UnixMicros;
@@ -21,6 +22,8 @@ pub(crate) struct ShownPort {
     #[schema(value_type = String)]
     laddr: IpAddr,
     port: u16,
+    /// From where it can be reached, as far as its addresses and its namespace tell.
+    exposure: Exposure,
     netns: Option<String>,
     v6only: Option<bool>,
     pid: Option<u32>,
@@ -43,7 +46,7 @@ pub(crate) struct ShownPort {
 
 impl From<(OpenPort, UnixMicros)> for ShownPort {
     fn from((port, first_seen): (OpenPort, UnixMicros)) -> Self {
-        let category = port.category();
+        let (category, exposure) = (port.category(), port.exposure());
         let OpenPort {
             transport,
             laddr,
@@ -70,6 +73,7 @@ impl From<(OpenPort, UnixMicros)> for ShownPort {
             transport,
             laddr,
             port,
+            exposure,
             netns,
             v6only,
             pid,

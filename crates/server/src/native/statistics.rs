@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use portolan_census::{Cursor, Page, PageRow, Start};
+use portolan_census::{Cursor, Filter, Page, PageRow, Start};
 use portolan_wire::hss::port_statistics::{PortStatisticsQuery, PortStatisticsRow};
 use portolan_wire::open_port::Transport;
 use portolan_wire::query::{Parameter, integer};
@@ -18,7 +18,7 @@ use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{decoded, filter, json, page_request, row, selected};
 use crate::native::freshness::{self, Hosts};
-use crate::native::paging;
+use crate::native::{exposures, paging};
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Statistics {
@@ -45,6 +45,7 @@ pub(crate) async fn statistics(
     let with_status = STATUS_FIELD.read(&query, |text| text.parse::<bool>().ok())?;
     let with_status = with_status.unwrap_or(asked.status.is_some());
     let only_fresh = freshness::only_fresh(&query)?;
+    let sockets = exposures::sockets(&query, asked.kind)?;
     let cursor = paging::cursor(&query, read_cursor)?;
     let start = cursor.map_or(Start::Offset(asked.range.offset as usize), Start::After);
     let as_of = app.as_of();
@@ -53,7 +54,10 @@ pub(crate) async fn statistics(
     let counts = project.map(|project| {
         let question = Question {
             only_fresh,
-            filter: filter(&asked),
+            filter: Filter {
+                sockets,
+                ..filter(&asked)
+            },
             request: page_request(&asked, start),
         };
         app.unions

@@ -71,6 +71,7 @@ const FIELDS: &[(&str, Bound)] = &[
     ("error_code", Text(8, 16)),
     ("error_msg", Text(1, caps::PATH_CHARS_MAX)),
     ("events_lost", COUNT),
+    ("exposures", Items(0, 6)),
     ("field", Text(1, caps::STRING_CHARS_MAX)),
     ("fresh", COUNT),
     ("generation", COUNT),
@@ -112,6 +113,7 @@ const FIELDS: &[(&str, Bound)] = &[
         ),
     ),
     ("num", Number(1, caps::PAIR_MAX)),
+    ("open_num", COUNT),
     ("os_name", Text(0, caps::STRING_CHARS_MAX)),
     ("os_type", Text(0, caps::STRING_CHARS_MAX)),
     (
@@ -136,6 +138,7 @@ const FIELDS: &[(&str, Bound)] = &[
     ("reports", Items(1, caps::BATCH_MAX)),
     ("results", Items(1, caps::BATCH_MAX)),
     ("role", OneOf(&["reader", "agent", "admin"])),
+    ("row_num", COUNT),
     ("rss_bytes", COUNT),
     ("secret", Text(caps::TOKEN_CHARS_MIN, caps::TOKEN_CHARS_MAX)),
     (

@@ -10,7 +10,7 @@ use portolan_wire::hss::hosts::{Hosts, HostsQuery};
 use portolan_wire::hss::overview::{
     AssetStatistics, AssetStatisticsQuery, TOP_PORTS_PARAMETERS, TopPorts,
 };
-use portolan_wire::hss::parameters::{CATEGORY, ENTERPRISE_PROJECT_ID, SORT_DIR, TYPE};
+use portolan_wire::hss::parameters::{CATEGORY, ENTERPRISE_PROJECT_ID, PORT, SORT_DIR, TYPE};
 use portolan_wire::hss::port_hosts::{PortHosts, PortHostsQuery};
 use portolan_wire::hss::port_statistics::{PortStatistics, PortStatisticsQuery};
 use portolan_wire::query::Parameter;
@@ -24,7 +24,8 @@ use crate::changes::ChangeList;
 use crate::native::freshness::{OF_HOSTS, ONLY_FRESH};
 use crate::native::paging::{CURSOR, LIMIT};
 use crate::native::{
-    AssetList, Credential, HostList, HostPage, Recounted, STATUS_FIELD, Statistics,
+    AssetList, Credential, EXPOSURE, Exposures, HostList, HostPage, Recounted, STATUS_FIELD,
+    Statistics, TRANSPORT,
 };
 use crate::routes::Health;
 
@@ -147,8 +148,20 @@ fn native() -> Vec<Call> {
             "ListStatistics",
             "On how many assets each port is open, with how current that is",
         )
-        .query(copied(PortStatisticsQuery::PARAMETERS).chain([CURSOR, STATUS_FIELD, ONLY_FRESH]))
+        .query(copied(PortStatisticsQuery::PARAMETERS).chain([
+            CURSOR,
+            STATUS_FIELD,
+            EXPOSURE,
+            ONLY_FRESH,
+        ]))
         .answers::<Statistics>(),
+        Call::get(
+            "/portolan/v1/projects/{project_id}/exposures",
+            "ListExposures",
+            "How much there is of each exposure",
+        )
+        .query([PORT, TRANSPORT, ENTERPRISE_PROJECT_ID, CATEGORY])
+        .answers::<Exposures>(),
         Call::get(
             "/portolan/v1/projects/{project_id}/hosts",
             "ListHosts",
@@ -173,6 +186,7 @@ fn native() -> Vec<Call> {
             LIMIT,
             CATEGORY,
             CURSOR,
+            EXPOSURE,
             ONLY_FRESH,
         ])
         .answers::<AssetList>(),

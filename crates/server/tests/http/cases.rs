@@ -170,6 +170,7 @@ fn question(normalised: &Value) -> Question {
         category: text("category").unwrap(),
         port_string: text("port_string"),
         status: text("status"),
+        exposure: None,
         descending: normalised["sort_dir"] == "desc",
     }
 }

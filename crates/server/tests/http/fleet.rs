@@ -16,6 +16,8 @@ pub(crate) struct OpenPort {
     pub(crate) container_name: Option<String>,
     pub(crate) pid: Option<u32>,
     pub(crate) path: Option<String>,
+    /// Addresses of the host on which it is published, at its own number.
+    pub(crate) published: Vec<&'static str>,
 }
 
 pub(crate) fn tcp(laddr: &str, port: u16) -> OpenPort {
@@ -28,6 +30,7 @@ pub(crate) fn tcp(laddr: &str, port: u16) -> OpenPort {
         container_name: None,
         pid: None,
         path: None,
+        published: Vec::new(),
     }
 }
 
@@ -68,6 +71,13 @@ impl OpenPort {
         }
     }
 
+    pub(crate) fn published(self, addresses: &[&'static str]) -> Self {
+        Self {
+            published: addresses.to_vec(),
+            ..self
+        }
+    }
+
     fn json(&self) -> Value {
         let mut port = Map::new();
         port.insert("type".into(), json!(self.transport));
@@ -82,6 +92,13 @@ impl OpenPort {
         ];
         for (name, value) in optional.into_iter().filter(|(_, value)| !value.is_null()) {
             port.insert(name.into(), value);
+        }
+        let published = self.published.iter();
+        let published: Vec<Value> = published
+            .map(|addr| json!({"addr": addr, "port": self.port}))
+            .collect();
+        if !published.is_empty() {
+            port.insert("published".into(), json!(published));
         }
         Value::Object(port)
     }

@@ -20,6 +20,7 @@ pub(crate) struct Question {
     pub(crate) category: String,
     pub(crate) port_string: Option<String>,
     pub(crate) status: Option<String>,
+    pub(crate) exposure: Option<String>,
     pub(crate) descending: bool,
 }
 
@@ -34,6 +35,7 @@ impl Default for Question {
             category: "host".into(),
             port_string: None,
             status: None,
+            exposure: None,
             descending: false,
         }
     }
@@ -112,6 +114,10 @@ impl Question {
             && text_fits
             && self.port.is_none_or(|only| only == port.port)
             && self
+                .exposure
+                .as_ref()
+                .is_none_or(|only| only == exposure(port))
+            && self
                 .status
                 .as_ref()
                 .is_none_or(|only| only == status(port.port, port.transport))
@@ -129,6 +135,34 @@ fn asset_within_host(port: &OpenPort) -> &str {
 pub(crate) fn is_ipv6(laddr: &str) -> bool {
     let laddr: IpAddr = laddr.parse().unwrap();
     laddr.to_canonical().is_ipv6()
+}
+
+/// The classes of exposure, from the narrowest to the widest.
+pub(crate) const EXPOSURES: [&str; 6] = [
+    "loopback",
+    "link-local",
+    "private",
+    "cgnat",
+    "public",
+    "any",
+];
+
+/// The exposure of a port, of the addresses that the tests use.
+pub(crate) fn exposure(port: &OpenPort) -> &'static str {
+    let class = |address: &str| match address {
+        "0.0.0.0" | "::" => 5,
+        "127.0.0.1" | "127.0.0.53" | "127.0.0.54" | "::1" => 0,
+        "169.254.7.7" | "fe80::7" => 1,
+        "100.64.7.7" => 3,
+        "203.0.113.7" | "2001:db8::7" => 4,
+        _ => 2,
+    };
+    let own = match class(&port.laddr) {
+        5 if port.netns.is_some() => 2,
+        own => own,
+    };
+    let published = port.published.iter().map(|address| class(address));
+    EXPOSURES[published.fold(own, usize::max)]
 }
 
 /// What the port table says of the ports that the tests use; all others are unknown to it.

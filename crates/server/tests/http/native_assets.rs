@@ -51,32 +51,35 @@ fn the_assets_of_a_port_are_those_that_the_statistics_count() {
 fn a_row_names_the_host_the_type_and_how_many_of_its_assets_have_the_port() {
     let (app, reader, agent) = app(&[]);
     app.report(&agent, &fleet().iter().collect::<Vec<_>>());
-    let row = |host_id: &str, kind: &str, ep: &str, num: u64| json!({"host_id": host_id, "type": kind, "enterprise_project_id": ep, "num": num});
+    let row = |host_id: &str, kind: &str, ep: &str, num: u64, exposures: &[&str]| json!({"host_id": host_id, "type": kind, "enterprise_project_id": ep, "num": num, "exposures": exposures});
     let uuid = crate::fleet::UUID;
     let body = app
         .native(&reader, "/ports/443/assets?category=container")
         .ok();
     let expected = [
-        row("d-containers", "TCP", "0", 4),
-        row("d-containers", "UDP", "0", 1),
-        row("g-uuid", "TCP", uuid, 4),
-        row("g-uuid", "UDP", uuid, 1),
-        row("h-x", "TCP", "x", 1),
+        row("d-containers", "TCP", "0", 4, &["private"]),
+        row("d-containers", "UDP", "0", 1, &["private"]),
+        row("g-uuid", "TCP", uuid, 4, &["private"]),
+        row("g-uuid", "UDP", uuid, 1, &["private"]),
+        row("h-x", "TCP", "x", 1, &["private"]),
     ];
     assert_eq!(
         body,
-        json!({"total_num": 5, "data_list": expected, "next_cursor": null})
+        json!({
+            "hosts": {"fresh": 8, "stale": 0, "never": 0},
+            "total_num": 5, "data_list": expected, "next_cursor": null,
+        })
     );
     let body = app
         .native(&reader, "/ports/8080/assets?enterprise_project_id=0")
         .ok();
     let expected = [
-        row("a-dual", "TCP", "0", 1),
-        row("c-v6", "TCP", "0", 1),
-        row("c-v6", "UDP", "0", 1),
+        row("a-dual", "TCP", "0", 1, &["any"]),
+        row("c-v6", "TCP", "0", 1, &["loopback"]),
+        row("c-v6", "UDP", "0", 1, &["loopback"]),
     ];
     assert_eq!(body["data_list"], json!(expected));
-    let none = json!({"total_num": 0, "data_list": [], "next_cursor": null});
+    let none = json!({"hosts": {"fresh": 8, "stale": 0, "never": 0}, "total_num": 0, "data_list": [], "next_cursor": null});
     assert_eq!(app.native(&reader, "/ports/7/assets").ok(), none);
 }
 

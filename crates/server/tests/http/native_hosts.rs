@@ -18,7 +18,10 @@ fn a_row_of_the_list_has_the_fields_that_scripts_rely_on() {
     let app = App::start(&[&reader, &agent]);
     assert_eq!(
         app.native(&reader, "/hosts").ok(),
-        json!({"total_num": 0, "data_list": [], "next_cursor": null})
+        json!({
+            "hosts": {"fresh": 0, "stale": 0, "never": 0},
+            "total_num": 0, "data_list": [], "next_cursor": null,
+        })
     );
     let mut report = Host::new(
         "h",
@@ -41,11 +44,12 @@ fn a_row_of_the_list_has_the_fields_that_scripts_rely_on() {
         }],
     );
     let expected = json!({
+        "hosts": {"fresh": 2, "stale": 0, "never": 0},
         "total_num": 2,
         "data_list": [
             {
                 "host_id": "bare", "host_name": "name-of-bare", "host_ip": "10.0.3.17", "enterprise_project_id": "0",
-                "last_seen": "2026-11-24T02:13:00Z", "freshness": "fresh", "identity_conflict": false,
+                "last_seen": "2026-11-24T02:13:00Z", "freshness": "fresh", "retired_at": null, "identity_conflict": false,
                 "open_ports": 0, "coverage": {
                     "privileged": true, "namespaces": 4, "namespaces_skipped": null,
                     "sockets_unattributed": null, "events_lost": null,
@@ -54,7 +58,7 @@ fn a_row_of_the_list_has_the_fields_that_scripts_rely_on() {
             },
             {
                 "host_id": "h", "host_name": "name-of-h", "host_ip": "10.0.3.17", "enterprise_project_id": "x",
-                "last_seen": "2026-11-24T02:13:00Z", "freshness": "fresh", "identity_conflict": false,
+                "last_seen": "2026-11-24T02:13:00Z", "freshness": "fresh", "retired_at": null, "identity_conflict": false,
                 // Invariant 6: what the agent could not see is said.
                 "open_ports": 2, "coverage": {
                     "privileged": false, "namespaces": null, "namespaces_skipped": 3,
@@ -95,6 +99,7 @@ fn the_page_of_a_host_shows_its_newest_report_in_canonical_form() {
             "netns": null, "v6only": null, "pid": null, "path": null, "user": null, "unit": null, "ifname": null,
             "cmdline": null, "started_at": null, "deleted": null, "container_id": null, "container_name": null,
             "container_image": null, "pod_name": null, "pod_namespace": null, "published": [],
+            "first_seen": "2026-11-24T02:13:00Z",
         });
         let own = own.as_object().unwrap().clone();
         row.as_object_mut().unwrap().extend(own);
@@ -102,11 +107,13 @@ fn the_page_of_a_host_shows_its_newest_report_in_canonical_form() {
     };
     let list = json!([
         row(json!({
-            "category": "host", "type": "TCP", "laddr": "10.0.0.1", "port": 80, "pid": 1, "path": "/a",
+            "category": "host", "type": "TCP", "laddr": "10.0.0.1", "port": 80, "exposure": "private", "pid": 1, "path": "/a",
         })),
-        row(json!({"category": "host", "type": "UDP", "laddr": "::", "port": 53})),
+        row(
+            json!({"category": "host", "type": "UDP", "laddr": "::", "port": 53, "exposure": "any"})
+        ),
         row(json!({
-            "category": "container", "type": "TCP", "laddr": "0.0.0.0", "port": 443, "netns": "n", "container_id": "c",
+            "category": "container", "type": "TCP", "laddr": "0.0.0.0", "port": 443, "exposure": "any", "netns": "n", "container_id": "c",
             "container_name": "web", "published": [{"addr": "0.0.0.0", "port": 8443}],
         })),
     ]);

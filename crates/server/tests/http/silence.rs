@@ -229,6 +229,7 @@ fn after_a_restart_a_host_has_three_intervals_before_it_is_retired() {
 fn kinds_of(app: &mut App, host: &str) -> Vec<&'static str> {
     app.stop();
     let store = EmbeddedStore::open(&app.data_dir(), EmbeddedOptions::default()).unwrap();
+    store.load(&mut |_| Ok(())).unwrap();
     let key = HostKey {
         project: "p1".into(),
         host: host.into(),

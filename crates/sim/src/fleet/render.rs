@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use portolan_wire::open_port::OpenPort;
+use portolan_wire::open_port::{OpenPort, Published};
 use portolan_wire::report::{Agent, Coverage, Host, Report};
 
 use super::Fleet;
@@ -160,6 +160,18 @@ struct Names {
     pod_name: Option<String>,
     kind: ContainerKind,
     image: &'static Image,
+    /// The host's address on which its ports are published.
+    published: Option<Ipv4Addr>,
+}
+
+/// Of ten containers of Docker, four are published on every address of their host, and one on its
+/// loopback alone. By the id, so that nothing else of a fleet depends on it.
+fn published(kind: ContainerKind, id: u64) -> Option<Ipv4Addr> {
+    match (kind, id % 10) {
+        (ContainerKind::Docker, 0..4) => Some(Ipv4Addr::UNSPECIFIED),
+        (ContainerKind::Docker, 4) => Some(Ipv4Addr::LOCALHOST),
+        _ => None,
+    }
 }
 
 impl Names {
@@ -194,6 +206,7 @@ impl Names {
             pod_name: (kind == ContainerKind::Pod).then(|| format!("{}-{suffix:04x}", image.name)),
             kind,
             image,
+            published: published(kind, id),
         }
     }
 
@@ -205,6 +218,11 @@ impl Names {
         if self.kind == ContainerKind::Named {
             return;
         }
+        let published = self.published.map(|addr| Published {
+            addr: addr.into(),
+            port: port.port,
+        });
+        port.published = published.into_iter().collect();
         port.container_id.clone_from(&self.container_id);
         port.container_name = Some(self.container_name.clone());
         port.container_image = Some(self.image.image.to_owned());

@@ -98,7 +98,7 @@ fn create(dir: &DataDir, options: &EmbeddedOptions) -> Result<Identity, StoreErr
         })?;
     let history = Filled {
         history: Some(HistoryKept {
-            from: history::begin(&first).0,
+            from: options.made_at.unwrap_or_else(|| history::begin(&first)).0,
             days: Vec::new(),
         }),
         ..Filled::default()

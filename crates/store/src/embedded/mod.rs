@@ -52,6 +52,7 @@ use parking_lot::RawRwLock;
 use parking_lot::lock_api::RwLock;
 use portolan_wire::caps;
 use portolan_wire::ids::HostKey;
+use portolan_wire::time::UnixMicros;
 
 use crate::{
     Batch, Checkpoint, CheckpointAt, CopyOut, EachEntry, EachPart, EachRecord, Entry, HistoryOrder,
@@ -80,6 +81,9 @@ pub struct EmbeddedOptions {
     /// merging tables may take; default [`caps::STORE_FREE_BYTES_MIN`]. 0 asks for nothing at all: a
     /// disk that fills up ends the process then.
     pub free_bytes_min: u64,
+    /// The moment at which it is made, where it is: its history begins then. Default: what the
+    /// system's clock says; who goes by another clock says what that does.
+    pub made_at: Option<UnixMicros>,
 }
 
 impl Default for EmbeddedOptions {
@@ -88,6 +92,7 @@ impl Default for EmbeddedOptions {
             cache_bytes: 64 << 20,
             memtable_bytes: 32 << 20,
             free_bytes_min: caps::STORE_FREE_BYTES_MIN,
+            made_at: None,
         }
     }
 }

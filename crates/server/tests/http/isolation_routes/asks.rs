@@ -102,7 +102,16 @@ const READS: &[(&str, &[&str])] = &[
     ),
     (
         "GET /portolan/v1/projects/{project_id}/statistics",
-        &["", "status=normal&status_field=true"],
+        &[
+            "",
+            "status=normal&status_field=true",
+            "exposure=any&limit=200",
+            "exposure=private&category=container&status=normal",
+        ],
+    ),
+    (
+        "GET /portolan/v1/projects/{project_id}/exposures",
+        &["", "category=container", "type=TCP", "port=443"],
     ),
     (
         "GET /portolan/v1/projects/{project_id}/hosts",
@@ -158,6 +167,10 @@ fn named_reads(group: &Group) -> Vec<(&'static str, String)> {
             format!("?{all}&cursor={port}%2FTCP"),
         ),
         (
+            "GET /portolan/v1/projects/{project_id}/exposures",
+            format!("?{all}&port={port}"),
+        ),
+        (
             "GET /portolan/v1/projects/{project_id}/hosts",
             format!("?limit=1&cursor={id}"),
         ),
@@ -172,6 +185,10 @@ fn named_reads(group: &Group) -> Vec<(&'static str, String)> {
         (
             "GET /portolan/v1/projects/{project_id}/ports/{port}/assets",
             format!("22?cursor={id}%2FTCP"),
+        ),
+        (
+            "GET /portolan/v1/projects/{project_id}/ports/{port}/assets",
+            format!("{port}?exposure=any"),
         ),
     ]
 }

@@ -1,5 +1,7 @@
 //! The days that are kept, and whether the ends of each are what must be there.
 
+use std::sync::{Arc, OnceLock};
+
 use portolan_wire::time::UnixMicros;
 
 use super::record::{self, Link};
@@ -14,6 +16,8 @@ use crate::{HistoryDay, HistorySpan};
 pub(crate) struct Day {
     pub(crate) kept: DayKept,
     pub(crate) keyspace: Keyspace,
+    /// The commit of its first record, once there is one: it stays the first.
+    first: Arc<OnceLock<u64>>,
 }
 
 /// All days that are kept.
@@ -54,7 +58,7 @@ impl Days {
                     kept.day
                 ))
             })?;
-            Ok(Day { kept, keyspace })
+            Ok(Day::new(kept, keyspace))
         };
         Ok(Self {
             from: UnixMicros(from),
@@ -80,8 +84,7 @@ impl Days {
     pub(crate) fn span(&self, last: u64) -> Result<HistorySpan, Trouble> {
         let mut days = Vec::with_capacity(self.all.len());
         for day in &self.all {
-            // Its first record may be just being written.
-            if let Some((first, _)) = day.end(Order::Ascending)?.filter(|end| end.0 <= last) {
+            if let Some(first) = day.first(last)? {
                 days.push(HistoryDay {
                     day: day.kept.day,
                     first,
@@ -111,6 +114,24 @@ impl Days {
 }
 
 impl Day {
+    pub(super) fn new(kept: DayKept, keyspace: Keyspace) -> Self {
+        Self {
+            kept,
+            keyspace,
+            first: Arc::default(),
+        }
+    }
+
+    /// The commit of its first record, if that is durable: `last` is the newest that is.
+    fn first(&self, last: u64) -> Result<Option<u64>, Trouble> {
+        if let Some(first) = self.first.get() {
+            return Ok(Some(*first));
+        }
+        let found = self.end(Order::Ascending)?.map(|(first, _)| first);
+        let found = found.filter(|first| *first <= last);
+        Ok(found.map(|first| *self.first.get_or_init(|| first)))
+    }
+
     /// Its first record, or its last: commit and the commit before.
     fn end(&self, order: Order) -> Result<Option<(u64, u64)>, Trouble> {
         let mut all = self.keyspace.range(record::record_keys(0..=u64::MAX))?;

@@ -94,7 +94,7 @@ fn days(engine: &Engine) -> Result<Vec<Day>, StoreError> {
     for day in engine.days() {
         if let Some(Some(keyspace)) = unless_damaged(engine.day(day))? {
             let kept = DayKept { day, after: 0 };
-            days.push(Day { kept, keyspace });
+            days.push(Day::new(kept, keyspace));
         }
     }
     Ok(days)

@@ -103,11 +103,7 @@ impl History {
         let keyspace = engine.make_day(kept.day, &self.options).map_err(failed)?;
         let mut days = Days::clone(&self.days());
         let ended = days.all.last().map(|day| day.keyspace.clone());
-        let day = Day {
-            kept,
-            keyspace: keyspace.clone(),
-        };
-        days.all.push(day);
+        days.all.push(Day::new(kept, keyspace.clone()));
         identity.parts.push(parts::of_day(keyspace.folder()));
         identity.history = Some(days.kept());
         identity.write(&self.dir)?;

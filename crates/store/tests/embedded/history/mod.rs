@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod days;
 mod journals;
+mod killed;
 mod random;
 mod records;
 mod salvaged;

@@ -1,0 +1,90 @@
+//! What is asked about past moments: which moments can be, and the counts of one.
+//!
+//! A past moment never changes, so its counts are kept for the next page of the same question.
+//! Holds: of a moment that the history does not reach nothing is told but its limits.
+//! Limit: `caps::PAST_COUNTS_MAX` counts are kept, the oldest goes first.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use portolan_census::{MomentCounts, Selection};
+use portolan_store::history::counts_at;
+use portolan_wire::caps;
+use portolan_wire::error::ErrorCode;
+use portolan_wire::query::{Parameter, Query};
+use portolan_wire::time::UnixMicros;
+
+use crate::app::App;
+use crate::error::ApiError;
+
+/// The moment that a question is about; now, where it is absent.
+pub(crate) const AS_OF: Parameter = Parameter::moment("as_of");
+
+/// Reads a moment that the history must reach.
+pub(crate) fn moment(
+    app: &App,
+    query: &Query<'_>,
+    parameter: Parameter,
+) -> Result<Option<UnixMicros>, ApiError> {
+    let asked = parameter.read_moment(query)?;
+    asked.map(|at| kept(app, parameter.name, at)).transpose()
+}
+
+/// The moment, if the history reaches it.
+pub(crate) fn kept(app: &App, name: &str, at: UnixMicros) -> Result<UnixMicros, ApiError> {
+    let span = app.store.history_span();
+    let from = span.map_err(|error| ApiError::read_failed(&error))?.from;
+    let until = app.as_of();
+    if (from..=until).contains(&at) {
+        return Ok(at);
+    }
+    let what = format!("{name} must be {from}, where the history begins, to {until}, got {at}");
+    Err(ApiError::new(ErrorCode::MomentNotKept, what))
+}
+
+/// Whose counts of which moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Asked {
+    project_id: String,
+    selection: Selection,
+    at: UnixMicros,
+}
+
+/// The counts of the moments that were asked about last.
+#[derive(Default)]
+pub(crate) struct PastCounts(Mutex<VecDeque<(Asked, Arc<MomentCounts>)>>);
+
+impl PastCounts {
+    /// The counts of a moment that the history reaches.
+    pub(crate) fn at(
+        &self,
+        app: &App,
+        project_id: &str,
+        selection: &Selection,
+        at: UnixMicros,
+    ) -> Result<Arc<MomentCounts>, ApiError> {
+        let asked = Asked {
+            project_id: project_id.to_owned(),
+            selection: selection.clone(),
+            at,
+        };
+        if let Some(kept) = self.kept(&asked) {
+            return Ok(kept);
+        }
+        let counted = counts_at(&*app.store, &app.state(), project_id, selection, at);
+        let counts = Arc::new(counted.map_err(|error| ApiError::read_failed(&error))?);
+        let mut all = self.0.lock();
+        if all.len() >= caps::PAST_COUNTS_MAX {
+            all.pop_front();
+        }
+        all.push_back((asked, Arc::clone(&counts)));
+        Ok(counts)
+    }
+
+    fn kept(&self, asked: &Asked) -> Option<Arc<MomentCounts>> {
+        let all = self.0.lock();
+        let mut same = all.iter().filter(|(kept, _)| kept == asked);
+        same.next().map(|(_, counts)| Arc::clone(counts))
+    }
+}
