@@ -92,9 +92,18 @@ impl<'a> Asking<'a> {
         let flapping = keys(&flapping, 1);
         ensure!(!flapping.is_empty(), "no host flaps: too few hosts");
         let asked = [
-            ("first page, 1 hour back".to_owned(), What::Page(Selection::Whole, back(1))),
-            ("first page, 12 hours back".to_owned(), What::Page(Selection::Whole, back(12))),
-            (format!("first page, {far} back"), What::Page(Selection::Whole, noon)),
+            (
+                "first page, 1 hour back".to_owned(),
+                What::Page(Selection::Whole, back(1)),
+            ),
+            (
+                "first page, 12 hours back".to_owned(),
+                What::Page(Selection::Whole, back(12)),
+            ),
+            (
+                format!("first page, {far} back"),
+                What::Page(Selection::Whole, noon),
+            ),
             (
                 format!("first page of the largest enterprise project, {far} back"),
                 What::Page(one(0), noon),
@@ -119,7 +128,10 @@ impl<'a> Asking<'a> {
                 "a host that flaps, 1 hour back".to_owned(),
                 What::Hosts(flapping.clone(), back(1)),
             ),
-            (format!("a host that flaps, {far} back"), What::Hosts(flapping, noon)),
+            (
+                format!("a host that flaps, {far} back"),
+                What::Hosts(flapping, noon),
+            ),
         ];
         let question = |(name, what)| Question {
             name,
@@ -166,7 +178,11 @@ impl<'a> Asking<'a> {
             What::Hosts(hosts, at) => {
                 for host in hosts {
                     let then = host_at(&*stored.store, host, *at)?;
-                    ensure!(matches!(then, HostAt::Present(_)), "{} was {then:?}", host.host);
+                    ensure!(
+                        matches!(then, HostAt::Present(_)),
+                        "{} was {then:?}",
+                        host.host
+                    );
                 }
             }
         }
@@ -179,7 +195,13 @@ impl<'a> Asking<'a> {
         selection: &Selection,
         at: UnixMicros,
     ) -> anyhow::Result<MomentCounts> {
-        Ok(counts_at(&*stored.store, self.state, &self.project, selection, at)?)
+        Ok(counts_at(
+            &*stored.store,
+            self.state,
+            &self.project,
+            selection,
+            at,
+        )?)
     }
 
     /// Compares the counts of a past moment with the generator's own.
@@ -189,7 +211,11 @@ impl<'a> Asking<'a> {
         let made = Figures::of(fleet, 0..hosts, step_of_hour(12));
         let counts = self.counts(stored, &Selection::Whole, self.noon)?;
         let rows = page(&counts, 1).total;
-        must_be("rows at noon of the first day", rows, made.host_rows() as u64)
+        must_be(
+            "rows at noon of the first day",
+            rows,
+            made.host_rows() as u64,
+        )
     }
 
     pub(crate) fn tell(&self, table: &mut Table) {

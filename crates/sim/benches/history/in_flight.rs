@@ -44,7 +44,11 @@ pub(crate) fn measure(
     drop(queue);
     thread.join();
     let name = format!("reports/s of the committer, {IN_FLIGHT} in flight");
-    table.spread(name, Spread::of(rounds.iter().map(|(rate, _)| *rate)), whole);
+    table.spread(
+        name,
+        Spread::of(rounds.iter().map(|(rate, _)| *rate)),
+        whole,
+    );
     let cpu = Spread::of(rounds.iter().map(|(_, cpu)| *cpu));
     table.spread("CPU of a report there", cpu, micros);
     Ok(())

@@ -56,7 +56,10 @@ pub(crate) fn tell(table: &mut Table, store: &dyn Store, lived: &Lived) -> anyho
     );
     let all: u64 = span.days.iter().map(|day| day.bytes).sum();
     let first = span.days.first().context("there are days")?;
-    let note = format!("{} of them the first day's, with first reports", whole(first.bytes as f64));
+    let note = format!(
+        "{} of them the first day's, with first reports",
+        whole(first.bytes as f64)
+    );
     table.figure("bytes of all days", whole(all as f64), note);
     Ok(())
 }

@@ -3,8 +3,11 @@
 /// What a series of measurements came to. A mean would let one bad minute speak for all.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
+    /// The middle one, or between the two middle ones.
     pub median: f64,
+    /// The lowest.
     pub lowest: f64,
+    /// The highest.
     pub highest: f64,
 }
 

@@ -12,6 +12,7 @@ pub struct Table {
 }
 
 impl Table {
+    /// An empty one.
     pub fn new() -> Self {
         Self::default()
     }
@@ -47,13 +48,7 @@ impl Table {
 
     /// A figure that must not be more than `most`: beyond it the bench has failed, once it has told all
     /// its figures.
-    pub fn goal(
-        &mut self,
-        name: &str,
-        value: f64,
-        most: f64,
-        shown: impl Fn(f64) -> String,
-    ) {
+    pub fn goal(&mut self, name: &str, value: f64, most: f64, shown: impl Fn(f64) -> String) {
         if value > most {
             let (value, most) = (shown(value), shown(most));
             self.missed
@@ -66,6 +61,10 @@ impl Table {
         &self.missed
     }
 
+    /// Writes it to stdout.
+    ///
+    /// # Errors
+    /// Stdout takes no more.
     pub fn print(&self) -> io::Result<()> {
         io::stdout().lock().write_all(self.to_markdown().as_bytes())
     }

@@ -15,9 +15,9 @@ use tokio::runtime::Runtime;
 
 use crate::args::{AgainstArgs, LoadHow};
 use crate::load::{Loaded, load};
-use portolan_sim::bench::machine::{self, disk_bytes, rss_bytes};
 use crate::run::{agent, prepare};
 use crate::server::{Place, Running};
+use portolan_sim::bench::machine::{self, disk_bytes, rss_bytes};
 use portolan_sim::bench::spread::Spread;
 use portolan_sim::bench::table::{Table, megabytes, micros, times, whole};
 

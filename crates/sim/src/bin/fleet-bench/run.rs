@@ -15,10 +15,10 @@ use tokio::runtime::Runtime;
 use crate::args::RunArgs;
 use crate::figures;
 use crate::load::{self, load};
-use portolan_sim::bench::machine::{self, disk_bytes, rss_bytes};
 use crate::query::{self, first_askings, query};
 use crate::server::{Place, Running};
 use crate::signature::AccessKey;
+use portolan_sim::bench::machine::{self, disk_bytes, rss_bytes};
 use portolan_sim::bench::table::{Table, megabytes, whole};
 
 /// Tokens of a server that lives for this bench only, on loopback, with made-up data.

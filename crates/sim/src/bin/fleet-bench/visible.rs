@@ -15,10 +15,10 @@ use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
 use crate::args::VisibleArgs;
-use portolan_sim::bench::machine;
 use crate::query;
 use crate::run::{AGENT_TOKEN, prepare, reader};
 use crate::server::Running;
+use portolan_sim::bench::machine;
 use portolan_sim::bench::spread::quantile;
 use portolan_sim::bench::table::Table;
 
