@@ -5,7 +5,7 @@
 //! compared is measured in turns, A B A B, and told as median, lowest and highest.
 //! Holds: what is sent is made and compressed outside the measured time; an answer that is not
 //! what it should be ends the bench, because a rate of wrong answers is no figure.
-//! Exit code 1 also where a figure misses what is promised (`overload`, `visible`).
+//! Exit code 1 also where a figure misses what is promised (`overload`, `visible`, `fanout`).
 //! Limits: plain HTTP on this machine; one client thread, whose own cost is told in the figures.
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,7 @@ mod bare_log;
 mod ceilings;
 mod crowd;
 mod encode;
+mod fanout;
 mod figures;
 mod http;
 mod load;
@@ -113,6 +114,7 @@ fn measure(command: &Command) -> anyhow::Result<Table> {
         Command::Overload(overload) => return overload::overload(&runtime, overload),
         Command::Pages(args) => return pages::pages(&runtime, args),
         Command::Against(args) => return against::against(&runtime, args),
+        Command::Fanout(args) => return fanout::fanout(&runtime, args),
     }
     Ok(table)
 }
