@@ -6,7 +6,7 @@ use roaring::RoaringBitmap;
 
 use crate::counts::Counts;
 use crate::number::{ListId, RowKey, Sockets};
-use crate::project::{Project, Selection};
+use crate::project::Selection;
 use crate::rows::Row;
 use crate::scope::List;
 
@@ -30,17 +30,6 @@ pub struct ExposureCount {
     pub rows: u64,
     /// Assets' (port, transport) that are open so: the sum of what the rows count.
     pub open: u64,
-}
-
-impl Project {
-    /// The counts of each exposure of a selection, of all hosts.
-    pub fn exposures(
-        &self,
-        selection: &Selection,
-        filter: &ExposureFilter,
-    ) -> [ExposureCount; Exposure::ALL.len()] {
-        self.counts.exposures(selection, filter)
-    }
 }
 
 impl Counts {

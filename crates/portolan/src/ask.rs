@@ -29,7 +29,7 @@ pub(crate) fn ports(arguments: &Ports) -> anyhow::Result<ExitCode> {
     ] {
         query.extend(value.as_deref().map(|value| (name, value)));
     }
-    let rows = client.read_all("/statistics", &query)?;
+    let rows = client.read_all("/statistics", "data_list", &query)?;
     write(
         arguments.server.output,
         &["port", "type", "num", "status"],
@@ -44,7 +44,7 @@ pub(crate) fn hosts(arguments: &Hosts) -> anyhow::Result<ExitCode> {
         .iter()
         .map(|id| ("enterprise_project_id", id.as_str()))
         .collect();
-    let rows = client.read_all("/hosts", &query)?;
+    let rows = client.read_all("/hosts", "data_list", &query)?;
     let head = [
         "host_id",
         "host_name",

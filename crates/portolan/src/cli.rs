@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Hosts(Hosts),
     /// Ask a server for one host and its open ports
     Host(HostId),
+    /// Ask a server what happened to open ports and hosts, or follow it as it happens
+    Changes(Changes),
     /// Ask a server to count everything again
     Recount(Recount),
     /// Look after a store that no server has open
@@ -179,6 +181,48 @@ pub(crate) struct HostId {
     pub(crate) server: Server,
     /// The host's id
     pub(crate) host_id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Changes {
+    #[command(flatten)]
+    pub(crate) server: Server,
+    /// Go on with what happens, one line a change, until it is interrupted; begins now, or at --since
+    #[arg(long, conflicts_with_all = ["until", "sort_dir"])]
+    pub(crate) follow: bool,
+    /// Only from this moment on, such as 2026-11-24T02:13:00Z
+    #[arg(long)]
+    pub(crate) since: Option<String>,
+    /// Only before this moment
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    /// Only of this host
+    #[arg(long)]
+    pub(crate) host_id: Option<String>,
+    /// Only of this port
+    #[arg(long)]
+    pub(crate) port: Option<String>,
+    /// TCP, UDP, TCP6 or UDP6
+    #[arg(long = "type")]
+    pub(crate) kind: Option<String>,
+    /// Some of opened, closed, owner_changed, transient, baseline, moved, retired, returned, with commas between
+    #[arg(long = "kind")]
+    pub(crate) kinds: Option<String>,
+    /// Some of any, public, cgnat, private, link-local, loopback, with commas between
+    #[arg(long)]
+    pub(crate) exposure: Option<String>,
+    /// host or container
+    #[arg(long)]
+    pub(crate) category: Option<String>,
+    /// One enterprise project
+    #[arg(long)]
+    pub(crate) enterprise_project: Option<String>,
+    /// Show a port that flaps as one change with a count, once five minutes are over
+    #[arg(long)]
+    pub(crate) damped: bool,
+    /// asc or desc, by time
+    #[arg(long)]
+    pub(crate) sort_dir: Option<String>,
 }
 
 #[derive(Debug, Args)]

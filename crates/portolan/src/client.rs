@@ -9,9 +9,9 @@ use portolan_agent::{ServerUrl, read_ca_file};
 use portolan_wire::caps::{TOKEN_CHARS_MAX, TOKEN_CHARS_MIN};
 use portolan_wire::error::ErrorBody;
 use serde_json::Value;
-use ureq::Body;
-use ureq::http::{HeaderValue, Response};
+use ureq::http::{HeaderValue, Response, StatusCode};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Body, BodyReader};
 
 use crate::cli::Server;
 use crate::usage::Usage;
@@ -91,18 +91,59 @@ impl Client {
 
     /// `GET /portolan/v1/projects/{project}{path}` with a query.
     pub(crate) fn read(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
+        self.get(&self.asking(path, query))
+    }
+
+    /// The address of `path` in the project, with a query.
+    fn asking(&self, path: &str, query: &[(&str, &str)]) -> String {
         let mut url = self.in_project(path);
         for (place, (name, value)) in query.iter().enumerate() {
             url.push(if place == 0 { '?' } else { '&' });
             url.push_str(&format!("{name}={}", escape(value)));
         }
-        self.get(&url)
+        url
+    }
+
+    /// The body of an answer that goes on, behind the event of that id.
+    pub(crate) fn stream(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        after: Option<&str>,
+    ) -> Result<BodyReader<'static>, NoStream> {
+        let mut asking = self
+            .agent
+            .get(self.asking(path, query))
+            .header("X-Auth-Token", &self.token)
+            .header("Accept", "text/event-stream");
+        if let Some(after) = after {
+            asking = asking.header("Last-Event-ID", after);
+        }
+        let asked = asking.call();
+        match asked {
+            Ok(answer) if answer.status().is_success() => Ok(answer.into_body().into_reader()),
+            Ok(answer) => {
+                let status = answer.status();
+                let may_pass = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+                let why = self.answer(Ok(answer)).err();
+                let why = why.unwrap_or_else(|| anyhow::anyhow!("the server answers {status}"));
+                Err(NoStream { why, may_pass })
+            }
+            Err(error) => Err(NoStream {
+                why: self
+                    .answer(Err(error))
+                    .err()
+                    .unwrap_or_else(|| anyhow::anyhow!("no answer")),
+                may_pass: true,
+            }),
+        }
     }
 
     /// All rows of a list that pages by cursor.
     pub(crate) fn read_all(
         &self,
         path: &str,
+        list: &str,
         query: &[(&str, &str)],
     ) -> anyhow::Result<Vec<Value>> {
         let mut rows = Vec::new();
@@ -112,8 +153,8 @@ impl Client {
             page_query.push(("limit", "200"));
             page_query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
             let mut page = self.read(path, &page_query)?;
-            if let Some(Value::Array(list)) = page.get_mut("data_list").map(Value::take) {
-                rows.extend(list);
+            if let Some(Value::Array(page_rows)) = page.get_mut(list).map(Value::take) {
+                rows.extend(page_rows);
             }
             cursor = page
                 .get("next_cursor")
@@ -180,6 +221,13 @@ impl Client {
             Err(_) => bail!("the server answers {}", answer.status()),
         }
     }
+}
+
+/// Why a stream does not begin.
+pub(crate) struct NoStream {
+    pub(crate) why: anyhow::Error,
+    /// Whether it may begin when it is asked for again.
+    pub(crate) may_pass: bool,
 }
 
 /// A token as a request carries it. One of a credentials file may hold spaces, and characters beyond

@@ -113,7 +113,7 @@ fn made(
 }
 
 fn list(path: &str, server: &Server) -> anyhow::Result<ExitCode> {
-    let rows = Client::new(server)?.read_all(path, &[])?;
+    let rows = Client::new(server)?.read_all(path, "data_list", &[])?;
     let head = [
         "id",
         "name",

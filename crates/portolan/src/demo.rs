@@ -205,7 +205,7 @@ fn first_host(
 ) -> anyhow::Result<Option<Value>> {
     let until = Instant::now() + FIRST_REPORT;
     while !told_to_end.load(Ordering::Acquire) {
-        let hosts = client.read_all("/hosts", &[])?;
+        let hosts = client.read_all("/hosts", "data_list", &[])?;
         if let Some(host) = hosts.into_iter().next() {
             return Ok(Some(host));
         }

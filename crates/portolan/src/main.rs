@@ -6,10 +6,13 @@
 mod ask;
 mod audit;
 mod backup;
+mod changes;
 mod cli;
 mod client;
 mod credentials;
 mod demo;
+mod follow;
+mod history;
 mod keystone;
 mod output;
 mod ownership;
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Ports(arguments) => ask::ports(&arguments),
         Command::Hosts(arguments) => ask::hosts(&arguments),
         Command::Host(arguments) => ask::host(&arguments),
+        Command::Changes(arguments) => changes::changes(&arguments),
         Command::Recount(arguments) => ask::recount(&arguments),
         Command::Store(arguments) => store::store(&arguments),
         Command::Backup(arguments) => backup::backup(&arguments),

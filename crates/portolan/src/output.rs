@@ -29,6 +29,11 @@ pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(data(&json_visible(&text))?)
 }
 
+/// A JSON document in one line.
+pub(crate) fn json_line(value: &Value) -> String {
+    json_visible(&value.to_string())
+}
+
 fn json_visible(text: &str) -> String {
     let mut visible = String::with_capacity(text.len() + 1);
     for c in text.chars() {
@@ -101,11 +106,15 @@ impl Rows {
         let mut text = String::new();
         let head = self.head.iter().map(|cell| (*cell).to_owned()).collect();
         for row in std::iter::once(&head).chain(&self.rows) {
-            let cells: Vec<String> = row.iter().map(|cell| quoted(cell)).collect();
-            text.push_str(&cells.join(","));
-            text.push_str("\r\n");
+            text.push_str(&Self::csv_row(row));
         }
         text
+    }
+
+    /// One line of it.
+    pub(crate) fn csv_row(row: &[String]) -> String {
+        let cells: Vec<String> = row.iter().map(|cell| quoted(cell)).collect();
+        cells.join(",") + "\r\n"
     }
 }
 

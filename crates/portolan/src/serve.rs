@@ -48,6 +48,7 @@ async fn run(serve: settings::Serve) -> anyhow::Result<ExitCode> {
         limits: Limits::default(),
         keystone: serve.keystone.clone(),
         retire_after_s: serve.retire_after_s,
+        retention: serve.retention,
     };
     let starting = open_and_serve(serve.listen, setup, Arc::new(SystemClock));
     // A rebuild may take a while; who ends the server meanwhile need not wait for it.

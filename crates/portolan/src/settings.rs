@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portolan_server::credentials::{ExternalKeystone, check_file};
-use portolan_server::{Settings, Tls, TlsFiles};
+use portolan_server::{Retention, Settings, Tls, TlsFiles};
 use portolan_wire::caps;
 use serde::Deserialize;
 
+use crate::history::HistoryTable;
 use crate::keystone::KeystoneTable;
 use crate::{cli, periods};
 
@@ -29,6 +30,7 @@ pub(crate) struct Serve {
     pub(crate) secret_key_file: Option<PathBuf>,
     pub(crate) keystone: Option<ExternalKeystone>,
     pub(crate) retire_after_s: Option<u32>,
+    pub(crate) retention: Retention,
 }
 
 /// The file: one table a concern.
@@ -39,6 +41,7 @@ struct File {
     hss: HssTable,
     throttle: ThrottleTable,
     auth: AuthTable,
+    history: HistoryTable,
 }
 
 /// `[server]`
@@ -164,6 +167,7 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
         mistakes.push(mistake);
         None
     });
+    let retention = file.history.read(&mut mistakes);
     let calls_a_second = file.throttle.read(listen);
     let keystone = file.auth.keystone;
     let keystone = keystone.and_then(|table| table.read(&mut mistakes));
@@ -191,6 +195,7 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
                 .or(file.server.secret_key_file),
             keystone,
             retire_after_s,
+            retention,
         }),
         _ => Err(mistakes),
     }

@@ -186,8 +186,11 @@ fn every_example_in_the_packages_file_is_a_setting() {
         retire_after(None, server.retire_after.as_deref()),
         Ok(Some(caps::RETIRE_AFTER_S_DEFAULT))
     );
-    // Those, two that say yes or no, the number and the period.
-    assert_eq!(count, paths.len() + 4);
+    let kept = read.history.read(&mut Vec::new());
+    assert_eq!(kept, Retention::default());
+    assert!(read.history.retention.is_some() && read.history.bytes_max.is_some());
+    // Those, two that say yes or no, two numbers and two periods.
+    assert_eq!(count, paths.len() + 6);
 }
 
 #[test]

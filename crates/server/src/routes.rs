@@ -114,6 +114,7 @@ fn native_routes() -> Routes {
         (native!("/reports"), post(ingest::reports)),
         (native!("/heartbeats"), post(ingest::heartbeats)),
         (native!("/statistics"), get(native::statistics)),
+        (native!("/statistics/diff"), get(native::diff)),
         (native!("/exposures"), get(native::exposures)),
         (native!("/hosts"), get(native::hosts)),
         (

@@ -39,11 +39,7 @@ impl Default for Retention {
 }
 
 /// Keeps the history up until the server stops.
-pub(crate) async fn keep_up(
-    app: Arc<App>,
-    retention: Retention,
-    mut stop: watch::Receiver<bool>,
-) {
+pub(crate) async fn keep_up(app: Arc<App>, retention: Retention, mut stop: watch::Receiver<bool>) {
     let mut minute = tokio::time::interval(EVERY);
     loop {
         tokio::select! {

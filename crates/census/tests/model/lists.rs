@@ -60,7 +60,7 @@ fn check_exposures(project: &Project, scope: Option<&[&str]>, model: &Model) {
                 transport,
                 port,
             };
-            let told = project.exposures(&selection(scope), &filter);
+            let told = project.counts().exposures(&selection(scope), &filter);
             let expected = Exposure::ALL.map(|exposure| {
                 let filter = Filter {
                     category,

@@ -7,6 +7,7 @@
 
 mod audit_log;
 mod backup;
+mod changes;
 mod clients;
 mod commands;
 mod crash;

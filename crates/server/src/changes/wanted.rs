@@ -32,15 +32,8 @@ impl Wanted {
     pub(super) fn shows(&self, change: &Change) -> bool {
         change.key.project == self.project
             && (self.selection.holds(&change.enterprise_project)
-                || self.left(change).is_some_and(|id| self.selection.holds(id)))
+                || left(change).is_some_and(|id| self.selection.holds(id)))
             && self.is_asked_for(change)
-    }
-
-    /// The enterprise project that a host left by moving.
-    #[expect(clippy::unused_self, reason = "read beside the rest")]
-    fn left<'a>(&self, change: &'a Change) -> Option<&'a EnterpriseProjectId> {
-        let moved = change.kind == ChangeKind::Moved;
-        change.moved_from.as_ref().filter(|_| moved)
     }
 
     fn is_asked_for(&self, change: &Change) -> bool {
@@ -85,4 +78,10 @@ impl Wanted {
     pub(super) fn is_before(&self, at: UnixMicros) -> bool {
         self.query.since.is_some_and(|since| at < since)
     }
+}
+
+/// The enterprise project that a host left by moving.
+fn left(change: &Change) -> Option<&EnterpriseProjectId> {
+    let moved = change.kind == ChangeKind::Moved;
+    change.moved_from.as_ref().filter(|_| moved)
 }

@@ -15,6 +15,7 @@ pub(crate) enum Api {
     Reports,
     Heartbeats,
     Statistics,
+    StatisticsDiff,
     Exposures,
     Hosts,
     Host,
@@ -60,6 +61,7 @@ impl Api {
             | Self::AssetStatistics
             | Self::HssHosts
             | Self::Statistics
+            | Self::StatisticsDiff
             | Self::Exposures
             | Self::Hosts
             | Self::Host

@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{self, decoded, json, selected};
-use crate::native::freshness::Hosts;
+use crate::native::freshness::{self, Hosts};
 
 /// Only what has a socket of this exposure.
 pub(crate) const EXPOSURE: Parameter = Parameter::one_of("exposure", Exposure::NAMES);
@@ -93,35 +93,27 @@ pub(crate) async fn exposures(
         transport,
         port,
     };
+    let only_fresh = freshness::only_fresh(&query)?;
     // All rows are looked through: no work for a thread that others wait for.
     let count = move |app: &App| {
         let as_of = app.as_of();
         let state = app.state();
         let project = state.project(&project_id);
-        let hosts = Hosts::of(project.map(|project| &**project), &selection);
-        let data_list: Vec<ExposureRow> = match project {
-            Some(project) => project
-                .exposures(&selection, &filter)
-                .map(Into::into)
-                .into(),
-            None => Exposure::ALL.map(ExposureRow::none).into(),
-        };
+        let counts = project.map(|project| {
+            if only_fresh {
+                project.fresh_counts()
+            } else {
+                project.counts()
+            }
+        });
+        let told = counts.unwrap_or_default().exposures(&selection, &filter);
+        let data_list: Vec<ExposureRow> = told.map(Into::into).into();
         Ok(Exposures {
             as_of,
-            hosts,
+            hosts: Hosts::of(project.map(|project| &**project), &selection),
             total_num: data_list.len() as u64,
             data_list,
         })
     };
     json(&app.reading(count).await?)
-}
-
-impl ExposureRow {
-    fn none(exposure: Exposure) -> Self {
-        Self {
-            exposure,
-            row_num: 0,
-            open_num: 0,
-        }
-    }
 }

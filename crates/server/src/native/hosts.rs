@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use portolan_census::{Freshness, Host, HostPage as CensusPage, Selection};
+use portolan_store::history::{HostAt, host_at};
 use portolan_store::{Snapshot, stored_snapshot_of};
 use portolan_wire::digest::Digest;
 use portolan_wire::ids::HostKey;
@@ -22,6 +23,7 @@ use crate::hss::{decoded, json};
 use crate::native::freshness::{self, Asked, Hosts};
 use crate::native::paging;
 use crate::native::shown::{ShownAgent, ShownCoverage, ShownPort};
+use crate::past;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = NativeHosts)]
@@ -39,10 +41,11 @@ pub(crate) struct HostRow {
     host_name: Option<String>,
     host_ip: Option<String>,
     enterprise_project_id: String,
-    last_seen: UnixMicros,
-    freshness: &'static str,
+    /// Of a past moment `null`, as freshness and conflict are: they are known of now only.
+    last_seen: Option<UnixMicros>,
+    freshness: Option<&'static str>,
     retired_at: Option<UnixMicros>,
-    identity_conflict: bool,
+    identity_conflict: Option<bool>,
     open_ports: u32,
     coverage: ShownCoverage,
     agent: Option<ShownAgent>,
@@ -51,6 +54,7 @@ pub(crate) struct HostRow {
 #[derive(Serialize, ToSchema)]
 #[schema(as = NativeHost)]
 pub(crate) struct HostPage {
+    as_of: UnixMicros,
     #[serde(flatten)]
     row: HostRow,
     host_ips: Vec<String>,
@@ -121,10 +125,16 @@ fn host_list(
 pub(crate) async fn host(
     State(app): State<Arc<App>>,
     Path((project_id, host_id)): Path<(String, String)>,
+    RawQuery(raw_query): RawQuery,
     call: Call,
 ) -> Result<Response, ApiError> {
     let caller = Caller::authorise(&call, &project_id, Api::Host)?;
-    let page = move |app: &App| host_page(app, &project_id, &host_id, caller.granted());
+    let query = decoded(raw_query.as_deref())?;
+    let past = past::moment(&app, &query, past::AS_OF)?;
+    let page = move |app: &App| match past {
+        Some(at) => host_page_at(app, &project_id, &host_id, caller.granted(), at),
+        None => host_page(app, &project_id, &host_id, caller.granted()),
+    };
     json(&app.reading(page).await?)
 }
 
@@ -134,6 +144,7 @@ fn host_page(
     host_id: &str,
     granted: &Selection,
 ) -> Result<HostPage, ApiError> {
+    let as_of = app.as_of();
     let state = app.state();
     let host = state
         .project(project_id)
@@ -141,8 +152,51 @@ fn host_page(
         .filter(|host| granted.holds(&host.facts.enterprise_project))
         .ok_or_else(paging::no_such_host)?;
     let snapshot = stored(app, project_id, granted, host)?.ok_or_else(paging::no_such_host)?;
-    Ok(HostPage {
-        row: row(app, host, &snapshot),
+    Ok(page(as_of, row(app, host, &snapshot), snapshot))
+}
+
+/// The host as of a past moment. Whose it was then decides who may see it.
+fn host_page_at(
+    app: &App,
+    project_id: &str,
+    host_id: &str,
+    granted: &Selection,
+    at: UnixMicros,
+) -> Result<HostPage, ApiError> {
+    let key = HostKey {
+        project: project_id.into(),
+        host: host_id.into(),
+    };
+    let host = host_at(&*app.store, &key, at).map_err(|error| ApiError::read_failed(&error))?;
+    let snapshot = match host {
+        HostAt::Present(snapshot) => *snapshot,
+        HostAt::Retired(_) | HostAt::Absent => return Err(paging::no_such_host()),
+        // The day was dropped since the moment was compared with what is kept.
+        HostAt::NotKept => return Err(past::not_kept(app, past::AS_OF.name, at)),
+    };
+    if !granted.holds(&snapshot.host.enterprise_project_id.as_str().into()) {
+        return Err(paging::no_such_host());
+    }
+    let row = HostRow {
+        host_id: snapshot.host.host_id.clone(),
+        host_name: snapshot.host.host_name.clone(),
+        host_ip: snapshot.host.host_ip.clone(),
+        enterprise_project_id: snapshot.host.enterprise_project_id.clone(),
+        last_seen: None,
+        freshness: None,
+        retired_at: None,
+        identity_conflict: None,
+        open_ports: u32::try_from(snapshot.open_ports.len()).unwrap_or(u32::MAX),
+        coverage: snapshot.coverage.clone().into(),
+        agent: snapshot.agent.clone().map(Into::into),
+    };
+    Ok(page(at, row, snapshot))
+}
+
+fn page(as_of: UnixMicros, row: HostRow, snapshot: Snapshot) -> HostPage {
+    HostPage {
+        as_of,
+        row,
         host_ips: snapshot.host.host_ips,
         os_type: snapshot.host.os_type,
         os_name: snapshot.host.os_name,
@@ -157,7 +211,7 @@ fn host_page(
             .zip(snapshot.first_seen)
             .map(Into::into)
             .collect(),
-    })
+    }
 }
 
 /// Reads a host of the view from the store, which may be one report ahead: where the host went
@@ -198,18 +252,18 @@ fn row(app: &App, host: &Host, snapshot: &Snapshot) -> HostRow {
         host_name: snapshot.host.host_name.clone(),
         host_ip: snapshot.host.host_ip.clone(),
         enterprise_project_id: snapshot.host.enterprise_project_id.clone(),
-        last_seen: match (heard_s, retired_at) {
+        last_seen: Some(match (heard_s, retired_at) {
             // What was kept of it is lost: it was not heard after its last report was made.
             (0, Some(retired_at)) => snapshot.observed_at.min(retired_at),
             (heard_s, _) => UnixMicros::from_seconds(i64::from(heard_s)),
-        },
-        freshness: match freshness {
+        }),
+        freshness: Some(match freshness {
             _ if retired_at.is_some() => "retired",
             Freshness::Fresh => "fresh",
             Freshness::Stale => "stale",
-        },
+        }),
         retired_at,
-        identity_conflict: host.in_conflict(app.clock.now_s()),
+        identity_conflict: Some(host.in_conflict(app.clock.now_s())),
         open_ports: host.facts.open_ports,
         coverage: snapshot.coverage.clone().into(),
         agent: snapshot.agent.clone().map(Into::into),

@@ -3,6 +3,7 @@
 mod assets;
 mod backup;
 mod credential;
+mod diff;
 mod exposures;
 pub(crate) mod freshness;
 mod hosts;
@@ -14,6 +15,7 @@ mod statistics;
 pub(crate) use assets::{AssetList, assets};
 pub(crate) use backup::backup;
 pub(crate) use credential::{Credential, credential};
+pub(crate) use diff::{FROM, StatisticsDiff, TO, diff};
 pub(crate) use exposures::{EXPOSURE, Exposures, TRANSPORT, exposures};
 pub(crate) use hosts::{HostList, HostPage, host, hosts, stored};
 pub(crate) use recount::{Recounted, recount};

@@ -19,11 +19,13 @@ use crate::error::ApiError;
 use crate::hss::{decoded, filter, json, page_request, row, selected};
 use crate::native::freshness::{self, Hosts};
 use crate::native::{exposures, paging};
+use crate::past;
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Statistics {
     as_of: UnixMicros,
-    hosts: Hosts,
+    /// Of now; a past moment has none.
+    hosts: Option<Hosts>,
     total_num: u64,
     data_list: Vec<PortStatisticsRow>,
     next_cursor: Option<String>,
@@ -44,29 +46,42 @@ pub(crate) async fn statistics(
     let asked = PortStatisticsQuery::read(&query)?;
     let with_status = STATUS_FIELD.read(&query, |text| text.parse::<bool>().ok())?;
     let with_status = with_status.unwrap_or(asked.status.is_some());
-    let only_fresh = freshness::only_fresh(&query)?;
     let sockets = exposures::sockets(&query, asked.kind)?;
+    let only_fresh = freshness::only_fresh(&query)?;
     let cursor = paging::cursor(&query, read_cursor)?;
     let start = cursor.map_or(Start::Offset(asked.range.offset as usize), Start::After);
-    let as_of = app.as_of();
-    let state = app.state();
-    let project = state.project(&project_id);
-    let counts = project.map(|project| {
-        let question = Question {
-            only_fresh,
-            filter: Filter {
-                sockets,
-                ..filter(&asked)
-            },
-            request: page_request(&asked, start),
-        };
-        app.unions
-            .counts(&project_id, project, &selection, question)
-    });
-    let Counts { page, fresh, stale } = counts.unwrap_or_default();
+    let question = Question {
+        only_fresh,
+        filter: Filter {
+            sockets,
+            ..filter(&asked)
+        },
+        request: page_request(&asked, start),
+    };
+    let past = past::moment(&app, &query, past::AS_OF)?;
+    let (as_of, hosts, page) = match past {
+        None => {
+            let as_of = app.as_of();
+            let state = app.state();
+            let counts = state.project(&project_id).map(|project| {
+                app.unions
+                    .counts(&project_id, project, &selection, question)
+            });
+            let Counts { page, fresh, stale } = counts.unwrap_or_default();
+            (as_of, Some((fresh, stale).into()), page)
+        }
+        Some(_) if only_fresh => return Err(past::no_freshness()),
+        Some(at) => {
+            let page = move |app: &App, _: &_| {
+                let counts = app.past.at(app, &project_id, &selection, at)?;
+                Ok(counts.page(&question.filter, &question.request))
+            };
+            (at, None, app.scanning(page).await?)
+        }
+    };
     json(&Statistics {
         as_of,
-        hosts: (fresh, stale).into(),
+        hosts,
         total_num: page.total,
         next_cursor: next_cursor(&page),
         data_list: page
@@ -79,10 +94,15 @@ pub(crate) async fn statistics(
 
 fn next_cursor(page: &Page) -> Option<String> {
     let last: &PageRow = page.rows.last().filter(|_| page.more)?;
-    Some(format!("{}-{}", last.port, last.transport.as_str()))
+    Some(cursor_of(last.port, last.transport))
 }
 
-fn read_cursor(text: &str) -> Option<Cursor> {
+/// The cursor that names a row.
+pub(crate) fn cursor_of(port: u16, transport: Transport) -> String {
+    format!("{port}-{}", transport.as_str())
+}
+
+pub(crate) fn read_cursor(text: &str) -> Option<Cursor> {
     let (port, transport) = text.split_once('-')?;
     let port = u16::try_from(integer(port, 1..=65_535)?).ok()?;
     let transport = match transport {

@@ -1,6 +1,6 @@
 //! Every call. A route that is missing here fails a test.
 
-use portolan_wire::changes::{AFTER, ChangesQuery, UNTIL};
+use portolan_wire::changes::{AFTER, ChangesQuery};
 use portolan_wire::credential::{AccessKeyRequest, CredentialRequest, UserRequest};
 use portolan_wire::heartbeat::{HeartbeatsAnswer, HeartbeatsRequest};
 use portolan_wire::hss::batch_modify_port_status;
@@ -24,9 +24,10 @@ use crate::changes::ChangeList;
 use crate::native::freshness::{OF_HOSTS, ONLY_FRESH};
 use crate::native::paging::{CURSOR, LIMIT};
 use crate::native::{
-    AssetList, Credential, EXPOSURE, Exposures, HostList, HostPage, Recounted, STATUS_FIELD,
-    Statistics, TRANSPORT,
+    AssetList, Credential, EXPOSURE, Exposures, FROM, HostList, HostPage, Recounted, STATUS_FIELD,
+    Statistics, StatisticsDiff, TO, TRANSPORT,
 };
+use crate::past::AS_OF;
 use crate::routes::Health;
 
 /// The calls, in the order in which they are described.
@@ -153,14 +154,28 @@ fn native() -> Vec<Call> {
             STATUS_FIELD,
             EXPOSURE,
             ONLY_FRESH,
+            AS_OF,
         ]))
         .answers::<Statistics>(),
+        Call::get(
+            "/portolan/v1/projects/{project_id}/statistics/diff",
+            "DiffStatistics",
+            "The rows that count another number of assets at a later moment",
+        )
+        .query(
+            copied(PortStatisticsQuery::PARAMETERS)
+                // It is in one order, and pages by cursor.
+                .filter(|parameter| !["offset", "sort_key", "sort_dir"].contains(&parameter.name))
+                .chain([FROM, TO, EXPOSURE, CURSOR]),
+        )
+        .required(&["from"])
+        .answers::<StatisticsDiff>(),
         Call::get(
             "/portolan/v1/projects/{project_id}/exposures",
             "ListExposures",
             "How much there is of each exposure",
         )
-        .query([PORT, TRANSPORT, ENTERPRISE_PROJECT_ID, CATEGORY])
+        .query([PORT, TRANSPORT, ENTERPRISE_PROJECT_ID, CATEGORY, ONLY_FRESH])
         .answers::<Exposures>(),
         Call::get(
             "/portolan/v1/projects/{project_id}/hosts",
@@ -174,6 +189,7 @@ fn native() -> Vec<Call> {
             "ShowHost",
             "A host, what its agent could not see, and its open ports",
         )
+        .query([AS_OF])
         .answers::<HostPage>(),
         Call::get(
             "/portolan/v1/projects/{project_id}/ports/{port}/assets",
@@ -206,13 +222,9 @@ fn native() -> Vec<Call> {
         Call::get(
             "/portolan/v1/projects/{project_id}/changes/stream",
             "FollowChanges",
-            "The same as it happens, as server-sent events; it does not end",
+            "The same as it happens, as server-sent events; without until it does not end",
         )
-        .query(
-            copied(ChangesQuery::PARAMETERS)
-                .filter(|it| *it != UNTIL)
-                .chain([AFTER]),
-        )
+        .query(copied(ChangesQuery::PARAMETERS).chain([AFTER]))
         .answers_bytes("text/event-stream"),
         Call::get(
             "/portolan/v1/credential",

@@ -33,14 +33,36 @@ pub(crate) fn moment(
 
 /// The moment, if the history reaches it.
 pub(crate) fn kept(app: &App, name: &str, at: UnixMicros) -> Result<UnixMicros, ApiError> {
-    let span = app.store.history_span();
-    let from = span.map_err(|error| ApiError::read_failed(&error))?.from;
     let until = app.as_of();
+    let from = begin(app)?;
     if (from..=until).contains(&at) {
         return Ok(at);
     }
+    Err(outside(name, from, until, at))
+}
+
+/// That a moment is no longer kept which was when the question came.
+pub(crate) fn not_kept(app: &App, name: &str, at: UnixMicros) -> ApiError {
+    match begin(app) {
+        Ok(from) => outside(name, from, app.as_of(), at),
+        Err(error) => error,
+    }
+}
+
+fn begin(app: &App) -> Result<UnixMicros, ApiError> {
+    let span = app.store.history_span();
+    Ok(span.map_err(|error| ApiError::read_failed(&error))?.from)
+}
+
+fn outside(name: &str, from: UnixMicros, until: UnixMicros, at: UnixMicros) -> ApiError {
     let what = format!("{name} must be {from}, where the history begins, to {until}, got {at}");
-    Err(ApiError::new(ErrorCode::MomentNotKept, what))
+    ApiError::new(ErrorCode::MomentNotKept, what)
+}
+
+/// That freshness is asked of a past moment: who was heard when is kept of now only.
+pub(crate) fn no_freshness() -> ApiError {
+    let what = "freshness must be left out together with as_of: it is known of now only";
+    ApiError::new(ErrorCode::InvalidParameter, what)
 }
 
 /// Whose counts of which moment.

@@ -286,6 +286,10 @@ impl Connection {
             body: Vec::new(),
             to_head: method == "HEAD",
         };
+        if answer.header("transfer-encoding") == Some("chunked") && !answer.to_head {
+            answer.body = self.chunks();
+            return answer;
+        }
         let length = answer
             .header("content-length")
             .map_or(0, |length| length.parse().unwrap());
@@ -294,6 +298,21 @@ impl Connection {
             self.reader.read_exact(&mut answer.body).unwrap();
         }
         answer
+    }
+
+    /// A body in chunks, to its end.
+    fn chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let size = usize::from_str_radix(&self.line(), 16).unwrap();
+            let mut chunk = vec![0; size];
+            self.reader.read_exact(&mut chunk).unwrap();
+            body.extend_from_slice(&chunk);
+            assert_eq!(self.line(), "");
+            if size == 0 {
+                return body;
+            }
+        }
     }
 
     fn line(&mut self) -> String {

@@ -92,7 +92,12 @@ fn app(there: impl Fn(&Group) -> bool) -> App {
     let reporters = ["p1", "p2"].map(|project| Token::new("admin", project, ALL));
     let tokens = tokens();
     let app = App::start(&tokens.iter().chain(&reporters).collect::<Vec<_>>());
-    for group in groups().iter().filter(|group| there(group)) {
+    for group in &groups() {
+        // Each at a moment of its own, whichever are there: moments of commits never repeat.
+        app.clock.advance_s(1);
+        if !there(group) {
+            continue;
+        }
         let reporter = reporters
             .iter()
             .find(|reporter| reporter.project == group.project)

@@ -190,6 +190,8 @@ fn every_limit_has_a_counter() {
         "signature_failures_kept",
         "store_reads",
         "store_scans",
+        "streams",
+        "streams_of_a_credential",
         "target_bytes",
         "tls_handshake_time",
     ];

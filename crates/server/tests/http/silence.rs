@@ -65,9 +65,7 @@ impl Silence {
         let body = self.native(&format!("/statistics?{query}"));
         let rows = rows(&body);
         assert!(rows.iter().all(|(_, kind, _)| *kind == "TCP"));
-        rows.iter()
-            .map(|(port, _, num)| ((*port).into(), *num))
-            .collect()
+        rows.iter().map(|(port, _, num)| (*port, *num)).collect()
     }
 
     /// Waits until so many hosts of the whole project are fresh and stale.
@@ -89,6 +87,12 @@ fn counts_lists_and_assets_of_fresh_hosts_leave_the_stale_ones_out() {
     let of = |query: &str| silence.counts(query);
     assert_eq!(of(""), [(22, 1), (80, 2)], "silence closes nothing");
     assert_eq!(of("freshness=fresh"), [(80, 1)]);
+    for (query, row_num, open_num) in [("", 2, 3), ("freshness=fresh", 1, 1)] {
+        let body = silence.native(&format!("/exposures?{query}"));
+        let any = json!({"exposure": "any", "row_num": row_num, "open_num": open_num});
+        assert_eq!(body["data_list"][5], any, "{query}");
+        assert_eq!(body["hosts"], json!({"fresh": 1, "stale": 1, "never": 0}));
+    }
     assert_eq!(of(all), [(22, 2), (80, 2)]);
     let fresh = format!("{all}&freshness=fresh");
     assert_eq!(of(&fresh), [(22, 1), (80, 1)]);

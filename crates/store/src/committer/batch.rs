@@ -119,11 +119,12 @@ pub(super) struct Moments {
 }
 
 impl Moments {
-    /// Those of a batch that begins at `clock`, after a commit of `last_at`.
+    /// Those of a batch that begins at `clock`, after a commit of `last_at`. Where the clock stands
+    /// they stay, too: else a moment would tell how much others have sent.
     pub(super) fn new(clock: UnixMicros, last_at: UnixMicros) -> Self {
         Self {
             clock,
-            next: clock.max(last_at.plus_micros(1)),
+            next: clock.max(last_at),
         }
     }
 

@@ -9,9 +9,10 @@ use portolan_store::history::{
     host_at, net_cells,
 };
 use portolan_store::{
-    Decision, HistoryOrder, Ignoring, Retirement, Snapshot, Store, StoreError, snapshot_of,
+    Decision, HistoryOrder, Ignoring, Retirement, Snapshot, Store, StoreError, confirm, snapshot_of,
 };
 use portolan_wire::caps;
+use portolan_wire::heartbeat::{Heartbeat, HeartbeatStatus, Reason};
 use portolan_wire::ids::EnterpriseProjectId;
 use portolan_wire::open_port::{OpenPort, Transport};
 use portolan_wire::report::{Report, Transient};
@@ -346,6 +347,33 @@ fn a_retired_host_returns_under_the_pair_that_is_kept() {
         told(&bench.changes()).pop(),
         Some((ChangeKind::Returned, None))
     );
+}
+
+/// To its agent a retired host is unknown, so that it reports.
+#[test]
+fn a_heartbeat_of_a_retired_host_asks_for_a_report() {
+    let mut bench = Bench::new();
+    let first = report("h", 3, 4, &[22]);
+    let heartbeat = || Heartbeat {
+        host_id: "h".into(),
+        generation: 3,
+        sequence: 4,
+        digest: first.digest(),
+    };
+    bench.send(first.clone());
+    let confirm = |bench: &Bench| {
+        let state = bench.published.state.load();
+        let project = state.project(PROJECT).map(|project| &**project);
+        let (liveness, now_s) = (&bench.published.liveness, bench.clock.now_s());
+        let told = confirm(liveness, project, &Selection::Whole, 0, heartbeat(), now_s);
+        (told.status, told.reason)
+    };
+    assert_eq!(confirm(&bench), (HeartbeatStatus::Ok, None));
+    bench.retire("h", &Selection::Whole);
+    let asked = (HeartbeatStatus::ReportNeeded, Some(Reason::UnknownHost));
+    assert_eq!(confirm(&bench), asked);
+    bench.send(first.clone());
+    assert_eq!(confirm(&bench), (HeartbeatStatus::Ok, None));
 }
 
 #[test]

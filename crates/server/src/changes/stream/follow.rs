@@ -117,6 +117,10 @@ impl Follower {
                 Some(from) => self.tell_windows(from).await?,
                 None => self.tell().await?,
             }
+            // Of a time that is over all is told.
+            if self.wanted.query.until.is_some() {
+                return Ok(());
+            }
             self.wait().await?;
         }
     }

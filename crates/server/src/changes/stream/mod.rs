@@ -49,10 +49,7 @@ pub(crate) async fn stream(
     app.serving()?;
     let query = decoded(raw_query.as_deref())?;
     let selection = paging::selection(&query, &caller)?;
-    let asked = ChangesQuery {
-        until: None,
-        ..ChangesQuery::read(&query)?
-    };
+    let asked = ChangesQuery::read(&query)?;
     let after = after(&call.headers, &query, &app)?;
     let wanted = Wanted {
         project: project_id.into(),

@@ -110,12 +110,34 @@ const READS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "GET /portolan/v1/projects/{project_id}/statistics/diff",
+        &[
+            "from=2026-11-24T02:13:00Z",
+            "from=2026-11-24T02:13:00Z&category=container&limit=200",
+        ],
+    ),
+    (
         "GET /portolan/v1/projects/{project_id}/exposures",
         &["", "category=container", "type=TCP", "port=443"],
     ),
     (
         "GET /portolan/v1/projects/{project_id}/hosts",
         &["", "limit=1"],
+    ),
+    (
+        "GET /portolan/v1/projects/{project_id}/changes",
+        &[
+            "",
+            "limit=1",
+            "sort_dir=desc&limit=2",
+            "kind=baseline",
+            "since=2026-11-24T02:13:00Z&host_id=shared",
+        ],
+    ),
+    (
+        "GET /portolan/v1/projects/{project_id}/changes/stream",
+        // One with an end.
+        &["since=2026-11-24T02:13:00Z&until=2026-11-24T02:13:04.999999Z"],
     ),
 ];
 
@@ -173,6 +195,14 @@ fn named_reads(group: &Group) -> Vec<(&'static str, String)> {
         (
             "GET /portolan/v1/projects/{project_id}/hosts",
             format!("?limit=1&cursor={id}"),
+        ),
+        (
+            "GET /portolan/v1/projects/{project_id}/changes",
+            format!("?host_id={id}"),
+        ),
+        (
+            "GET /portolan/v1/projects/{project_id}/changes/stream",
+            format!("?host_id={id}&since=2026-11-24T02:13:00Z&until=2026-11-24T02:13:04.999999Z"),
         ),
         (
             "GET /portolan/v1/projects/{project_id}/hosts/{host_id}",
