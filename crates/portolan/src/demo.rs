@@ -18,7 +18,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::EXIT_USAGE;
-use crate::cli::{self, Output, Server};
+use crate::cli::{self, Target};
 use crate::client::Client;
 use crate::output;
 use crate::signals::{Asked, Signals};
@@ -162,12 +162,11 @@ fn answer(
     token: &str,
     told_to_end: &AtomicBool,
 ) -> anyhow::Result<()> {
-    let client = Client::new(&Server {
+    let client = Client::of(&Target {
         server: format!("http://{address}"),
         token: token.into(),
         project: Some(PROJECT.into()),
         ca_file: None,
-        output: Output::Json,
     })?;
     let Some(host) = first_host(&client, agent, told_to_end)? else {
         return Ok(());
