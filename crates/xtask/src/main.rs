@@ -26,7 +26,8 @@ usage: cargo xtask COMMAND
                    fleet (100000 hosts), and measure all in turns
   long             what takes too long for every change: packages, every byte of a store flipped,
                    30,000 seeds of the simulation, the bench with one report a request and in
-                   batches of 100, 1,000,000 hosts, a reader beside 2,000 clients that misbehave,
+                   batches of 100, 1,000,000 hosts and a month of theirs, 1,000 readers of changes,
+                   a reader beside 2,000 clients that misbehave,
                    the databases beside it, and tokens of a real Keystone";
 
 fn main() -> ExitCode {
@@ -91,7 +92,14 @@ fn test() -> anyhow::Result<()> {
 }
 
 fn bench(hosts: &str, batch: &str) -> anyhow::Result<()> {
-    run::all(&[release(), measure(hosts, batch), ceilings(hosts), visible()])
+    run::all(&[
+        release(),
+        measure(hosts, batch),
+        ceilings(hosts),
+        visible(),
+        history(hosts, "5"),
+        fanout(hosts),
+    ])
 }
 
 fn beside_databases(hosts: &str) -> anyhow::Result<()> {
@@ -138,6 +146,8 @@ fn long() -> anyhow::Result<()> {
         ceilings("100000"),
         visible(),
         overload(),
+        history("1000000", "5"),
+        fanout("1000000"),
         peers::measure("100000"),
     ])
 }
@@ -176,6 +186,26 @@ fn ceilings(hosts: &str) -> Step {
 /// From `listen()` to the count.
 fn visible() -> Step {
     fleet_bench("visible", &["--agent", "target/release/portolan-agent"])
+}
+
+/// What the history costs.
+fn history(hosts: &str, rounds: &str) -> Step {
+    let what = [
+        "bench",
+        "--locked",
+        "-p",
+        "portolan-sim",
+        "--bench",
+        "history",
+    ];
+    // Cargo starts a bench in its package's folder.
+    let how = ["--", "--hosts", hosts, "--days", "30", "--rounds", rounds];
+    cargo("history", &[what.as_slice(), &how].concat())
+}
+
+/// From a report to the last of 1,000 readers.
+fn fanout(hosts: &str) -> Step {
+    fleet_bench("fanout", &["--hosts", hosts])
 }
 
 fn fleet_bench(command: &'static str, more: &[&str]) -> Step {

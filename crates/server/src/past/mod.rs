@@ -96,6 +96,10 @@ impl PastCounts {
         }
         let counted = counts_at(&*app.store, &app.state(), project_id, selection, at);
         let counts = Arc::new(counted.map_err(|error| ApiError::read_failed(&error))?);
+        // A day that was dropped while it was read may be missing from the counts.
+        if begin(app)? > at {
+            return Err(not_kept(app, AS_OF.name, at));
+        }
         let mut all = self.0.lock();
         if all.len() >= caps::PAST_COUNTS_MAX {
             all.pop_front();

@@ -62,6 +62,17 @@ pub(super) fn happens(seed: u64, host: u32, step: u32) -> bool {
     change.is_some_and(|(at, _)| at == step) || flap(seed, host, before) != flap(seed, host, step)
 }
 
+/// The steps of an hour at which something happens to a host.
+pub(super) fn steps_in(seed: u64, host: u32, hour: u32) -> Vec<u32> {
+    if flap(seed, host, 0).is_none() {
+        return Vec::from_iter(change_in(seed, host, hour).map(|(at, _)| at));
+    }
+    let first = hour * STEPS_PER_HOUR + 1;
+    (first..first + STEPS_PER_HOUR)
+        .filter(|step| happens(seed, host, *step))
+        .collect()
+}
+
 /// The change of an hour and its step. Hour `h` has the steps `h * 60 + 1` to `h * 60 + 60`.
 fn change_in(seed: u64, host: u32, hour: u32) -> Option<(u32, Change)> {
     let mut draws = Draws::new(seed, host, Purpose::Hour, hour.into());
@@ -90,6 +101,20 @@ mod tests {
                 let differs = moves(9, host, step) != moves(9, host, step - 1)
                     || flap(9, host, step) != flap(9, host, step - 1);
                 assert_eq!(differs, happens(9, host, step), "host {host}, step {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_steps_of_an_hour_are_those_at_which_something_happens() {
+        for host in 0..3_000 {
+            for hour in [0, 5] {
+                let steps = hour * STEPS_PER_HOUR..=(hour + 1) * STEPS_PER_HOUR;
+                let happening: Vec<u32> = steps
+                    .skip(1)
+                    .filter(|step| happens(9, host, *step))
+                    .collect();
+                assert_eq!(steps_in(9, host, hour), happening, "host {host}");
             }
         }
     }

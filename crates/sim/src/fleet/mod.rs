@@ -107,6 +107,17 @@ impl Fleet {
         day::happens(self.options.seed, i, step)
     }
 
+    /// The steps of an hour, counted from 0, at which [`changes_at`](Self::changes_at) is true of host
+    /// `i`, ascending; costs hardly more than one step.
+    pub fn changes_in_hour(&self, i: u32, hour: u32) -> Vec<u32> {
+        day::steps_in(self.options.seed, i, hour)
+    }
+
+    /// Whether host `i` is one of the few that change at every other step.
+    pub fn flaps(&self, i: u32) -> bool {
+        day::flap(self.options.seed, i, 0).is_some()
+    }
+
     /// The first reports of all hosts, in order.
     pub fn reports(&self) -> impl Iterator<Item = Report> + '_ {
         (0..self.options.hosts).map(|i| self.host(i))

@@ -42,6 +42,10 @@ pub(crate) enum Command {
     Overload(OverloadArgs),
     /// Measure first and last pages of open ports, on a server of its own.
     Pages(PagesArgs),
+    /// Compare reports a second of two builds of the server, turn by turn.
+    Against(AgainstArgs),
+    /// Measure how long a change takes to the last of many readers, on a server of its own.
+    Fanout(FanoutArgs),
 }
 
 /// Which fleet.
@@ -267,6 +271,37 @@ pub(crate) struct PagesArgs {
     pub(crate) fleet: FleetArgs,
     #[command(flatten)]
     pub(crate) how: QueryHow,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AgainstArgs {
+    #[command(flatten)]
+    pub(crate) own: OwnServerArgs,
+    /// The other `portolan` program, built with --release.
+    #[arg(long)]
+    pub(crate) against: PathBuf,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    /// Rounds; in each, every host reports twice to both.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) rounds: u32,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct FanoutArgs {
+    #[command(flatten)]
+    pub(crate) own: OwnServerArgs,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    /// Readers that follow the changes; one credential may have so many.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    pub(crate) readers: u32,
+    /// Changes.
+    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) changes: u32,
+    /// A change each so many milliseconds; later where the last reader does not have the one before.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(0..=60_000))]
+    pub(crate) every_ms: u64,
 }
 
 #[cfg(test)]

@@ -15,13 +15,13 @@ use tokio::runtime::Runtime;
 use crate::args::{CeilingsArgs, LoadHow};
 use crate::bare_log;
 use crate::load::{self, Loaded, load};
-use crate::machine;
 use crate::query;
 use crate::run::{AGENT_TOKEN, agent, prepare};
 use crate::server::Running;
-use crate::spread::Spread;
-use crate::table::{Table, micros, times, whole};
 use crate::turn::Turn;
+use portolan_sim::bench::machine;
+use portolan_sim::bench::spread::Spread;
+use portolan_sim::bench::table::{Table, micros, times, whole};
 
 /// Bytes of a stored host of the fleet, so much a record of the bare log has.
 const RECORD_BYTES: usize = 1_500;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use portolan_sim::fleet::{Figures, Fleet};
 
-use crate::table::{Table, whole};
+use portolan_sim::bench::table::{Table, whole};
 
 /// Hosts whose reports are made to measure how fast that is.
 const REPORTS_MADE: usize = 100_000;

@@ -139,10 +139,7 @@ impl Answer<'_> {
 impl Connection {
     /// Sends a request and waits for its answer.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
-        self.stream
-            .write_all(request)
-            .await
-            .context("could not send a request")?;
+        self.send(request).await?;
         self.received.clear();
         let head = loop {
             self.receive().await?;
@@ -170,14 +167,29 @@ impl Connection {
         })
     }
 
-    async fn receive(&mut self) -> anyhow::Result<()> {
-        let bytes = self.stream.read_buf(&mut self.received).await?;
-        ensure!(
-            bytes > 0,
-            "the server closed the connection before its answer was complete"
-        );
-        Ok(())
+    /// Sends a request whose answer has no end, to be taken by [`Self::receive_into`].
+    pub(crate) async fn send(&mut self, request: &[u8]) -> anyhow::Result<()> {
+        let sent = self.stream.write_all(request).await;
+        sent.context("could not send a request")
     }
+
+    /// Puts what has come behind `received`; waits until something has.
+    pub(crate) async fn receive_into(&mut self, received: &mut Vec<u8>) -> anyhow::Result<()> {
+        receive(&mut self.stream, received).await
+    }
+
+    async fn receive(&mut self) -> anyhow::Result<()> {
+        receive(&mut self.stream, &mut self.received).await
+    }
+}
+
+async fn receive(stream: &mut TcpStream, received: &mut Vec<u8>) -> anyhow::Result<()> {
+    let bytes = stream.read_buf(received).await?;
+    ensure!(
+        bytes > 0,
+        "the server closed the connection before its answer was complete"
+    );
+    Ok(())
 }
 
 /// What of an answer's head matters here.

@@ -16,9 +16,9 @@ use tokio::task::JoinSet;
 use crate::args::LoadHow;
 use crate::encode::{self, Form, Prepared};
 use crate::http::{Connection, ServerUrl};
-use crate::machine::cpu;
-use crate::spread::quantile;
-use crate::table::{Table, micros, whole};
+use portolan_sim::bench::machine::cpu;
+use portolan_sim::bench::spread::quantile;
+use portolan_sim::bench::table::{Table, micros, whole};
 
 /// Most times that one request is sent again after 429.
 const RETRIES_MAX: u32 = 100;

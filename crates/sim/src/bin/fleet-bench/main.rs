@@ -5,20 +5,21 @@
 //! compared is measured in turns, A B A B, and told as median, lowest and highest.
 //! Holds: what is sent is made and compressed outside the measured time; an answer that is not
 //! what it should be ends the bench, because a rate of wrong answers is no figure.
-//! Exit code 1 also where a figure misses what is promised (`overload`, `visible`).
+//! Exit code 1 also where a figure misses what is promised (`overload`, `visible`, `fanout`).
 //! Limits: plain HTTP on this machine; one client thread, whose own cost is told in the figures.
 #![forbid(unsafe_code)]
 
+mod against;
 mod answers;
 mod args;
 mod bare_log;
 mod ceilings;
 mod crowd;
 mod encode;
+mod fanout;
 mod figures;
 mod http;
 mod load;
-mod machine;
 mod null_server;
 mod overload;
 mod pages;
@@ -27,8 +28,6 @@ mod rows;
 mod run;
 mod server;
 mod signature;
-mod spread;
-mod table;
 #[cfg(test)]
 mod test_server;
 mod turn;
@@ -40,7 +39,8 @@ use anyhow::Context;
 use clap::Parser;
 
 use args::{Args, Command};
-use table::Table;
+use portolan_sim::bench::machine;
+use portolan_sim::bench::table::Table;
 
 fn main() -> ExitCode {
     match &Args::parse().command {
@@ -113,6 +113,8 @@ fn measure(command: &Command) -> anyhow::Result<Table> {
         Command::Run(run) => return run::run(&runtime, run),
         Command::Overload(overload) => return overload::overload(&runtime, overload),
         Command::Pages(args) => return pages::pages(&runtime, args),
+        Command::Against(args) => return against::against(&runtime, args),
+        Command::Fanout(args) => return fanout::fanout(&runtime, args),
     }
     Ok(table)
 }

@@ -14,12 +14,12 @@ use crate::args::{LoadHow, OverloadArgs};
 use crate::crowd::Crowd;
 use crate::http::ServerUrl;
 use crate::load::load;
-use crate::machine;
 use crate::run::{AGENT_TOKEN, READER_TOKEN, agent, prepare};
 use crate::server::Running;
-use crate::spread::Spread;
-use crate::table::{Table, micros, times, whole};
 use crate::turn::Turn;
+use portolan_sim::bench::machine;
+use portolan_sim::bench::spread::Spread;
+use portolan_sim::bench::table::{Table, micros, times, whole};
 
 /// Four of the five ways to misbehave hold their connections; some of them come again just now.
 const HELD_PART: f64 = 0.7;

@@ -12,13 +12,13 @@ use tokio::runtime::Runtime;
 
 use crate::args::{LoadHow, PagesArgs};
 use crate::load::load;
-use crate::machine;
 use crate::query::Target;
 use crate::run::{agent, prepare, reader};
 use crate::server::Running;
-use crate::spread::Spread;
-use crate::table::{Table, micros, times, whole};
 use crate::turn::Turn;
+use portolan_sim::bench::machine;
+use portolan_sim::bench::spread::Spread;
+use portolan_sim::bench::table::{Table, micros, times, whole};
 
 /// The port that every host has.
 const PORT: u16 = 22;

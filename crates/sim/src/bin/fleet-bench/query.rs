@@ -17,9 +17,9 @@ use crate::args::QueryHow;
 use crate::http::ServerUrl;
 use crate::server::Running;
 use crate::signature::AccessKey;
-use crate::spread::Spread;
-use crate::table::{Table, micros, times, whole};
 use crate::turn::Turn;
+use portolan_sim::bench::spread::Spread;
+use portolan_sim::bench::table::{Table, micros, times, whole};
 
 /// Rows of a page when `limit` is not given.
 const PAGE: u64 = 10;

@@ -15,11 +15,11 @@ use tokio::runtime::Runtime;
 use crate::args::RunArgs;
 use crate::figures;
 use crate::load::{self, load};
-use crate::machine::{self, disk_bytes, rss_bytes};
 use crate::query::{self, first_askings, query};
 use crate::server::{Place, Running};
 use crate::signature::AccessKey;
-use crate::table::{Table, megabytes, whole};
+use portolan_sim::bench::machine::{self, disk_bytes, rss_bytes};
+use portolan_sim::bench::table::{Table, megabytes, whole};
 
 /// Tokens of a server that lives for this bench only, on loopback, with made-up data.
 pub(crate) const AGENT_TOKEN: &str = "fleet-bench-agent-token-0123456789abcdef";

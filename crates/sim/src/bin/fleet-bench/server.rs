@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 
 use crate::http::ServerUrl;
-use crate::machine::cpu;
+use portolan_sim::bench::machine::cpu;
 
 const READY_MAX: Duration = Duration::from_secs(600);
 const DRAIN_MAX: Duration = Duration::from_secs(120);

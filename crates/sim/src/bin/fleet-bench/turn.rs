@@ -9,8 +9,8 @@ use anyhow::{Context, ensure};
 use tokio::task::JoinSet;
 
 use crate::http::{Connection, ServerUrl};
-use crate::machine::cpu;
-use crate::spread::quantile;
+use portolan_sim::bench::machine::cpu;
+use portolan_sim::bench::spread::quantile;
 
 /// What happened while one request was repeated.
 #[derive(Debug)]

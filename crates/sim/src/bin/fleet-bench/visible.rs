@@ -15,12 +15,12 @@ use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
 use crate::args::VisibleArgs;
-use crate::machine;
 use crate::query;
 use crate::run::{AGENT_TOKEN, prepare, reader};
 use crate::server::Running;
-use crate::spread::quantile;
-use crate::table::Table;
+use portolan_sim::bench::machine;
+use portolan_sim::bench::spread::quantile;
+use portolan_sim::bench::table::Table;
 
 /// Longest time that a change may take before the bench gives up.
 const PATIENCE: Duration = Duration::from_secs(120);

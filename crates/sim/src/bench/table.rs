@@ -2,22 +2,23 @@
 
 use std::io::{self, Write};
 
-use crate::spread::Spread;
+use crate::bench::spread::Spread;
 
 /// Lines of a figure, its value, and its spread or what must be known of it.
 #[derive(Debug, Default)]
-pub(crate) struct Table {
+pub struct Table {
     lines: Vec<[String; 3]>,
     missed: Vec<String>,
 }
 
 impl Table {
-    pub(crate) fn new() -> Self {
+    /// An empty one.
+    pub fn new() -> Self {
         Self::default()
     }
 
     /// A figure that was taken once.
-    pub(crate) fn figure(
+    pub fn figure(
         &mut self,
         name: impl Into<String>,
         value: impl Into<String>,
@@ -27,7 +28,7 @@ impl Table {
     }
 
     /// A figure that was taken in several rounds; nothing when there was none.
-    pub(crate) fn spread(
+    pub fn spread(
         &mut self,
         name: impl Into<String>,
         spread: Option<Spread>,
@@ -47,13 +48,7 @@ impl Table {
 
     /// A figure that must not be more than `most`: beyond it the bench has failed, once it has told all
     /// its figures.
-    pub(crate) fn goal(
-        &mut self,
-        name: &str,
-        value: f64,
-        most: f64,
-        shown: impl Fn(f64) -> String,
-    ) {
+    pub fn goal(&mut self, name: &str, value: f64, most: f64, shown: impl Fn(f64) -> String) {
         if value > most {
             let (value, most) = (shown(value), shown(most));
             self.missed
@@ -62,11 +57,15 @@ impl Table {
     }
 
     /// The goals that were missed.
-    pub(crate) fn missed(&self) -> &[String] {
+    pub fn missed(&self) -> &[String] {
         &self.missed
     }
 
-    pub(crate) fn print(&self) -> io::Result<()> {
+    /// Writes it to stdout.
+    ///
+    /// # Errors
+    /// Stdout takes no more.
+    pub fn print(&self) -> io::Result<()> {
         io::stdout().lock().write_all(self.to_markdown().as_bytes())
     }
 
@@ -82,7 +81,7 @@ impl Table {
 }
 
 /// A number with `,` between thousands: `42,881`.
-pub(crate) fn whole(number: f64) -> String {
+pub fn whole(number: f64) -> String {
     let digits = format!("{:.0}", number.max(0.0));
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -95,17 +94,17 @@ pub(crate) fn whole(number: f64) -> String {
 }
 
 /// Microseconds, to a tenth.
-pub(crate) fn micros(micros: f64) -> String {
+pub fn micros(micros: f64) -> String {
     format!("{micros:.1} us")
 }
 
 /// A ratio, to a hundredth.
-pub(crate) fn times(ratio: f64) -> String {
+pub fn times(ratio: f64) -> String {
     format!("{ratio:.2}x")
 }
 
 /// Bytes in MB of 10^6.
-pub(crate) fn megabytes(bytes: u64) -> String {
+pub fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }
 

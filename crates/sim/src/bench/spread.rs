@@ -2,15 +2,18 @@
 
 /// What a series of measurements came to. A mean would let one bad minute speak for all.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    pub(crate) lowest: f64,
-    pub(crate) highest: f64,
+pub struct Spread {
+    /// The middle one, or between the two middle ones.
+    pub median: f64,
+    /// The lowest.
+    pub lowest: f64,
+    /// The highest.
+    pub highest: f64,
 }
 
 impl Spread {
     /// `None` of no measurements.
-    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
         let middle = values.len() / 2;
@@ -31,7 +34,7 @@ impl Spread {
 
 /// The smallest value that `per_mille` thousandths of the values do not exceed; 0 of none.
 /// Orders the values.
-pub(crate) fn quantile(values: &mut [u32], per_mille: usize) -> u32 {
+pub fn quantile(values: &mut [u32], per_mille: usize) -> u32 {
     values.sort_unstable();
     let rank = (values.len() * per_mille).div_ceil(1_000);
     values.get(rank.saturating_sub(1)).copied().unwrap_or(0)

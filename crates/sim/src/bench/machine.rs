@@ -11,16 +11,23 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use portolan_wire::time::UnixMicros;
 
-use crate::table::{Table, megabytes};
+use crate::bench::table::{Table, megabytes};
 
 /// User and system time of a process since its start, its ended threads included.
-pub(crate) fn cpu(pid: u32) -> anyhow::Result<Duration> {
+pub fn cpu(pid: u32) -> anyhow::Result<Duration> {
     let path = format!("/proc/{pid}/stat");
     let stat = fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
     let ticks = cpu_ticks(&stat).with_context(|| format!("{path} is not as proc(5) says"))?;
     Ok(Duration::from_secs_f64(
         ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
     ))
+}
+
+/// User and system time of this process since its start, its ended threads included, to the
+/// nanosecond.
+pub fn own_cpu() -> Duration {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    spent.try_into().unwrap_or_default()
 }
 
 /// The fields 14 (utime) and 15 (stime), together.
@@ -34,7 +41,7 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
 }
 
 /// Resident memory of a process, in bytes.
-pub(crate) fn rss_bytes(pid: u32) -> anyhow::Result<u64> {
+pub fn rss_bytes(pid: u32) -> anyhow::Result<u64> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
     kilobytes_of(&status, "VmRSS:")
@@ -50,7 +57,7 @@ fn kilobytes_of(text: &str, name: &str) -> Option<u64> {
 
 /// What the files of a folder occupy on disk, in bytes: blocks, not lengths, because stores
 /// allocate journals before they fill them.
-pub(crate) fn disk_bytes(folder: &Path) -> anyhow::Result<u64> {
+pub fn disk_bytes(folder: &Path) -> anyhow::Result<u64> {
     let mut bytes = 0;
     for entry in
         fs::read_dir(folder).with_context(|| format!("could not read {}", folder.display()))?
@@ -72,7 +79,7 @@ pub(crate) fn disk_bytes(folder: &Path) -> anyhow::Result<u64> {
 }
 
 /// Writes the machine, the date and, where a folder is given, its file system into the table.
-pub(crate) fn describe(table: &mut Table, folder: Option<&Path>) {
+pub fn describe(table: &mut Table, folder: Option<&Path>) {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let cpus = read("/proc/cpuinfo");
