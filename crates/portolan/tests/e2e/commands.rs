@@ -128,6 +128,7 @@ fn every_command_that_asks_a_server_tells_all_mistakes_about_it_and_exits_2() {
         &["hosts"],
         &["host", "h"],
         &["recount"],
+        &["export", "--rows", "changes"],
         &["backup", file.to_str().unwrap()],
         &["token", "create", "--role", "reader"],
         &["token", "list"],

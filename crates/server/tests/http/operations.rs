@@ -175,6 +175,8 @@ fn every_limit_has_a_counter() {
         "commit_queue",
         "connections",
         "connections_of_an_address",
+        "exports",
+        "exports_of_a_credential",
         "head_bytes",
         "head_time",
         "ignored_ports",
