@@ -198,7 +198,6 @@ fn history(hosts: &str, rounds: &str) -> Step {
         "--bench",
         "history",
     ];
-    // Cargo starts a bench in its package's folder.
     let how = ["--", "--hosts", hosts, "--days", "30", "--rounds", rounds];
     cargo("history", &[what.as_slice(), &how].concat())
 }

@@ -70,16 +70,15 @@ impl Lived {
         let events = events(fleet, hour);
         let reports = in_threads(&events, |&(step, host)| {
             let report = fleet.host_at(host, step);
-            Ok((step, prepared(&fleet.options().project, report)?))
+            prepared(&fleet.options().project, report)
         })?;
+        let start = fleet.options().started_at;
+        let moments: Vec<UnixMicros> = moments(&events)
+            .map(|after| start.plus_micros(after))
+            .collect();
         let (begun, cpu) = (Instant::now(), own_cpu());
-        let mut place = (0, 0);
-        for (step, report) in reports {
-            // Those of a step are spread over it.
-            place = (step, if place.0 == step { place.1 + 1 } else { 0 });
-            let of_step = events.iter().filter(|(other, _)| *other == step).count() as i64;
-            let at = i64::from(step - 1) * STEP_MICROS + place.1 * STEP_MICROS / of_step;
-            stored.set_clock(fleet.options().started_at.plus_micros(at));
+        for (at, report) in moments.into_iter().zip(reports) {
+            stored.set_clock(at);
             stored.commit(vec![report])?;
         }
         self.committing += begun.elapsed();
@@ -141,6 +140,19 @@ fn events(fleet: &Fleet, hour: u32) -> Vec<(u32, u32)> {
         .collect();
     events.sort_unstable();
     events
+}
+
+/// When each of an hour's events comes, in microseconds after the start: those of a step are spread over
+/// the minute before it.
+fn moments(events: &[(u32, u32)]) -> impl Iterator<Item = i64> {
+    let steps = events.chunk_by(|(step, _), (next, _)| step == next);
+    steps.flat_map(|of_step| {
+        let apart = STEP_MICROS / of_step.len() as i64;
+        let before = move |(place, (step, _)): (i64, &(u32, u32))| {
+            i64::from(step - 1) * STEP_MICROS + place * apart
+        };
+        (0..).zip(of_step).map(before)
+    })
 }
 
 /// Makes one of each, on all cores, in the same order.

@@ -45,7 +45,7 @@ struct Args {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     cold_rounds: u32,
     /// Where the data folder is made and removed; on tmpfs a sync costs nothing.
-    #[arg(long, default_value = ".")]
+    #[arg(long, default_value = env!("CARGO_TARGET_TMPDIR"))]
     work_dir: PathBuf,
     /// Cargo gives this to every bench.
     #[arg(long, hide = true)]

@@ -63,9 +63,13 @@ pub(crate) fn fanout(runtime: &Runtime, args: &FanoutArgs) -> anyhow::Result<Tab
     });
     let readers = follow(&running.url, &fleet, args.readers, &arrived);
     let before = cpu(running.pid())?;
-    let sent = runtime.block_on(report(&running.url, &fleet, args, &arrived))?;
+    let sent = runtime.block_on(report(&running.url, &fleet, args, &arrived));
+    if sent.is_ok() || readers.is_finished() {
+        // Where a reader failed, that is why the reports waited in vain.
+        readers.join().ok().context("the readers died")??;
+    }
+    let sent = sent?;
     let spent = cpu(running.pid())?.saturating_sub(before);
-    readers.join().ok().context("the readers died")??;
     tell(&mut table, args, &arrived, &sent);
     let events = f64::from(args.changes) * f64::from(args.readers);
     table.figure(
@@ -125,8 +129,10 @@ async fn read(
             ensure!(told.starts_with("HTTP/1.1 200 "), "no stream: {told}");
             // The comment that comes first: from here on nothing is missed.
             follows = told.contains("the stream begins");
-            let one = u32::from(follows);
-            arrived.following.fetch_add(one, Ordering::SeqCst);
+            if !follows {
+                continue;
+            }
+            arrived.following.fetch_add(1, Ordering::SeqCst);
         }
         let new = take_changes(&mut text);
         let changes = arrived.changes.iter().skip(has).take(new);
