@@ -104,7 +104,7 @@ fn span(
             Ok((start, Bound::Unbounded))
         }
         HistoryOrder::Descending => {
-            let end = number.map_or(begin_of(open), |number| begin_of(number + 1));
+            let end = number.map_or(begin_of(open), |number| begin_of(number.saturating_add(1)));
             let end = wanted.query.until.map_or(end, |until| until.min(end));
             let last = match from.after.filter(|_| as_is) {
                 Some(after) => Bound::Excluded(after),

@@ -42,5 +42,5 @@ pub(super) fn position(span: &HistorySpan, position: Position) -> bool {
 
 /// Whether a window of damped changes is still there.
 pub(super) fn window(span: &HistorySpan, number: i64) -> bool {
-    begin_of(number + 1) > span.from
+    begin_of(number.saturating_add(1)) > span.from
 }

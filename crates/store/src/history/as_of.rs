@@ -49,7 +49,8 @@ pub fn counts_at(
         }
         Known::Checkpoint(known) => {
             let then = checkpoint::read(store, &known, project_id, selection)?;
-            let (commits, moments, sign) = if known.commit <= last {
+            // By moment and not by commit: its own commit may hold versions later than `at`.
+            let (commits, moments, sign) = if known.at <= at {
                 let until_then = Moments {
                     after: UnixMicros(i64::MIN),
                     until: at,

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use portolan_census::{Choice, Selection};
 use portolan_store::history::{
-    Change, ChangeKind, HostAt, Moments, changes, changes_of, changes_of_host, commit_until,
-    host_at, net_cells,
+    Change, ChangeKind, HostAt, Moments, changes, changes_of, changes_of_host, checkpoint,
+    commit_until, counts_at, host_at, net_cells,
 };
 use portolan_store::{
     Decision, HistoryOrder, Ignoring, Retirement, Snapshot, Store, StoreError, confirm, snapshot_of,
@@ -18,7 +18,7 @@ use portolan_wire::open_port::{OpenPort, Transport};
 use portolan_wire::report::{Report, Transient};
 use portolan_wire::time::UnixMicros;
 
-use crate::bench::{Bench, PROJECT, host_key, report};
+use crate::bench::{Bench, PROJECT, all_rows, every_tcp, host_key, report};
 
 /// The kinds of all changes, with the port of those about one.
 fn told(changes: &[Change]) -> Vec<(ChangeKind, Option<u16>)> {
@@ -539,6 +539,36 @@ fn the_commit_of_a_moment_is_the_newest_that_begins_no_later() {
 }
 
 /// What the counts of a moment were is those of now without what was done since.
+#[test]
+fn counts_within_a_commit_are_the_same_before_and_after_a_checkpoint_of_it() {
+    let mut bench = Bench::new();
+    let reports = vec![report("h", 1, 1, &[22]), report("h", 1, 2, &[99])];
+    bench.send_all(reports).unwrap();
+    let (first, last) = match bench.changes().as_slice() {
+        [first, .., last] => (first.at, last.at),
+        few => panic!("{few:?}"),
+    };
+    assert!(
+        first < last,
+        "versions of one commit have moments of their own"
+    );
+    let state = bench.published.state.load_full();
+    bench
+        .store
+        .save_checkpoint(&checkpoint(&state).unwrap())
+        .unwrap();
+    bench.clock.advance_s(1_000);
+    bench.send(report("h", 1, 3, &[77]));
+    let state = bench.published.state.load_full();
+    let ports = |at| {
+        let counts = counts_at(&*bench.store, &state, PROJECT, &Selection::Whole, at).unwrap();
+        let rows = counts.page(&every_tcp(), &all_rows()).rows;
+        rows.iter().map(|row| row.port).collect::<Vec<_>>()
+    };
+    assert_eq!(ports(first), [22]);
+    assert_eq!(ports(last), [99]);
+}
+
 #[test]
 fn what_was_done_to_the_counts_adds_up_with_what_is_ignored() {
     let mut bench = Bench::new();
