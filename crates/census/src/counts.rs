@@ -26,7 +26,7 @@ pub struct Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("counts cannot be changed by {by} at number {number}: too few are counted, or it is none")]
 pub struct TooFew {
-    /// The number: see [`Cells::changes_since`].
+    /// The number: see [`Cells::changes_since`](crate::Cells::changes_since).
     pub number: u32,
     /// By how much it was to change.
     pub by: i32,

@@ -538,7 +538,6 @@ fn the_commit_of_a_moment_is_the_newest_that_begins_no_later() {
     }
 }
 
-/// What the counts of a moment were is those of now without what was done since.
 #[test]
 fn counts_within_a_commit_are_the_same_before_and_after_a_checkpoint_of_it() {
     let mut bench = Bench::new();
@@ -569,6 +568,7 @@ fn counts_within_a_commit_are_the_same_before_and_after_a_checkpoint_of_it() {
     assert_eq!(ports(last), [99]);
 }
 
+/// What the counts of a moment were is those of now without what was done since.
 #[test]
 fn what_was_done_to_the_counts_adds_up_with_what_is_ignored() {
     let mut bench = Bench::new();
