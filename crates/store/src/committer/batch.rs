@@ -119,12 +119,12 @@ pub(super) struct Moments {
 }
 
 impl Moments {
-    /// Those of a batch that begins at `clock`, after a commit of `last_at`. Where the clock stands
-    /// they stay, too: else a moment would tell how much others have sent.
+    /// Those of a batch that begins at `clock`, after a commit of `last_at`. No two
+    /// commits share one, so that a moment tells which commits are before it.
     pub(super) fn new(clock: UnixMicros, last_at: UnixMicros) -> Self {
         Self {
             clock,
-            next: clock.max(last_at),
+            next: clock.max(last_at.plus_micros(1)),
         }
     }
 
