@@ -328,6 +328,7 @@ fn catch_up(store: &dyn Store, clock: &dyn Clock, setup: Setup) -> Result<Ready,
         "the census has caught up"
     );
     let published = Published::new(rebuilt.state, liveness, &rebuilt.loaded);
+    published.recent.begin_after(store.history_span()?.last);
     Ok(Ready {
         published: Arc::new(published),
         loaded: rebuilt.loaded,

@@ -130,9 +130,16 @@ impl Sides {
                 }
             }
             _ => Self {
+                // Who held a port before the host came here is told to those whose it was.
                 before: change
                     .before_path
                     .clone()
+                    .filter(|_| {
+                        change
+                            .moved_from
+                            .as_ref()
+                            .is_none_or(|left| granted.holds(left))
+                    })
                     .map(|path| Side::Program { path }),
                 after: None,
                 enterprise_project_id: now.to_string(),
@@ -144,5 +151,5 @@ impl Sides {
 
 /// Whether all who may see a change see the same of it.
 pub(super) fn is_one_for_all(change: &Change) -> bool {
-    change.kind != ChangeKind::Moved
+    change.moved_from.is_none()
 }

@@ -28,12 +28,19 @@ impl Wanted {
     }
 
     /// Whether a change is one of them. It is its own enterprise project's at that time; that a host
-    /// moved is also the one's that it left.
+    /// moved is also the one's that it left, and what closed by that was the other's alone.
     pub(super) fn shows(&self, change: &Change) -> bool {
         change.key.project == self.project
             && (self.selection.holds(&change.enterprise_project)
                 || left(change).is_some_and(|id| self.selection.holds(id)))
+            && !self.was_anothers(change)
             && self.is_asked_for(change)
+    }
+
+    /// Whether it is of a port that was open only while the host was in one that is not granted.
+    fn was_anothers(&self, change: &Change) -> bool {
+        let left = change.moved_from.as_ref();
+        change.kind == ChangeKind::Closed && left.is_some_and(|left| !self.granted.holds(left))
     }
 
     fn is_asked_for(&self, change: &Change) -> bool {

@@ -307,11 +307,12 @@ fn a_host_that_moved_shows_each_side_what_was_its_own() {
     let (other, stranger) = (Token::reader("p1", &["c"]), Token::reader("p2", ALL));
     let app = App::start(&[&agent, &of_a, &of_b, &all_of_it, &other, &stranger]);
     let first = Host::new("h1", "a", vec![tcp("0.0.0.0", 22)]);
-    let second = first.next(vec![tcp("0.0.0.0", 23)]);
+    let held = |path| tcp("0.0.0.0", 9).program(7, path);
+    let second = first.next(vec![tcp("0.0.0.0", 23), held("/of-a")]);
     let moved = second
-        .next(vec![tcp("0.0.0.0", 24)])
+        .next(vec![tcp("0.0.0.0", 24), held("/of-b")])
         .in_enterprise_project("b");
-    let last = moved.next(vec![tcp("0.0.0.0", 25)]);
+    let last = moved.next(vec![tcp("0.0.0.0", 25), held("/of-b")]);
     for host in [&first, &second, &moved, &last] {
         app.clock.advance_s(1);
         app.report(&agent, &[host]);
@@ -331,12 +332,12 @@ fn a_host_that_moved_shows_each_side_what_was_its_own() {
     };
     for query in ["", "host_id=h1", "sort_dir=desc"] {
         let (a, b) = (all(&app, &of_a, query, 50), all(&app, &of_b, query, 50));
-        assert_eq!(ports(&a), [22, 23]);
+        assert_eq!(ports(&a), [9, 22, 23]);
         assert_eq!(
             moves(&a),
             [json!("a"), side(Some("a")), side(None), Value::Null]
         );
-        assert_eq!(ports(&b), [23, 24, 24, 25]);
+        assert_eq!(ports(&b), [9, 24, 24, 25], "what closed by moving was a's");
         let name = json!("name-of-h1");
         assert_eq!(
             moves(&b),
@@ -347,14 +348,20 @@ fn a_host_that_moved_shows_each_side_what_was_its_own() {
             moves(&whole),
             [json!("b"), side(Some("a")), side(Some("b")), name]
         );
-        assert_eq!(whole.len(), a.len() + b.len() - 1);
+        assert_eq!(ports(&whole), [9, 9, 22, 23, 23, 24, 24, 25]);
+        let owner = |changes: &[Value]| {
+            let mut owners = changes.iter().filter(|it| it["kind"] == "owner_changed");
+            owners.next().unwrap()["before"].clone()
+        };
+        assert_eq!(owner(&b), Value::Null, "who held it in a is a's");
+        assert_eq!(owner(&whole), json!({"path": "/of-a"}));
         for nobody in [&other, &stranger] {
             assert_eq!(all(&app, nobody, query, 50), Vec::<Value>::new());
         }
     }
     let asked = all(&app, &all_of_it, "enterprise_project_id=a", 50);
     assert_eq!(moves(&asked)[2], side(Some("b")), "both are granted");
-    assert_eq!(ports(&asked), [22, 23]);
+    assert_eq!(ports(&asked), [9, 22, 23]);
 }
 
 /// Many ports that open and close.

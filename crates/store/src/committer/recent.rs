@@ -44,6 +44,15 @@ impl Recent {
         }))
     }
 
+    /// Says that the newest record of the history is that of `commit`: of the commits after it none
+    /// has one, so that all records behind it are here before there is one.
+    pub fn begin_after(&self, commit: u64) {
+        let mut ring = self.0.write();
+        if ring.records.is_empty() {
+            ring.since = ring.since.min(commit);
+        }
+    }
+
     pub(super) fn push(&self, record: RecentCommit) {
         let mut ring = self.0.write();
         ring.bytes += record.record.len();
@@ -103,6 +112,19 @@ mod tests {
         assert_eq!(after(&recent, 6), Some(vec![9]));
         assert_eq!(after(&recent, 7), Some(vec![9]), "not each commit has one");
         assert_eq!(after(&recent, 9), Some(vec![]));
+    }
+
+    /// Of a store whose last commits made credentials only.
+    #[test]
+    fn who_is_at_the_newest_record_is_not_behind_commits_without_one() {
+        let recent = Recent::new(9);
+        assert_eq!(after(&recent, 5), None);
+        recent.begin_after(5);
+        assert_eq!(after(&recent, 5), Some(vec![]));
+        assert_eq!(after(&recent, 4), None);
+        recent.push(record(10, 1));
+        recent.begin_after(1);
+        assert_eq!(after(&recent, 4), None, "there are records already");
     }
 
     #[test]

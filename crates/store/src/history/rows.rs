@@ -83,7 +83,7 @@ pub struct Change {
     pub host_name: Option<String>,
     /// The enterprise project it is in from then on.
     pub enterprise_project: EnterpriseProjectId,
-    /// The one it was in before, where that was another.
+    /// The one it was in before, where it came from another with this commit.
     pub moved_from: Option<EnterpriseProjectId>,
     /// The open port, as it is from then on; of one that closed, as it was. `None` of what is about
     /// the host.
@@ -136,6 +136,8 @@ fn blank(commit: u64, entry: &Entry<'_>, detail: &Detail<'_>) -> Result<Change, 
         Counts::Replaces { before, after } => after.or(before),
     };
     let part = part.ok_or(HistoryError::Parts("an entry is of no enterprise project"))?;
+    let left = detail.before.as_ref().and_then(|b| b.enterprise_project);
+    let left = left.filter(|_| matches!(entry.head.kind, Kind::Moved | Kind::Returned));
     Ok(Change {
         position: Position { commit, n: 0 },
         kind: ChangeKind::Baseline,
@@ -147,7 +149,7 @@ fn blank(commit: u64, entry: &Entry<'_>, detail: &Detail<'_>) -> Result<Change, 
         },
         host_name: detail.host_name.map(str::to_owned),
         enterprise_project: part.enterprise_project.into(),
-        moved_from: None,
+        moved_from: left.map(EnterpriseProjectId::from),
         port: None,
         before_path: None,
         opened_at: None,
@@ -157,18 +159,15 @@ fn blank(commit: u64, entry: &Entry<'_>, detail: &Detail<'_>) -> Result<Change, 
 }
 
 fn of_host(kind: Kind, blank: &Change, detail: &Detail<'_>) -> Option<Change> {
-    let moved_from = detail.before.as_ref().and_then(|b| b.enterprise_project);
-    let moved_from = moved_from.map(EnterpriseProjectId::from);
-    let (kind, moved_from, open_ports) = match kind {
-        Kind::Baseline => (ChangeKind::Baseline, None, Some(detail.open_ports)),
-        Kind::Moved => (ChangeKind::Moved, moved_from, None),
-        Kind::Returned => (ChangeKind::Returned, moved_from, Some(detail.open_ports)),
-        Kind::Retired => (ChangeKind::Retired, None, None),
+    let (kind, open_ports) = match kind {
+        Kind::Baseline => (ChangeKind::Baseline, Some(detail.open_ports)),
+        Kind::Moved => (ChangeKind::Moved, None),
+        Kind::Returned => (ChangeKind::Returned, Some(detail.open_ports)),
+        Kind::Retired => (ChangeKind::Retired, None),
         Kind::Reported | Kind::Ignored => return None,
     };
     Some(Change {
         kind,
-        moved_from,
         open_ports,
         ..blank.clone()
     })
