@@ -78,7 +78,7 @@ pub(super) async fn answer(
         if let Err(error) = send(&sender, first, next, count).await {
             let error_code = error.code().as_str();
             let cause = error.cause().unwrap_or_default();
-            tracing::warn!(error.code = error_code, cause, "an export was cut");
+            tracing::warn!(error = cause, error.code = error_code, "an export was cut");
         }
         drop(place);
     });
