@@ -26,7 +26,7 @@ this_host() {
 
 # Whether the server lists a socket: category, port, path, user, then the rest of the row.
 listed() {
-	portolan host "$(this_host)" --output csv | tr -d '\r' | grep -E "^$1,TCP,[^,]*,$2,[0-9]+,$3,$4,$5\$"
+	portolan host "$(this_host)" --output csv | tr -d '\r' | grep -E "^$1,TCP,[^,]*,$2,[a-z-]+,[0-9]+,$3,$4,$5\$"
 }
 
 # Listens on a port as another user, in the place that the words before lead to.
