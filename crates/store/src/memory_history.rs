@@ -14,6 +14,7 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemoryHistory {
     from: UnixMicros,
+    after: u64,
     last: u64,
     days: BTreeMap<u32, Day>,
 }
@@ -54,6 +55,7 @@ impl MemoryHistory {
         });
         HistorySpan {
             from: self.from,
+            after: self.after,
             last: self.last,
             days: days.collect(),
         }
@@ -137,6 +139,13 @@ impl MemoryHistory {
         };
         let kept = self.days.split_off(&day.min(newest));
         let dropped = std::mem::replace(&mut self.days, kept);
+        let newest = dropped
+            .values()
+            .filter_map(|day| day.records.last_key_value());
+        self.after = newest
+            .map(|(commit, _)| *commit)
+            .max()
+            .unwrap_or(self.after);
         if let (false, Some((&first, _))) = (dropped.is_empty(), self.days.first_key_value()) {
             self.from = self.from.max(UnixMicros::midnight(first));
         }

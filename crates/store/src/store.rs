@@ -196,6 +196,8 @@ pub struct HistoryWrite {
 pub struct HistorySpan {
     /// Answers about moments from here on are complete.
     pub from: UnixMicros,
+    /// The records of all commits after this one are kept; 0 where none ever went.
+    pub after: u64,
     /// The commit of the newest record; 0 where there never was one.
     pub last: u64,
     /// The days that have records, ascending.

@@ -209,6 +209,9 @@ pub const STREAM_CHUNK_BYTES: usize = 16 << 10;
 pub const STREAM_CHUNKS_MAX: usize = 4;
 /// Most changes of the newest commits that are kept decoded for streams, the newest commit's apart.
 pub const STREAM_DECODED_MAX: usize = 20_000;
+/// Longest record of a commit that streams decode whole and share, in bytes: some ten thousand changes.
+/// A longer one is read from the store, a page at a time.
+pub const STREAM_RECORD_BYTES_MAX: usize = 1 << 20;
 /// Hosts a second whose counts are compared with the store in the background, for as long as the
 /// server runs: some 50 us each, so that it takes less than 1 % of a core.
 pub const RECOUNT_HOSTS_A_SECOND: u32 = 100;

@@ -3,7 +3,8 @@
 use portolan_census::{Freshness, Page, PageRequest, Project, Start};
 use portolan_wire::hss::port_statistics::SortDir;
 
-use crate::{Model, Row, filters, selection};
+use crate::naive::{Model, Row};
+use crate::{filters, selection};
 
 impl Model {
     /// The hosts that are fresh, and what is ignored of them.

@@ -6,7 +6,8 @@ use portolan_census::{AssetsOf, ExposureCount, ExposureFilter, ListenerFilter, P
 use portolan_wire::exposure::Exposure;
 use portolan_wire::open_port::{Category, OpenPort, Transport};
 
-use crate::{Filter, Model, selection};
+use crate::naive::Model;
+use crate::{Filter, selection};
 
 const CATEGORIES: [Category; 2] = [Category::Host, Category::Container];
 const TRANSPORTS: [Option<Transport>; 3] = [None, Some(Transport::Tcp), Some(Transport::Udp)];

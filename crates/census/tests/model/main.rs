@@ -3,127 +3,25 @@
 
 mod fresh;
 mod lists;
+mod naive;
+mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_census::{
-    Agents, Builder, Cells, Choice, Commit, Counted, Cursor, Filter, HostCommit, HostFacts,
-    Ignored, Page, PageRequest, Pair, Project, Recount, Retired, Selection, Sockets, Start, State,
-    knowledge,
+    Agents, Builder, Cells, Commit, Counted, Cursor, Filter, HostCommit, HostFacts, Page,
+    PageRequest, Pair, Project, Recount, Retired, Selection, Sockets, Start, State,
 };
 use portolan_wire::digest::Digest;
 use portolan_wire::exposure::Exposure;
 use portolan_wire::hss::port_statistics::{PortStatus, SortDir};
 use portolan_wire::ids::{EnterpriseProjectId, HostId, HostKey};
-use portolan_wire::open_port::{Category, OpenPort, Published, Transport, canonicalise};
+use portolan_wire::open_port::{Category, OpenPort, Transport};
 use portolan_wire::time::UnixMicros;
 use proptest::prelude::*;
 
-/// Host id -> (enterprise project, its open ports), and the choices of hosts that are there and which
-/// of them are stale.
-#[derive(Clone, Debug, Default)]
-struct Model {
-    hosts: BTreeMap<String, (String, Vec<OpenPort>)>,
-    ignored: BTreeMap<String, BTreeSet<Choice>>,
-    stale: BTreeSet<String>,
-}
-
-/// A row: port, type, distinct assets, status.
-type Row = (u16, Transport, u64, PortStatus);
-
-/// Whether it is one of these sockets, by the words of the design alone.
-fn shows(sockets: Sockets, port: &OpenPort) -> bool {
-    match sockets {
-        Sockets::All => true,
-        Sockets::V6 => port.laddr.is_ipv6(),
-        Sockets::Exposed(exposure) => port.exposure() == exposure,
-    }
-}
-
-impl Model {
-    /// (port, type) -> distinct assets and status, by the words of the design alone.
-    fn counts(
-        &self,
-        scope: Option<&[&str]>,
-        filter: &Filter,
-    ) -> BTreeMap<(u16, Transport), (u64, PortStatus)> {
-        let mut assets = BTreeMap::<(u16, Transport), BTreeSet<(String, String)>>::new();
-        for (id, (enterprise_project, ports)) in &self.hosts {
-            if scope.is_some_and(|scope| !scope.contains(&enterprise_project.as_str())) {
-                continue;
-            }
-            for port in ports {
-                let category = if port.netns.is_some() {
-                    Category::Container
-                } else {
-                    Category::Host
-                };
-                let shown = category == filter.category
-                    && shows(filter.sockets, port)
-                    && filter.transport.is_none_or(|t| t == port.transport)
-                    && filter.port.is_none_or(|p| p == port.port)
-                    && filter
-                        .port_string
-                        .as_ref()
-                        .is_none_or(|s| port.port.to_string().contains(s));
-                if shown {
-                    let asset = match category {
-                        Category::Host => String::new(),
-                        Category::Container => port
-                            .container_id
-                            .clone()
-                            .or_else(|| port.netns.clone())
-                            .unwrap(),
-                    };
-                    assets
-                        .entry((port.port, port.transport))
-                        .or_default()
-                        .insert((id.clone(), asset));
-                }
-            }
-        }
-        assets
-            .into_iter()
-            .map(|(row, assets)| (row, (assets.len() as u64, self.status(row, &assets))))
-            .filter(|(_, (_, status))| filter.status.is_none_or(|only| only == *status))
-            .collect()
-    }
-
-    /// Danger by the table is normal where every asset that counts ignores it.
-    fn status(&self, row: (u16, Transport), assets: &BTreeSet<(String, String)>) -> PortStatus {
-        let ignores = |(host, asset): &(String, String)| {
-            self.ignored.get(host).is_some_and(|choices| {
-                choices.iter().any(|choice| {
-                    (choice.port, choice.transport) == row
-                        && choice.container_asset.as_deref().unwrap_or("") == asset
-                })
-            })
-        };
-        match knowledge::status(row.0, row.1) {
-            PortStatus::Danger if assets.iter().all(ignores) => PortStatus::Normal,
-            status => status,
-        }
-    }
-
-    /// What is ignored of a host, as a commit says it.
-    fn ignored_of(&self, host: &str) -> Ignored {
-        let (_, ports) = self.hosts.get(host).unwrap();
-        let choices = self.ignored.get(host).into_iter().flatten().cloned();
-        Ignored::of(choices, ports.iter().map(Counted::from))
-    }
-
-    fn rows(&self, scope: Option<&[&str]>, filter: &Filter, dir: SortDir) -> Vec<Row> {
-        let mut rows: Vec<_> = self
-            .counts(scope, filter)
-            .into_iter()
-            .map(|((port, transport), (num, status))| (port, transport, num, status))
-            .collect();
-        if dir == SortDir::Desc {
-            rows.sort_by_key(|(port, transport, ..)| (std::cmp::Reverse(*port), *transport));
-        }
-        rows
-    }
-}
+use crate::naive::{Model, Row};
+use crate::steps::{Step, steps};
 
 fn facts(id: &str, enterprise_project: &str, ports: &[OpenPort], version: u64) -> HostFacts {
     HostFacts {
@@ -143,97 +41,6 @@ fn facts(id: &str, enterprise_project: &str, ports: &[OpenPort], version: u64) -
         history_at: 0,
         retired_at: None,
     }
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Put(String, String, Vec<OpenPort>),
-    Remove(String),
-    Ignore(String, Choice),
-    IgnoreNoLonger(String, Choice),
-    /// Those become stale, all others fresh.
-    Silent(BTreeSet<&'static str>),
-}
-
-fn ports() -> impl Strategy<Value = Vec<OpenPort>> {
-    // Few values, so that hosts share rows and rows come and go.
-    let number = prop_oneof![
-        Just(22),
-        Just(80),
-        Just(8080),
-        Just(53),
-        Just(6379),
-        1u16..30,
-        60_000u16..60_040
-    ];
-    let address = prop_oneof![
-        Just("0.0.0.0"),
-        Just("::"),
-        Just("127.0.0.1"),
-        Just("fd00::1"),
-        Just("::1"),
-        Just("169.254.0.1"),
-        Just("100.64.0.1"),
-        Just("8.8.8.8"),
-    ];
-    let published =
-        prop_oneof![9 => Just(None), 1 => Just(Some("0.0.0.0")), 1 => Just(Some("8.8.8.8"))];
-    let place = prop_oneof![
-        3 => Just((None, None)),
-        1 => Just((Some("n1"), None)),
-        1 => Just((Some("n2"), Some("c2"))),
-        1 => Just((Some("n3"), Some("c2"))),
-        1 => Just((None, Some("c4"))),
-    ];
-    let port = (any::<bool>(), address, number, place, published).prop_map(
-        |(udp, address, number, (netns, container), published)| {
-            let transport = if udp { Transport::Udp } else { Transport::Tcp };
-            let mut port = OpenPort::new(transport, address.parse().unwrap(), number);
-            port.netns = netns.map(Into::into);
-            port.container_id = container.map(Into::into);
-            let addr = published.filter(|_| netns.is_some());
-            let published = addr.map(|addr| Published {
-                addr: addr.parse().unwrap(),
-                port: 8080,
-            });
-            port.published = published.into_iter().collect();
-            port
-        },
-    );
-    prop::collection::vec(port, 0..25).prop_map(|mut ports| {
-        canonicalise(&mut ports);
-        ports
-    })
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let host = prop_oneof![Just("a"), Just("b"), Just("c"), Just("d")];
-    let enterprise_project = prop_oneof![Just("0"), Just("x"), Just("y")];
-    let step = prop_oneof![
-        5 => (host.clone(), enterprise_project, ports())
-            .prop_map(|(h, e, p)| Step::Put(h.into(), e.into(), p)),
-        1 => host.clone().prop_map(|h| Step::Remove(h.into())),
-        5 => (host.clone(), choice()).prop_map(|(h, c)| Step::Ignore(h.into(), c)),
-        2 => prop::collection::btree_set(host.clone(), 0..4).prop_map(Step::Silent),
-        2 => (host, choice()).prop_map(|(h, c)| Step::IgnoreNoLonger(h.into(), c)),
-    ];
-    prop::collection::vec(step, 1..40)
-}
-
-/// Mostly of danger that hosts often have, so that rows are ignored by all their assets.
-fn choice() -> impl Strategy<Value = Choice> {
-    let asset = prop_oneof![3 => Just(None), 1 => Just(Some("n1")), 2 => Just(Some("c2"))];
-    let row = prop_oneof![
-        4 => Just((6379, Transport::Tcp)),
-        1 => (1u16..30).prop_map(|port| (port, Transport::Tcp)),
-        1 => Just((19, Transport::Udp)),
-        1 => Just((22, Transport::Tcp)),
-    ];
-    (asset, row).prop_map(|(asset, (port, transport))| Choice {
-        container_asset: asset.map(Into::into),
-        port,
-        transport,
-    })
 }
 
 fn apply(state: &mut State, model: &mut Model, step: &Step, version: u64) {

@@ -33,11 +33,15 @@ pub(super) fn moments(
 
 /// Whether all that came after a position is still there, and the position itself was there.
 pub(super) fn position(span: &HistorySpan, position: Position) -> bool {
-    let first = span.days.first();
-    let is_kept = first.is_some_and(|day| day.first <= position.commit);
-    // What is dropped is dropped by days: where it begins within one, nothing ever was.
-    let all_is_kept = span.from != UnixMicros::midnight(span.from.day());
-    (is_kept || all_is_kept) && position.commit <= span.last
+    position >= first(span) && position.commit <= span.last
+}
+
+/// The first position behind which all is kept.
+pub(super) fn first(span: &HistorySpan) -> Position {
+    Position {
+        commit: span.after,
+        n: u32::MAX,
+    }
 }
 
 /// Whether a window of damped changes is still there.

@@ -2,7 +2,7 @@
 
 use std::ops::{Bound, ControlFlow, RangeInclusive};
 
-use portolan_store::history::{Change, Position, changes_of, changes_of_host, commit_until};
+use portolan_store::history::{Change, Position, changes_of_host, changes_within, commit_until};
 use portolan_store::{HistoryOrder, Store, StoreError};
 use portolan_wire::caps;
 use portolan_wire::time::UnixMicros;
@@ -37,17 +37,8 @@ pub(super) fn walk(
         if each(None).is_break() {
             return Ok(ControlFlow::Break(()));
         }
-        let mut changes = changes_of(commit, record)?;
-        if order == HistoryOrder::Descending {
-            changes.reverse();
-        }
-        let within = |change: &Change| std::ops::RangeBounds::contains(&span, &change.position);
-        for change in changes.into_iter().filter(within) {
-            if each(Some(change)).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
+        let mut each = |change| each(Some(change));
+        Ok(changes_within(commit, record, &span, order, &mut each)?)
     })
 }
 

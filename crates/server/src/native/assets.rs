@@ -19,6 +19,7 @@ use crate::error::ApiError;
 use crate::hss::{decoded, json};
 use crate::native::freshness::{self, Hosts};
 use crate::native::{exposures, paging};
+use crate::past;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = PortAssets)]
@@ -58,6 +59,7 @@ pub(crate) async fn assets(
         .and_then(|port| u16::try_from(port).ok())
         .ok_or_else(|| PORT.fault(&port))?;
     let asked = AssetFilter::read(&query)?;
+    past::only_now(&query)?;
     let of = AssetsOf {
         category: asked.category,
         sockets: exposures::sockets(&query, asked.kind)?,

@@ -1,12 +1,15 @@
 //! `GET …/statistics/diff`: the rows that differ between two moments.
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use portolan_census::{Filter, PageRequest, PageRow, RowDifference, Selection, Start, differences};
+use portolan_wire::error::ErrorCode;
 use portolan_wire::hss::parameters::KindFilter;
 use portolan_wire::hss::port_statistics::{PortStatisticsQuery, SortDir};
+use portolan_wire::open_port::Transport;
 use portolan_wire::query::Parameter;
 use portolan_wire::time::UnixMicros;
 use serde::Serialize;
@@ -24,6 +27,8 @@ use crate::past;
 pub(crate) const FROM: Parameter = Parameter::moment("from");
 /// The later moment; now, where it is absent.
 pub(crate) const TO: Parameter = Parameter::moment("to");
+/// Parameters of the statistics that it has not.
+pub(crate) const NOT_TAKEN: [&str; 3] = ["offset", "sort_key", "sort_dir"];
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct StatisticsDiff {
@@ -69,10 +74,21 @@ pub(crate) async fn diff(
     let query = decoded(raw_query.as_deref())?;
     let selection = selected(&query, &caller)?;
     let asked = PortStatisticsQuery::read(&query)?;
-    let cursor = paging::cursor(&query, read_cursor)?;
+    for name in NOT_TAKEN {
+        if query.single(name) != Ok(None) {
+            let what = format!("{name} must be left out: the rows are in one order, by cursor");
+            return Err(ApiError::new(ErrorCode::InvalidParameter, what));
+        }
+    }
+    let cursor = paging::cursor(&query, Cursor::read)?;
     let limit = asked.range.limit as usize;
     let from = past::moment(&app, &query, FROM)?.ok_or_else(|| FROM.fault(""))?;
-    let to = past::moment(&app, &query, TO)?.unwrap_or_else(|| app.as_of());
+    let to = match (past::moment(&app, &query, TO)?, cursor) {
+        (Some(to), _) => to,
+        // Of the same moment as the page before.
+        (None, Some(cursor)) => past::kept(&app, TO.name, cursor.to)?,
+        (None, None) => app.as_of(),
+    };
     if from > to {
         let what = format!("{from}, which is later than to, {to}");
         return Err(FROM.fault(&what).into());
@@ -82,15 +98,16 @@ pub(crate) async fn diff(
         ..filter(&asked)
     };
     let work = move |app: &App, _: &_| {
-        let rows = |at| rows_at(app, &project_id, &selection, &filter, at);
-        Ok(differences(&rows(from)?, &rows(to)?))
+        let rows = |moment| rows_at(app, &project_id, &selection, &filter, moment);
+        Ok(differences(
+            &rows((FROM.name, from))?,
+            &rows((TO.name, to))?,
+        ))
     };
     let found = app.scanning(work).await?;
     let total_num = found.len() as u64;
-    let place = |row: &RowDifference| (row.port, row.transport);
-    let after = |row: &RowDifference| {
-        cursor.is_none_or(|cursor| place(row) > (cursor.port, cursor.transport))
-    };
+    let after =
+        |row: &RowDifference| cursor.is_none_or(|cursor| (row.port, row.transport) > cursor.row);
     let mut following = found.into_iter().filter(after);
     let page: Vec<RowDifference> = following.by_ref().take(limit).collect();
     let last = page.last().filter(|_| following.next().is_some());
@@ -98,9 +115,37 @@ pub(crate) async fn diff(
         from,
         to,
         total_num,
-        next_cursor: last.map(|row| cursor_of(row.port, row.transport)),
+        next_cursor: last.map(|row| {
+            let row = (row.port, row.transport);
+            Cursor { row, to }.to_string()
+        }),
         data_list: page.iter().map(|row| shown(row, &asked)).collect(),
     })
+}
+
+/// The last row of a page, and which later moment it is of.
+#[derive(Clone, Copy)]
+struct Cursor {
+    row: (u16, Transport),
+    to: UnixMicros,
+}
+
+impl Cursor {
+    fn read(text: &str) -> Option<Self> {
+        let (row, to) = text.rsplit_once('-')?;
+        let row = read_cursor(row)?;
+        Some(Self {
+            row: (row.port, row.transport),
+            to: UnixMicros(to.parse().ok()?),
+        })
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (port, transport) = self.row;
+        write!(f, "{}-{}", cursor_of(port, transport), self.to.0)
+    }
 }
 
 fn rows_at(
@@ -108,14 +153,14 @@ fn rows_at(
     project_id: &str,
     selection: &Selection,
     filter: &Filter,
-    at: UnixMicros,
+    moment: (&str, UnixMicros),
 ) -> Result<Vec<PageRow>, ApiError> {
     let all = PageRequest {
         sort_dir: SortDir::Asc,
         start: Start::Offset(0),
         limit: usize::MAX,
     };
-    let counts = app.past.at(app, project_id, selection, at)?;
+    let counts = app.past.at(app, project_id, selection, moment)?;
     Ok(counts.page(filter, &all).rows)
 }
 

@@ -19,6 +19,7 @@ use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{self, decoded, json, selected};
 use crate::native::freshness::{self, Hosts};
+use crate::past;
 
 /// Only what has a socket of this exposure.
 pub(crate) const EXPOSURE: Parameter = Parameter::one_of("exposure", Exposure::NAMES);
@@ -94,6 +95,7 @@ pub(crate) async fn exposures(
         port,
     };
     let only_fresh = freshness::only_fresh(&query)?;
+    past::only_now(&query)?;
     // All rows are looked through: no work for a thread that others wait for.
     let count = move |app: &App| {
         let as_of = app.as_of();

@@ -16,7 +16,7 @@ mod statistics;
 pub(crate) use assets::{AssetList, assets};
 pub(crate) use backup::backup;
 pub(crate) use credential::{Credential, credential};
-pub(crate) use diff::{FROM, StatisticsDiff, TO, diff};
+pub(crate) use diff::{FROM, NOT_TAKEN, StatisticsDiff, TO, diff};
 pub(crate) use export::{CONTENT_TYPES, FORMAT, ROWS, export};
 pub(crate) use exposures::{EXPOSURE, Exposures, TRANSPORT, exposures};
 pub(crate) use hosts::{HostList, HostPage, host, hosts, stored};

@@ -25,7 +25,7 @@ use crate::native::freshness::{OF_HOSTS, ONLY_FRESH};
 use crate::native::paging::{CURSOR, LIMIT};
 use crate::native::{
     AssetList, CONTENT_TYPES, Credential, EXPOSURE, Exposures, FORMAT, FROM, HostList, HostPage,
-    ROWS, Recounted, STATUS_FIELD, Statistics, StatisticsDiff, TO, TRANSPORT,
+    NOT_TAKEN, ROWS, Recounted, STATUS_FIELD, Statistics, StatisticsDiff, TO, TRANSPORT,
 };
 use crate::past::AS_OF;
 use crate::routes::Health;
@@ -164,8 +164,7 @@ fn native() -> Vec<Call> {
         )
         .query(
             copied(PortStatisticsQuery::PARAMETERS)
-                // It is in one order, and pages by cursor.
-                .filter(|parameter| !["offset", "sort_key", "sort_dir"].contains(&parameter.name))
+                .filter(|parameter| !NOT_TAKEN.contains(&parameter.name))
                 .chain([FROM, TO, EXPOSURE, CURSOR]),
         )
         .required(&["from"])

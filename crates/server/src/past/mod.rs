@@ -21,6 +21,15 @@ use crate::error::ApiError;
 /// The moment that a question is about; now, where it is absent.
 pub(crate) const AS_OF: Parameter = Parameter::moment("as_of");
 
+/// Refuses a moment where the answer is of now only: it would be taken for that moment's.
+pub(crate) fn only_now(query: &Query<'_>) -> Result<(), ApiError> {
+    if query.single(AS_OF.name) == Ok(None) {
+        return Ok(());
+    }
+    let what = "as_of must be left out: this call answers of now only";
+    Err(ApiError::new(ErrorCode::InvalidParameter, what))
+}
+
 /// Reads a moment that the history must reach.
 pub(crate) fn moment(
     app: &App,
@@ -78,13 +87,13 @@ struct Asked {
 pub(crate) struct PastCounts(Mutex<VecDeque<(Asked, Arc<MomentCounts>)>>);
 
 impl PastCounts {
-    /// The counts of a moment that the history reaches.
+    /// The counts of a moment that the history reaches, which the parameter `name` has named.
     pub(crate) fn at(
         &self,
         app: &App,
         project_id: &str,
         selection: &Selection,
-        at: UnixMicros,
+        (name, at): (&str, UnixMicros),
     ) -> Result<Arc<MomentCounts>, ApiError> {
         let asked = Asked {
             project_id: project_id.to_owned(),
@@ -98,7 +107,7 @@ impl PastCounts {
         let counts = Arc::new(counted.map_err(|error| ApiError::read_failed(&error))?);
         // A day that was dropped while it was read may be missing from the counts.
         if begin(app)? > at {
-            return Err(not_kept(app, AS_OF.name, at));
+            return Err(not_kept(app, name, at));
         }
         let mut all = self.0.lock();
         if all.len() >= caps::PAST_COUNTS_MAX {

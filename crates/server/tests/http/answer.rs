@@ -119,7 +119,7 @@ impl Answer {
                 || (name == "content-security-policy"
                     && self.header("content-type") == Some("text/html; charset=utf-8"))
                 || (name == "x-subject-token" && is_keystones && [200, 201].contains(&self.status))
-                || (name == "transfer-encoding"
+                || (["transfer-encoding", "cache-control"].contains(&name)
                     && self.header("content-type") == Some("text/event-stream"))
                 || (name == "allow" && self.status == 404)
                 || (name == "retry-after" && [429, 500, 503].contains(&self.status));

@@ -71,6 +71,25 @@ fn a_stream_begins_now_at_a_moment_or_behind_an_id_and_tells_what_pages_tell() {
     assert_eq!(open(&app, &reader, "", id(0)).changes(6), pages[1..]);
 }
 
+/// A commit with so much in it that it is not kept decoded for all, told and resumed within.
+#[test]
+fn a_commit_of_very_many_changes_is_told_as_pages_tell_it() {
+    let (reader, agent) = tokens();
+    let app = App::start(&[&reader, &agent]);
+    let first = Host::new("h1", "0", vec![]);
+    app.report(&agent, &[&first]);
+    let mut now = open(&app, &reader, "", "");
+    app.clock.advance_s(1);
+    let path = format!("/{}", "p".repeat(100));
+    let ports = (1..12_000).map(|port| tcp("0.0.0.0", port).program(7, &path));
+    app.report(&agent, &[&first.next(ports.collect())]);
+    let pages = all(&app, &reader, "", 200);
+    assert_eq!(pages.len(), 12_000);
+    assert_eq!(now.changes(11_999), pages[1..]);
+    let id = pages[6_000]["id"].as_str().unwrap();
+    assert_eq!(open(&app, &reader, "", id).changes(5_999), pages[6_001..]);
+}
+
 #[test]
 fn a_stream_tells_only_what_its_filters_select_and_its_credential_is_granted() {
     let (whole, agent) = tokens();

@@ -226,6 +226,12 @@ fn faulty_parameters_moments_and_cursors_are_told_apart() {
     assert_eq!(code("enterprise_project_id=y&kind=x"), "HSS.0001");
     let page = app.native(&reader, "/changes?limit=1").ok();
     let cursor = page["next_cursor"].as_str().unwrap();
+    let epoch = cursor.split('-').next().unwrap();
+    for window in [i64::MAX, i64::MIN] {
+        let cursor = format!("{epoch}-1-0-w{window}");
+        let far = app.native(&reader, &format!("/changes?damped=true&cursor={cursor}"));
+        assert!([200, 400].contains(&far.status), "{far:?}");
+    }
     let damped = app.native(&reader, &format!("/changes?damped=true&cursor={cursor}"));
     assert_eq!(damped.code(), (400, "HSS.0001".into()));
     let first = if cursor.starts_with('0') { "1" } else { "0" };

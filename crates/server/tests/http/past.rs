@@ -4,8 +4,10 @@ use portolan_wire::time::UnixMicros;
 use serde_json::{Value, json};
 
 use crate::app::{ALL, App, START, Token};
+use crate::changes;
 use crate::client::Request;
 use crate::fleet::{Host, tcp};
+use crate::sse::Sse;
 use crate::support::{eventually, rows};
 
 /// The moment so many seconds after the server's clock began.
@@ -217,11 +219,29 @@ fn what_differs_appeared_vanished_grew_or_shrank() {
             {"port": 22, "type": "TCP", "change": "appeared", "num_before": 0, "num_after": 1},
         ])
     );
-    let beyond = past.native(&format!("{target}&cursor=22-TCP"));
-    assert_eq!(
-        (&beyond["total_num"], &beyond["data_list"]),
-        (&json!(1), &json!([]))
-    );
+}
+
+/// Without `to` all pages are of the moment of the first.
+#[test]
+fn pages_of_a_difference_are_of_the_same_two_moments() {
+    let past = Past::begin();
+    let ports = |from: u16| (from..from + 15).map(|port| tcp("::", port)).collect();
+    let host = Host::new("many", "0", ports(1000));
+    past.app.report(&past.agent, &[&host]);
+    past.app.clock.advance_s(1);
+    let target = format!("/statistics/diff?limit=10&from={}", at(239));
+    let first = past.native(&target);
+    assert_eq!(first["total_num"], 15);
+    past.app.report(&past.agent, &[&host.next(ports(1005))]);
+    past.app.clock.advance_s(1);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = past.native(&format!("{target}&cursor={cursor}"));
+    assert_eq!(second["to"], first["to"]);
+    let told = |page: &Value| page["data_list"].as_array().unwrap().len();
+    assert_eq!((told(&first), told(&second)), (10, 5));
+    assert_eq!(second["next_cursor"], Value::Null);
+    let now = past.native(&format!("{target}&cursor={cursor}&to={}", at(241)));
+    assert_eq!(told(&now), 10, "unless it is told another");
 }
 
 #[test]
@@ -250,6 +270,19 @@ fn a_moment_that_the_history_does_not_reach_is_refused_with_its_limits() {
             "freshness must be left out",
         ),
         ("/statistics/diff".to_owned(), "from must be a moment"),
+        (
+            format!("/statistics/diff?from={}&offset=0", at(0)),
+            "offset must be left out",
+        ),
+        (format!("/hosts?as_of={}", at(0)), "as_of must be left out"),
+        (
+            format!("/exposures?as_of={}", at(0)),
+            "as_of must be left out",
+        ),
+        (
+            format!("/ports/22/assets?as_of={}", at(0)),
+            "as_of must be left out",
+        ),
         (
             format!("/statistics/diff?from={}&to={}", at(2), at(1)),
             "later than to",
@@ -285,4 +318,13 @@ fn days_that_are_too_old_are_dropped_and_the_others_answer_as_before() {
     let after: Vec<_> = [20, 50, 94].map(|day| past.counts(day * day_s, "")).into();
     assert_eq!(after, before);
     assert_eq!(after[2].len(), 5);
+    // Both begin at the limit that is told, and not behind it.
+    let why = past.refused(&format!("/changes?since={}", at(1)), "PORTOLAN.0020");
+    let begin = "2026-12-13T00:00:00Z";
+    assert!(why.contains(begin), "{why}");
+    let query = format!("since={begin}");
+    let pages = changes::all(&past.app, &past.reader, &query, 200);
+    assert_eq!(pages.len(), 5);
+    let mut stream = Sse::open(past.app.address(), &past.reader, &query, "");
+    assert_eq!(stream.changes(5), pages);
 }

@@ -78,6 +78,12 @@ impl Published {
     /// `now` alone would promise what is still being written.
     pub fn as_of(&self, now: UnixMicros) -> UnixMicros {
         let round = self.round.load(Ordering::SeqCst);
+        // Moments of commits rise: where the clock was set back they are ahead of it, and none that
+        // comes is as early as the newest.
+        let newest = self.state.load().at();
+        if newest > now {
+            return newest;
+        }
         UnixMicros(now.0.min(round).saturating_sub(1))
     }
 

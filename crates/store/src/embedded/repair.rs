@@ -112,11 +112,8 @@ fn replace(
         other => Some(other?),
     };
     let before = salvage.as_ref().map(Salvage::head).transpose()?.flatten();
-    let store = match (&identity, mark) {
-        (Some(identity), _) => identity.store,
-        (None, Some(mark)) => mark.store,
-        (None, None) => StoreId::random()?,
-    };
+    // What was lost had numbers too, so that these are the commits of another log.
+    let store = StoreId::random()?;
     let number = marked
         .max(before.map_or(0, |head| head.number))
         .saturating_add(1);

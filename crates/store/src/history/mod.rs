@@ -23,5 +23,7 @@ pub use as_of::counts_at;
 pub use back::{HostAt, host_at};
 pub use checkpoint::checkpoint;
 pub use error::HistoryError;
-pub use read::{EachChange, Moments, Net, changes, changes_of_host, commit_until, net_cells};
+pub use read::{
+    EachChange, Moments, Net, changes, changes_of_host, changes_within, commit_until, net_cells,
+};
 pub use rows::{Change, ChangeKind, Position, changes_of};

@@ -1,14 +1,14 @@
 //! Reading the history: changes in their order, those of one host, and what counts became.
 
 use std::collections::HashMap;
-use std::ops::{Bound, ControlFlow, RangeBounds, RangeInclusive};
+use std::ops::{Bound, ControlFlow, Range, RangeBounds, RangeInclusive};
 
 use portolan_wire::ids::{EnterpriseProjectId, HostKey};
 use portolan_wire::time::UnixMicros;
 
 use super::HistoryError;
 use super::record::{Counts, Entry, Numbers, Part, Record};
-use super::rows::{Change, Position, changes_of, rows};
+use super::rows::{Change, Position, rows};
 use crate::snapshot::form::split;
 use crate::{HistoryOrder, Store, StoreError};
 
@@ -26,9 +26,65 @@ pub fn changes(
     each: EachChange<'_>,
 ) -> Result<(), StoreError> {
     store.history(commits(&positions), order, &mut |commit, record| {
-        let changes = changes_of(commit, record)?;
-        Ok(hand_out(changes, &positions, order, each))
+        Ok(changes_within(commit, record, &positions, order, each)?)
     })
+}
+
+/// Hands out the changes of one record that have some positions. Entries without one of them are not
+/// decoded: a commit may hold very many changes, and a page of them is asked for at a time.
+///
+/// # Errors
+/// The record does not decode.
+pub fn changes_within(
+    commit: u64,
+    record: &[u8],
+    positions: &impl RangeBounds<Position>,
+    order: HistoryOrder,
+    each: EachChange<'_>,
+) -> Result<ControlFlow<()>, HistoryError> {
+    let record = Record::read(record)?;
+    for step in 0..record.len() {
+        let place = match order {
+            HistoryOrder::Ascending => step,
+            HistoryOrder::Descending => record.len() - 1 - step,
+        };
+        let entry = record.entry(place)?;
+        let end = match place + 1 {
+            next if next < record.len() => record.entry(next)?.head.first_row,
+            _ => u32::MAX,
+        };
+        let rows_at = entry.head.first_row..end;
+        if !meet(commit, &rows_at, positions) {
+            continue;
+        }
+        if hand_out(rows(commit, &entry)?, positions, order, each).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Whether one of a commit's rows with these numbers is among the positions.
+fn meet(commit: u64, numbers: &Range<u32>, positions: &impl RangeBounds<Position>) -> bool {
+    let Some(last) = numbers
+        .end
+        .checked_sub(1)
+        .filter(|last| *last >= numbers.start)
+    else {
+        return false;
+    };
+    let at = |n| Position { commit, n };
+    let begins = match positions.start_bound() {
+        Bound::Included(start) => at(last) >= *start,
+        Bound::Excluded(start) => at(last) > *start,
+        Bound::Unbounded => true,
+    };
+    let ends = match positions.end_bound() {
+        Bound::Included(end) => at(numbers.start) <= *end,
+        Bound::Excluded(end) => at(numbers.start) < *end,
+        Bound::Unbounded => true,
+    };
+    begins && ends
 }
 
 /// The commits that changes of those positions are of.

@@ -196,7 +196,8 @@ impl<'a> Record<'a> {
         Some(u32::from_le_bytes(*end) as usize)
     }
 
-    fn entry(&self, place: usize) -> Result<Entry<'a>, HistoryError> {
+    /// One of the entries, by its place.
+    pub(crate) fn entry(&self, place: usize) -> Result<Entry<'a>, HistoryError> {
         let bytes = || {
             let begin = match place.checked_sub(1) {
                 Some(before) => self.end(before)?,

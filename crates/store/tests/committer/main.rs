@@ -9,7 +9,9 @@
 mod bench;
 mod decisions;
 mod history;
+mod history_read;
 mod ignoring;
+mod memory_store;
 mod rebuild;
 mod records;
 mod retirement;

@@ -14,7 +14,8 @@ use portolan_wire::testing;
 use portolan_wire::time::UnixMicros;
 use proptest::prelude::*;
 
-use crate::bench::{MemoryStore, told};
+use crate::bench::told;
+use crate::memory_store::MemoryStore;
 
 struct Ticking(AtomicI64);
 

@@ -12,7 +12,8 @@ use portolan_store::{
 };
 use portolan_wire::caps;
 
-use crate::bench::{Bench, MemoryStore, PROJECT, host_key, report};
+use crate::bench::{Bench, PROJECT, host_key, report};
+use crate::memory_store::MemoryStore;
 
 struct Running {
     queue: Queue,

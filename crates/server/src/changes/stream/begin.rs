@@ -54,7 +54,8 @@ impl Begin {
                     Some(since) => {
                         let start = look::start_of(&*app.store, since).map_err(read_failed)?;
                         let window = in_window(window_of(since), None);
-                        Ok(begin(before(start), window, None))
+                        let start = before(start).max(kept::first(&span));
+                        Ok(begin(start, window, None))
                     }
                 };
             }

@@ -157,6 +157,16 @@ impl Follower {
         }
     }
 
+    /// Hands on what waits, where that is enough for a piece. A reader that takes slowly is looked at
+    /// between the pieces: what it has to hear of one commit may take it long.
+    async fn hand_on(&mut self) -> Result<(), End> {
+        if self.out.is_full() {
+            self.flush().await?;
+            self.keep().await?;
+        }
+        Ok(())
+    }
+
     /// Does what is due: a ping, a look at the credential.
     async fn keep(&mut self) -> Result<(), End> {
         let now = Instant::now();
@@ -188,8 +198,7 @@ impl Follower {
                 }
                 Some(records) => {
                     for record in records {
-                        let decoded = self.decoded(record).await?;
-                        self.tell_commit(&decoded).await?;
+                        self.tell_record(record).await?;
                     }
                 }
                 None if self.live => return Err(End::Cut(Cut::Behind)),
@@ -220,6 +229,22 @@ impl Follower {
             .map_err(|error| failed(&error))
     }
 
+    /// Tells a commit. One with very much in it is not decoded whole: it is read as pages are.
+    async fn tell_record(&mut self, record: Arc<RecentCommit>) -> Result<(), End> {
+        if record.record.len() <= caps::STREAM_RECORD_BYTES_MAX {
+            let decoded = self.decoded(record).await?;
+            return self.tell_commit(&decoded).await;
+        }
+        let whole = Position {
+            commit: record.commit,
+            n: u32::MAX,
+        };
+        while self.after < whole {
+            self.tell_stored().await?;
+        }
+        Ok(())
+    }
+
     async fn tell_commit(&mut self, decoded: &Decoded) -> Result<(), End> {
         for row in &decoded.rows {
             let position = row.change.position;
@@ -229,9 +254,7 @@ impl Follower {
             let event = row.event(self.app.epoch, &self.wanted.granted);
             let event = event.map_err(|error| failed(&error))?;
             self.out.put(&event, Some(position));
-            if self.out.is_full() {
-                self.flush().await?;
-            }
+            self.hand_on().await?;
         }
         self.after = Position {
             commit: decoded.commit(),
@@ -268,9 +291,7 @@ impl Follower {
         }
         for change in &found.rows {
             self.put(change, None)?;
-            if self.out.is_full() {
-                self.flush().await?;
-            }
+            self.hand_on().await?;
         }
         let seen = found.rows.last().map_or(0, |change| change.position.commit);
         self.after = found.next.unwrap_or(Position {
@@ -307,9 +328,7 @@ impl Follower {
             }
             for (change, folded) in &found.rows {
                 self.put(change, *folded)?;
-                if self.out.is_full() {
-                    self.flush().await?;
-                }
+                self.hand_on().await?;
             }
             self.flush().await?;
             from = found.next.unwrap_or(Cursor {

@@ -94,6 +94,7 @@ impl Days {
         }
         Ok(HistorySpan {
             from: self.from,
+            after: self.all.first().map_or(last, |day| day.kept.after),
             last,
             days,
         })
