@@ -32,6 +32,9 @@ mod collector;
 mod diag;
 #[cfg(test)]
 mod fake_proc;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod kernel_socket;
 mod namespaces;
 mod options;

@@ -34,17 +34,24 @@ fn read_table(
     transport: Transport,
     sockets: &mut Vec<KernelSocket>,
 ) -> io::Result<()> {
-    let mut reader = BufReader::with_capacity(64 << 10, File::open(path)?);
+    let reader = BufReader::with_capacity(64 << 10, File::open(path)?);
+    parse(reader, transport, sockets)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
+/// Reads a table, from its header on.
+pub(crate) fn parse(
+    mut reader: impl BufRead,
+    transport: Transport,
+    sockets: &mut Vec<KernelSocket>,
+) -> io::Result<()> {
     let mut line = String::new();
     let mut header = true;
     while reader.read_line(&mut line)? > 0 {
         if !std::mem::take(&mut header) {
             let socket = parse_line(&line, transport).ok_or_else(|| {
-                let path = path.display();
-                io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    format!("{path}: not a socket: {line}"),
-                )
+                let fault = format!("not a socket: {line}");
+                io::Error::new(io::ErrorKind::InvalidData, fault)
             })?;
             sockets.extend(socket);
         }

@@ -70,7 +70,7 @@ impl Users {
 }
 
 /// Reads passwd(5). Of several names for one uid the first counts, as for getpwuid(3).
-fn parse(bytes: &[u8]) -> HashMap<u32, String> {
+pub(crate) fn parse(bytes: &[u8]) -> HashMap<u32, String> {
     let mut names = HashMap::new();
     for line in bytes.split(|byte| *byte == b'\n') {
         let mut fields = line.split(|byte| *byte == b':');

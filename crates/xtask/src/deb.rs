@@ -1,17 +1,13 @@
 //! The Debian packages of server and agent.
 //!
-//! cargo-deb makes them of `[package.metadata.deb]` in the two crates and of `deploy/debian/`. It is
-//! built into `target/tools`, so that nothing of the user's is touched, in one version, since its
-//! maintainer scripts are part of what is shipped.
-
-use std::process::Command;
+//! cargo-deb makes them of `[package.metadata.deb]` in the two crates and of `deploy/debian/`, in one
+//! version, since its maintainer scripts are part of what is shipped.
 
 use crate::packages;
 use crate::run::{self, Step, cargo};
+use crate::tools;
 
 const CARGO_DEB_VERSION: &str = "3.8.0";
-const TOOLS: &str = "target/tools";
-const CARGO_DEB: &str = "target/tools/bin/cargo-deb";
 
 /// Where the packages are put.
 pub(crate) const PACKAGES: &str = "target/debian";
@@ -22,14 +18,9 @@ pub(crate) fn build() -> anyhow::Result<()> {
     pack("1", PACKAGES)
 }
 
-/// Builds what is packed, and what packs.
+/// Builds what is packed.
 pub(crate) fn build_programs() -> anyhow::Result<()> {
     packages::install(packages::DEB)?;
-    if !is_installed() {
-        let version = format!("cargo-deb@{CARGO_DEB_VERSION}");
-        let arguments = ["install", "--locked", "--root", TOOLS, &version];
-        run::all(&[cargo("cargo-deb", &arguments)])?;
-    }
     let packages = ["-p", "portolan", "-p", "portolan-agent"];
     let build = [&["build", "--release", "--locked"], packages.as_slice()].concat();
     run::all(&[cargo("release build", &build)])
@@ -37,6 +28,7 @@ pub(crate) fn build_programs() -> anyhow::Result<()> {
 
 /// Makes both packages of what is built, with a Debian revision, in a folder of nothing else.
 pub(crate) fn pack(revision: &str, folder: &str) -> anyhow::Result<()> {
+    let cargo_deb = tools::install("cargo-deb", CARGO_DEB_VERSION)?;
     match std::fs::remove_dir_all(run::root().join(folder)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
@@ -53,17 +45,10 @@ pub(crate) fn pack(revision: &str, folder: &str) -> anyhow::Result<()> {
             "--output",
             folder,
         ];
-        Step::new(name, CARGO_DEB, &arguments)
+        Step::new(name, &cargo_deb, &arguments)
     };
     run::all(&[
         pack("server's package", "portolan"),
         pack("agent's package", "portolan-agent"),
     ])
-}
-
-fn is_installed() -> bool {
-    let asked = Command::new(run::root().join(CARGO_DEB))
-        .arg("--version")
-        .output();
-    asked.is_ok_and(|told| String::from_utf8_lossy(&told.stdout).contains(CARGO_DEB_VERSION))
 }

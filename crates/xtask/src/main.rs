@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `clients`, `deb`, `bench`, `peers`, `long`.
+//! The project's own commands: `cargo xtask test`, `clients`, `deb`, `bench`, `peers`, `fuzz`, `long`.
 //!
 //! A program instead of scripts, so that one toolchain is all that a new machine needs.
 #![forbid(unsafe_code)]
@@ -6,10 +6,12 @@
 mod clean_machine;
 mod clients;
 mod deb;
+mod fuzz;
 mod packages;
 mod peers;
 mod python;
 mod run;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -24,7 +26,8 @@ usage: cargo xtask COMMAND
   bench [HOSTS]    load a generated fleet (100000 hosts) into a release server and measure it
   peers [HOSTS]    ask PostgreSQL, SQLite, DuckDB and ClickHouse what Portolan is asked, of the same
                    fleet (100000 hosts), and measure all in turns
-  long             what takes too long for every change: packages, every byte of a store flipped,
+  fuzz [SECONDS]   fuzz each parser of what the kernel and /proc give (60 seconds)
+  long             what takes too long for every change: packages, every byte of a store flipped, fuzzing,
                    30,000 seeds of the simulation, the bench with one report a request and in
                    batches of 100, 1,000,000 hosts and a month of theirs, 1,000 readers of changes,
                    a reader beside 2,000 clients that misbehave,
@@ -41,6 +44,8 @@ fn main() -> ExitCode {
         ["bench", hosts] => bench(hosts, "1"),
         ["peers"] => beside_databases("100000"),
         ["peers", hosts] => beside_databases(hosts),
+        ["fuzz"] => fuzz::run("60"),
+        ["fuzz", seconds] => fuzz::run(seconds),
         ["packages"] => clean_machine::follow_the_document(),
         ["long"] => long(),
         _ => {
@@ -112,6 +117,7 @@ fn long() -> anyhow::Result<()> {
     peers::install()?;
     clients::install_keystone()?;
     clean_machine::follow_the_document()?;
+    fuzz::run("60")?;
     run::all(&[
         cargo(
             "store, every byte",

@@ -67,8 +67,8 @@ fn split<'a>(datagram: &mut &'a [u8]) -> Option<Framed<'a>> {
     let message = match kind {
         SOCK_DIAG_BY_FAMILY | TCPDIAG_GETSOCK => Message::Socket(payload),
         // Old kernels end a dump without an error number.
-        NLMSG_DONE => Message::Done(i32_at(payload, 0).unwrap_or(0)),
-        NLMSG_ERROR => Message::Done(i32_at(payload, 0)?),
+        NLMSG_DONE if payload.is_empty() => Message::Done(0),
+        NLMSG_DONE | NLMSG_ERROR => Message::Done(error_number(payload)?),
         NLMSG_OVERRUN => Message::Overrun,
         _ => Message::Other,
     };
@@ -77,6 +77,11 @@ fn split<'a>(datagram: &mut &'a [u8]) -> Option<Framed<'a>> {
         interrupted: flags & NLM_F_DUMP_INTR != 0,
         message,
     })
+}
+
+/// 0, or an error number negated: at most `MAX_ERRNO` of include/linux/err.h.
+fn error_number(payload: &[u8]) -> Option<i32> {
+    i32_at(payload, 0).filter(|error| (-4095..=0).contains(error))
 }
 
 /// Reads a `struct inet_diag_msg`. `Ok(None)` is a socket that is no open port.

@@ -17,6 +17,8 @@ mod witnesses;
 pub(crate) use find::{Found, Namespaces};
 pub(crate) use list::{Listing, Means, Ports, is_candidate};
 pub(crate) use mounts::Mounts;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use mounts::parse as parse_mounts;
 pub(crate) use names::Names;
 pub(crate) use visit::{MEMBERS_TRIED, Place, Seen, visit};
 

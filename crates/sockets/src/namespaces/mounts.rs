@@ -73,7 +73,7 @@ fn has_changed(table: &File) -> bool {
 }
 
 /// Reads proc_pid_mountinfo(5); lines that do not fit are passed over.
-fn parse(bytes: &[u8]) -> (Vec<MountedNs>, Option<PathBuf>) {
+pub(crate) fn parse(bytes: &[u8]) -> (Vec<MountedNs>, Option<PathBuf>) {
     let mut namespaces = Vec::new();
     let mut cgroups = None;
     for line in bytes.split(|byte| *byte == b'\n') {

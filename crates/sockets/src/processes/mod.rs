@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 
 pub(crate) use files::{Walk, bracketed, holds, walk};
 pub(crate) use program::Program;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use stat::Stat;
 use told::{placement_of, runs, stat_of};
 
 use crate::cgroup::Placement;
