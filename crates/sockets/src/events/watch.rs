@@ -66,9 +66,7 @@ impl Watch {
     /// # Errors
     /// The same.
     pub fn attach_with_ring(bytes: u32) -> Result<Self, WatchError> {
-        let programs = attach(bytes);
-        memory::give_back();
-        Self::over(programs?)
+        Self::over(memory::giving_back(|| attach(bytes))?)
     }
 
     fn over(mut programs: Ebpf) -> Result<Self, WatchError> {
