@@ -168,8 +168,13 @@ struct bpf_iter__task_file {
 	struct file *file;
 } KERNEL;
 
-/* include/uapi/linux/bpf.h */
-struct bpf_sock;
+/* include/uapi/linux/bpf.h: these places never change */
+struct bpf_sock {
+	u32 bound_dev_if;
+	u32 family;
+	u32 type;
+	u32 protocol;
+};
 
 enum {
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,

@@ -300,12 +300,11 @@ int tcp_state(u64 *ctx)
 }
 
 /* What the kernel hands to these is its own struct sock. */
-INLINE int bound(void *ctx)
+INLINE int bound(struct bpf_sock *ctx)
 {
-	struct sock *sk = ctx;
 	count(RUNS_BIND);
-	if (READ(sk, sk_protocol) == IPPROTO_UDP)
-		count(opened(sk, IPPROTO_UDP, bpf_get_socket_cookie(ctx), EVENTS_BIND));
+	if (ctx->protocol == IPPROTO_UDP)
+		count(opened((void *)ctx, IPPROTO_UDP, bpf_get_socket_cookie(ctx), EVENTS_BIND));
 	return 1;
 }
 
@@ -330,7 +329,7 @@ int udp_released(struct bpf_sock *ctx)
 {
 	struct sock *sk = (void *)ctx;
 	count(RUNS_RELEASE);
-	if (READ(sk, sk_protocol) != IPPROTO_UDP || !READ(sk, __sk_common.skc_num))
+	if (ctx->protocol != IPPROTO_UDP || !READ(sk, __sk_common.skc_num))
 		return 1;
 	u64 cookie = READ(sk, __sk_common.skc_cookie.counter);
 	if (cookie)

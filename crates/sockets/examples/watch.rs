@@ -24,7 +24,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let begin = Instant::now();
     let mut holders = 0_u32;
     watch.holders(|_| holders += 1)?;
-    println!("{holders} holders in {:?}, {lost} events lost", begin.elapsed());
+    println!(
+        "{holders} holders in {:?}, {lost} events lost",
+        begin.elapsed()
+    );
     println!("{:#?}", watch.cost());
     Ok(())
 }

@@ -39,9 +39,9 @@ impl KernelCost {
 }
 
 /// What a run that tells nothing costs, in nanoseconds; see docs/EVENTS.md.
-const RUN_NS: u64 = 60;
+const RUN_NS: u64 = 75;
 /// What an event costs beside, with the path of its program.
-const EVENT_NS: u64 = 2_500;
+const EVENT_NS: u64 = 2_000;
 
 /// An estimate for a program that ran so often and told so many events.
 pub(super) fn estimate(runs: u64, events: u64) -> Duration {
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn an_estimate_grows_with_runs_and_events() {
-        assert_eq!(estimate(1_000, 0), Duration::from_micros(60));
+        assert_eq!(estimate(1_000, 0), Duration::from_micros(75));
         assert!(estimate(1_000, 1) > estimate(1_000, 0));
         assert_eq!(estimate(u64::MAX, u64::MAX), Duration::from_nanos(u64::MAX));
     }
