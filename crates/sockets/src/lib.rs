@@ -43,7 +43,7 @@ mod users;
 
 pub use collector::Collector;
 pub use events::{
-    Event, EventKind, KernelCost, KernelHolder, ProgramCost, Step, Watch, WatchError,
+    Event, EventKind, HolderWalk, KernelCost, KernelHolder, ProgramCost, Step, Watch, WatchError,
 };
 pub use options::Options;
 pub use scan::{Scan, ScanError, Socket, Statistics};
@@ -53,4 +53,5 @@ const _: fn() = || {
     fn must_be_send<T: Send>() {}
     must_be_send::<Collector>();
     must_be_send::<Watch>();
+    must_be_send::<HolderWalk>();
 };

@@ -25,7 +25,7 @@ mod window;
 pub use cost::{KernelCost, ProgramCost};
 pub use error::{Step, WatchError};
 pub use event::{Event, EventKind};
-pub use holders::KernelHolder;
+pub use holders::{HolderWalk, KernelHolder};
 pub use watch::Watch;
 
 /// The records that the program writes, as the tests see them.
