@@ -40,8 +40,8 @@ impl KernelCost {
 
 /// What a run that tells nothing costs, in nanoseconds; see docs/EVENTS.md.
 const RUN_NS: u64 = 75;
-/// What an event costs beside, with the path of its program.
-const EVENT_NS: u64 = 2_000;
+/// What an event costs beside, waking its reader included.
+const EVENT_NS: u64 = 3_000;
 
 /// An estimate for a program that ran so often and told so many events.
 pub(super) fn estimate(runs: u64, events: u64) -> Duration {

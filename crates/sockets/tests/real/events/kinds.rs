@@ -1,5 +1,6 @@
 //! Which sockets make events, and which do not.
 
+use portolan_sockets::Event;
 use portolan_sockets::EventKind::{Closed, Opened};
 use portolan_wire::open_port::Transport;
 
@@ -193,6 +194,32 @@ s = udp('0.0.0.0', 20050); t = udp('0.0.0.0', 40000); u = tcp('0.0.0.0', 8000); 
                 assert_eq!(told, [(20_050, pid), (40_000, pid), (8_000, pid)]);
                 assert!(heard.events.iter().map(|it| it.ephemeral).eq(ephemeral));
             }
+        },
+    );
+}
+
+#[test]
+fn a_udp_socket_that_connects_closes_when_it_ends_and_one_of_the_kernel_is_told_once() {
+    isolated(
+        module_path!(),
+        "a_udp_socket_that_connects_closes_when_it_ends_and_one_of_the_kernel_is_told_once",
+        || {
+            let heard = heard_of(
+                "
+u = udp('127.0.0.1', 8000); u.connect(('127.0.0.1', 53)); u.close()
+c = socket(AF_INET, SOCK_DGRAM); c.connect(('127.0.0.1', 53)); c.close()
+os.system('ip link add tunnel type vxlan id 7 dstport 4789 dev lo && ip link set tunnel up && ip link del tunnel')
+",
+            );
+            let kernels = |event: &&Event| event.port == 4789;
+            let (of_kernel, others): (Vec<_>, Vec<_>) = heard.events.iter().partition(kernels);
+            let others: Vec<_> = others.iter().map(|it| (it.kind, it.port)).collect();
+            assert_eq!(others, [(Opened, 8000), (Closed, 8000)]);
+            assert!(!of_kernel.is_empty());
+            assert!(
+                of_kernel.iter().all(|it| it.kind == Opened),
+                "{of_kernel:?}"
+            );
         },
     );
 }
