@@ -24,12 +24,12 @@
 //! }
 //! # Ok::<(), portolan_sockets::ScanError>(())
 //! ```
-#![forbid(unsafe_code)]
 
 mod cgroup;
 mod clock;
 mod collector;
 mod diag;
+mod events;
 #[cfg(test)]
 mod fake_proc;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -45,11 +45,16 @@ mod scan;
 mod users;
 
 pub use collector::Collector;
+pub use events::{
+    Event, EventKind, HolderWalk, KernelCost, KernelHolder, ProgramCost, Step, Watch, WatchError,
+};
 pub use options::Options;
 pub use scan::{Scan, ScanError, Socket, Statistics};
 
-/// An agent moves its collector to the thread that scans.
+/// An agent moves its collector to the thread that scans, and its watch to the one that waits.
 const _: fn() = || {
     fn must_be_send<T: Send>() {}
     must_be_send::<Collector>();
+    must_be_send::<Watch>();
+    must_be_send::<HolderWalk>();
 };
