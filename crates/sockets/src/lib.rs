@@ -38,6 +38,7 @@ mod options;
 mod owners;
 mod proc_net;
 mod processes;
+mod runtimes;
 mod scan;
 mod users;
 

@@ -10,6 +10,7 @@
 //! Limits: sockets that only a thread with a file table of its own holds are not seen, nor those
 //! of a process whose first thread has ended; both are shown without an owner.
 
+mod arguments;
 mod files;
 mod program;
 mod stat;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub(crate) use arguments::Arguments;
 pub(crate) use files::{Walk, bracketed, holds, walk};
 pub(crate) use program::Program;
 use told::{placement_of, runs, stat_of};

@@ -100,6 +100,7 @@ fn inspect(space: &str, id: &str) -> Container {
         name: id.to_owned(),
         id: id.to_owned(),
         pid: pid.flatten().unwrap().parse().unwrap(),
+        image: None,
     }
 }
 
@@ -124,8 +125,7 @@ fn a_container_in_another_namespace_of_containerd_is_known_by_its_network_alone(
             let netns = format!("netns:{}@{}", netns_inode(web.pid), &boot[..8]);
             let expected = Shown {
                 netns: Some(netns),
-                container: None,
-                ..Shown::of(&web, None, "tcp 0.0.0.0:8080")
+                ..Shown::of(&web, None, "tcp 0.0.0.0:8080").of_nobody()
             };
             assert_shows(&mut collector(), &[expected]);
         },

@@ -37,6 +37,8 @@ struct Container {
     id: String,
     /// Its first process, as the host sees it.
     pid: u32,
+    /// Its image; none where the runtime writes down neither name nor image.
+    image: Option<&'static str>,
 }
 
 /// What the tests ask of a runtime. Dropped, it ends with its containers.

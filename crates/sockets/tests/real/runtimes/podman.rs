@@ -41,6 +41,7 @@ impl Podman {
             name: name.to_owned(),
             id,
             pid: pid.parse().unwrap(),
+            image: Some(IMAGE),
         }
     }
 }
@@ -115,12 +116,12 @@ fn a_pod_of_podman_is_called_by_its_infra_container_and_conmon_is_on_the_host() 
                 name: "infra".to_owned(),
                 id: infra[0].to_owned(),
                 pid: infra[1].parse().unwrap(),
+                image: Some(IMAGE),
             };
             let published = Shown {
-                container: None,
                 pid: Some(conmon),
                 path: Some("/usr/bin/conmon".to_owned()),
-                ..Shown::of(&infra, None, "tcp 127.0.0.1:9090")
+                ..Shown::of(&infra, None, "tcp 127.0.0.1:9090").of_nobody()
             };
             let in_pod = Shown::of(&web, Some(&infra), "tcp 0.0.0.0:8080");
             assert_shows(&mut collector(), &[in_pod, published]);

@@ -1,0 +1,37 @@
+//! Tells of each open port what the runtime of its container has written down.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use super::Collector;
+use crate::Socket;
+use crate::cgroup::is_hex_id;
+
+impl Collector {
+    /// Adds names, images, pods and published ports. Returns how many containers have no name
+    /// although their runtime gave them one.
+    pub(super) fn describe_containers(&mut self, sockets: &mut [Socket], now: Instant) -> u64 {
+        let ports = sockets.iter().map(|socket| &socket.port);
+        // The port of a container may be in the namespace of another one.
+        let ids = ports.flat_map(|port| [port.container_id.as_deref(), port.netns.as_deref()]);
+        let ids: BTreeSet<&str> = ids.flatten().collect();
+        if ids.is_empty() {
+            return 0;
+        }
+        self.runtimes.refresh(ids, &mut self.processes, now);
+        let mut unnamed = BTreeSet::new();
+        for socket in sockets {
+            self.runtimes.describe(&mut socket.port);
+            let id = socket
+                .port
+                .container_id
+                .as_deref()
+                .filter(|id| is_hex_id(id));
+            unnamed.extend(
+                id.filter(|id| self.runtimes.get(id).is_none())
+                    .map(str::to_owned),
+            );
+        }
+        unnamed.len() as u64
+    }
+}
