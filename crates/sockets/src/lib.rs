@@ -29,6 +29,7 @@
 mod cgroup;
 mod clock;
 mod collector;
+mod command_line;
 mod diag;
 #[cfg(test)]
 mod fake_proc;
