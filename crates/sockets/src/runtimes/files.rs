@@ -15,6 +15,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2};
 use rustix::io::Errno;
 
+/// How plain files are opened: without waiting, should it be a pipe.
+const PLAIN: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK);
+
 /// What tells that a file is another: device, inode, size and modification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
@@ -61,11 +66,16 @@ impl HostFiles {
 
     /// Reads a plain file of at most `bytes_max` bytes, unless it still is the one of `known`.
     pub(super) fn read(&self, path: &Path, known: Option<Stamp>, bytes_max: u64) -> Look<Vec<u8>> {
-        // Without waiting, should it be a pipe.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        self.look(path, flags, FileType::RegularFile, known, |fd, stat| {
+        self.look(path, PLAIN, FileType::RegularFile, known, |fd, stat| {
             read_whole(fd, stat, bytes_max)
         })
+    }
+
+    /// Opens a plain file, to read parts of it.
+    pub(super) fn open_plain(&self, path: &Path) -> Option<File> {
+        let file = self.open(path, PLAIN).ok()?;
+        let kind = FileType::from_raw_mode(fstat(&file).ok()?.st_mode);
+        (kind == FileType::RegularFile).then(|| File::from(file))
     }
 
     /// Lists the names in a folder, unless it still is the one of `known`. Names that are no UTF-8

@@ -18,10 +18,12 @@
 //! Limits: [`KNOWN_MAX`] containers; the rest has no names. [`LOOKS_MAX`] of them are looked for in
 //! one scan. Every file has a longest length that is read.
 
+mod bolt;
 mod docker;
 mod files;
 mod index;
 mod kubelet;
+mod libpod;
 mod mappings;
 mod oci;
 mod podman;
@@ -34,10 +36,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use portolan_wire::open_port::OpenPort;
+use portolan_wire::open_port::{OpenPort, Published};
 
 use crate::cgroup::is_hex_id;
 use crate::processes::Processes;
+use mappings::Mappings;
 use port_files::Read;
 pub(crate) use record::Record;
 use sources::{Sources, Told};
@@ -63,6 +66,8 @@ const LOOKS_MAX: usize = 1_024;
 struct Known {
     told: Option<Told>,
     port_files: Read,
+    /// What podman's database says, once it was read.
+    libpod: Option<Mappings>,
     first_asked: Instant,
     asked: Instant,
     looked: Option<Instant>,
@@ -73,6 +78,7 @@ impl Known {
         Self {
             told: None,
             port_files: Read::new(),
+            libpod: None,
             first_asked: now,
             asked: now,
             looked: None,
@@ -101,6 +107,9 @@ impl Known {
                 }
             }
             None => self.told = sources.find(id),
+        }
+        if let (Some(told), None) = (&self.told, &self.libpod) {
+            self.libpod = sources.libpod(id, told);
         }
         sources
             .port_files
@@ -237,17 +246,13 @@ impl Runtimes {
         port.published = published;
     }
 
-    fn add_published(
-        &self,
-        id: &str,
-        port: &OpenPort,
-        published: &mut Vec<portolan_wire::open_port::Published>,
-    ) {
+    fn add_published(&self, id: &str, port: &OpenPort, published: &mut Vec<Published>) {
         let Some(known) = self.known.get(id) else {
             return;
         };
-        if let Some(told) = &known.told {
-            told.record.published.add_to(port, published);
+        let told = known.told.as_ref().map(|told| &told.record.published);
+        for mappings in told.into_iter().chain(&known.libpod) {
+            mappings.add_to(port, published);
         }
         for (_, mappings) in known.port_files.values() {
             mappings.add_to(port, published);

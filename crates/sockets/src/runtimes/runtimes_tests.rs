@@ -190,6 +190,21 @@ fn a_container_of_podman_is_told_with_the_port_that_netavark_published() {
 }
 
 #[test]
+fn a_container_of_podman_is_told_with_the_port_in_podmans_database() {
+    let (mut host, web) = (Host::new(), id("b"));
+    let list = r#"[{"id":"{id}","names":["web"],"metadata":"{}"}]"#;
+    host.write(PODMAN, &web, list);
+    let ports = r#"{"newPortMappings":[{"container_port":80,"host_ip":"","host_port":8080,"range":1,"protocol":"tcp"}]}"#;
+    let (_folder, database) = bolt::tests::podmans(&[id("a"), web.clone()], &["{}", ports]);
+    let libpod = host.path("/var/lib/containers/storage/libpod", "");
+    std::fs::create_dir_all(&libpod).unwrap();
+    assert_eq!(published(&host.port(&web, Some(&web))), [""; 0]);
+    // Not there when it was first looked for.
+    std::fs::copy(database, libpod.join("bolt_state.db")).unwrap();
+    assert_eq!(published(&host.port(&web, Some(&web))), ["0.0.0.0 8080"]);
+}
+
+#[test]
 fn the_names_of_logs_serve_where_no_record_is_found() {
     let (mut host, web) = (Host::new(), id("a"));
     host.write(LOG, &web, "never read");

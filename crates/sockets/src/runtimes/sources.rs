@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use super::files::{HostFiles, Look, Stamp};
 use super::index::Index;
+use super::mappings::Mappings;
 use super::port_files::PortFiles;
 use super::record::Record;
 use super::roots::Roots;
-use super::{docker, kubelet, oci, podman};
+use super::{docker, kubelet, libpod, oci, podman};
 use crate::processes::Processes;
 
 /// Most bytes of a record of one container; they have some kilobytes, with large environments more.
@@ -124,6 +125,14 @@ impl Sources {
                 })
             }
             Source::Logs => None,
+        }
+    }
+
+    /// What podman's database says of the ports of a container that is in podman's list.
+    pub(super) fn libpod(&self, id: &str, told: &Told) -> Option<Mappings> {
+        match &told.source {
+            Source::List(path) => libpod::read(&self.files, path.parent()?, id),
+            Source::File(..) | Source::Logs => None,
         }
     }
 
