@@ -9,7 +9,6 @@
 //! Limits: [`FOLDERS_MAX`] folders of each kind. A dockerd that does not run is known by the usual
 //! configuration only; runtimes of ordinary users are not known at all.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -103,7 +102,12 @@ fn is_runtime(name: &[u8]) -> bool {
 }
 
 fn is_believed(pid: u32, folder: &Path, processes: &mut Processes) -> bool {
-    let of_root = std::fs::metadata(folder).is_ok_and(|it| it.uid() == 0);
+    // The folder's owner is root also where a process of somebody else hides from its user.
+    let status = std::fs::read_to_string(folder.join("status")).unwrap_or_default();
+    let mut uids = status.lines().filter_map(|line| line.strip_prefix("Uid:"));
+    let of_root = uids
+        .next()
+        .is_some_and(|it| it.split_whitespace().all(|uid| uid == "0"));
     // conmon may be in a cgroup beside or below its container's, which counts as none.
     of_root
         && processes

@@ -21,6 +21,8 @@ impl Scene {
         self.fake.contain(pid, crate::fake_proc::NETNS, cgroup);
         let folder = self.fake.root().join(pid.to_string());
         std::fs::write(folder.join("comm"), format!("{comm}\n")).unwrap();
+        let status = format!("Name:\t{comm}\nUid:\t0\t0\t0\t0\n");
+        std::fs::write(folder.join("status"), status).unwrap();
         std::fs::write(folder.join("cmdline"), arguments.join("\0") + "\0").unwrap();
         folder
     }
@@ -138,7 +140,9 @@ fn a_process_in_a_container_and_one_of_another_name_are_not_believed() {
         &["dockerd", "--data-root=/tmp/stranger"],
         "/",
     );
-    std::os::unix::fs::chown(&stranger, Some(65_534), None).unwrap();
+    std::fs::write(stranger.join("status"), "Uid:\t1000\t0\t0\t0\n").unwrap();
+    let hidden = scene.start(16, "dockerd", &["dockerd", "--data-root=/tmp/hidden"], "/");
+    std::fs::remove_file(hidden.join("status")).unwrap();
     let roots = scene.seek();
     assert_eq!(roots.docker, paths(&["/var/lib/docker"]));
     assert_eq!(roots.podman.len(), 1);

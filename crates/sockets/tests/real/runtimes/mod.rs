@@ -18,7 +18,12 @@ use crate::scene::{eventually, run};
 /// Where a runtime keeps everything.
 const STATE: &str = "/run/runtime";
 /// Where they would keep some of it all the same.
-const STUBBORN: [&str; 3] = ["/var/lib/containers", "/etc/docker", "/opt/containerd"];
+const STUBBORN: [&str; 4] = [
+    "/var/lib/containers",
+    "/var/lib/cni",
+    "/etc/docker",
+    "/opt/containerd",
+];
 
 /// In which network namespace a container runs.
 #[derive(Clone, Copy, Debug)]
