@@ -11,10 +11,17 @@ impl Collector {
     /// Adds names, images, pods and published ports. Returns how many containers have no name
     /// although their runtime gave them one.
     pub(super) fn describe_containers(&mut self, sockets: &mut [Socket], now: Instant) -> u64 {
-        let ports = sockets.iter().map(|socket| &socket.port);
-        // The port of a container may be in the namespace of another one.
-        let ids = ports.flat_map(|port| [port.container_id.as_deref(), port.netns.as_deref()]);
-        let ids: BTreeSet<&str> = ids.flatten().collect();
+        let mut ids = BTreeSet::new();
+        let mut last = [None; 2];
+        for port in sockets.iter().map(|socket| &socket.port) {
+            // The port of a container may be in the namespace of another one.
+            let of_port = [port.container_id.as_deref(), port.netns.as_deref()];
+            // Mostly they are those of the port before.
+            if of_port != last {
+                ids.extend(of_port.into_iter().flatten().filter(|id| is_hex_id(id)));
+                last = of_port;
+            }
+        }
         if ids.is_empty() {
             return 0;
         }
