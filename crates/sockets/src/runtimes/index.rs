@@ -106,4 +106,20 @@ mod tests {
         std::fs::remove_dir_all(&folder).unwrap();
         assert_eq!(count(&mut index, &ids[1]), 0);
     }
+    #[test]
+    fn a_file_that_came_in_the_same_tick_as_the_listing_is_found_by_the_next_one() {
+        let host = tempfile::tempdir().unwrap();
+        let files = HostFiles::new(host.path().to_owned());
+        let path = host.path().join("logs");
+        std::fs::create_dir(&path).unwrap();
+        let mut index = Index::new("/logs");
+        index.refresh(&files);
+        let listed = std::fs::metadata(&path).unwrap().modified().unwrap();
+        let id = "a".repeat(64);
+        std::fs::write(path.join(&id), "").unwrap();
+        let folder = std::fs::File::open(&path).unwrap();
+        folder.set_modified(listed).unwrap();
+        index.refresh(&files);
+        assert_eq!(index.names(&id).count(), 1);
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! The runtime writes the file before it makes the container's first process, and never again.
 //! Each of them has annotations of its own; a bundle without any (docker's, `ctr`'s, podman's) says
-//! nothing here. nerdctl tells no image, and from 2.1.3 on no ports.
+//! nothing here. nerdctl tells no image, and newer ones no ports.
 
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,10 @@
 //! Published ports that a network's tool has written down, not the runtime.
 //!
 //! CNI keeps what it was asked for in `/var/lib/cni/results/<network>-<id>-<interface>`: the host
-//! ports of Kubernetes with containerd and CRI-O, and those of nerdctl. netavark, from 1.10 on, has
-//! `/run/containers/networks/firewall/ports/<network>_<id>`: those of podman. Both are there while
-//! the container's network is.
+//! ports of Kubernetes with containerd and CRI-O, and those of nerdctl. netavark has
+//! `/run/containers/networks/firewall/ports/<network>_<id>`, since it can put its rules back after
+//! firewalld was reloaded (1.4 cannot): those of podman. Both are there while the container's
+//! network is.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
