@@ -13,6 +13,8 @@ pub(super) struct Privilege {
     pub(super) see_owners: bool,
     /// To enter other network namespaces.
     pub(super) enter_namespaces: bool,
+    /// To read root's files.
+    pub(super) read_records: bool,
 }
 
 impl Privilege {
@@ -28,6 +30,7 @@ impl Privilege {
                 && held.contains(CapabilitySet::SYS_PTRACE)
                 && held.intersects(list),
             enter_namespaces: initial && held.contains(CapabilitySet::SYS_ADMIN),
+            read_records: initial && held.intersects(list),
         }
     }
 }
@@ -142,7 +145,7 @@ impl Hidden {
             return None;
         }
         let containers = count(self.containers_unnamed, "container");
-        let why = if privilege.see_owners {
+        let why = if privilege.read_records {
             "no record of docker, podman, containerd, CRI-O or Kubernetes that could be read names \
              them, as with containers of ordinary users."
         } else {
@@ -179,10 +182,12 @@ mod tests {
     const ALL: Privilege = Privilege {
         see_owners: true,
         enter_namespaces: true,
+        read_records: true,
     };
     const NONE: Privilege = Privilege {
         see_owners: false,
         enter_namespaces: false,
+        read_records: false,
     };
 
     #[test]

@@ -86,7 +86,7 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Record> {
         image: record::text(image),
         pod_name: record::text(labels.pod),
         pod_namespace: record::text(labels.namespace),
-        sandbox: labels.sandbox,
+        sandbox: record::id(labels.sandbox),
         published: Mappings::new(
             ports
                 .unwrap_or_default()
@@ -140,12 +140,15 @@ mod tests {
     fn a_container_of_a_pod_has_the_name_that_its_pod_gives_it() {
         let file = br#"{"Name":"/k8s_web_shop-0_prod_5d1f_2","Config":{"Image":"sha256:1","Labels":{
             "io.kubernetes.container.name":"web","io.kubernetes.pod.name":"shop-0",
-            "io.kubernetes.pod.namespace":"prod","io.kubernetes.sandbox.id":"s1"}},"NetworkSettings":{"Ports":null}}"#;
-        let told = parse(file).unwrap();
+            "io.kubernetes.pod.namespace":"prod","io.kubernetes.sandbox.id":"ID"}},"NetworkSettings":{"Ports":null}}"#;
+        let id = "5".repeat(64);
+        let with_id = |id: &str| String::from_utf8_lossy(file).replace("ID", id);
+        let told = parse(with_id(&id).as_bytes()).unwrap();
         assert_eq!(told.name.as_deref(), Some("web"));
         assert_eq!(told.pod_name.as_deref(), Some("shop-0"));
         assert_eq!(told.pod_namespace.as_deref(), Some("prod"));
-        assert_eq!(told.sandbox.as_deref(), Some("s1"));
+        assert_eq!(told.sandbox, Some(id));
+        assert_eq!(parse(with_id("../x").as_bytes()).unwrap().sandbox, None);
         // A label alone is what anybody may write on a container.
         let alone = br#"{"Name":"/a","Config":{"Labels":{"io.kubernetes.container.name":"web"}}}"#;
         assert_eq!(parse(alone).unwrap().name.as_deref(), Some("a"));

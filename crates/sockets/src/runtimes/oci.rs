@@ -74,7 +74,7 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Record> {
         image: record::text(told.cri_image.or(told.crio_image)),
         pod_name: record::text(told.cri_pod.or(told.crio_pod)),
         pod_namespace: record::text(told.cri_namespace.or(told.crio_namespace)),
-        sandbox: told.cri_sandbox.or(told.crio_sandbox),
+        sandbox: record::id(told.cri_sandbox.or(told.crio_sandbox)),
         published: ports
             .and_then(|it| Mappings::parse(&it))
             .unwrap_or_default(),
@@ -97,14 +97,14 @@ mod tests {
         let file = br#"{"ociVersion":"1.1.0","process":{"args":["nginx"]},"annotations":{
             "io.kubernetes.cri.container-name":"web","io.kubernetes.cri.container-type":"container",
             "io.kubernetes.cri.image-name":"docker.io/library/nginx:1.27",
-            "io.kubernetes.cri.sandbox-id":"s1","io.kubernetes.cri.sandbox-name":"shop-0",
+            "io.kubernetes.cri.sandbox-id":"5555555555555555555555555555555555555555555555555555555555555555","io.kubernetes.cri.sandbox-name":"shop-0",
             "io.kubernetes.cri.sandbox-namespace":"prod","io.kubernetes.cri.sandbox-uid":"u"}}"#;
         let expected = Record {
             name: some("web"),
             image: some("docker.io/library/nginx:1.27"),
             pod_name: some("shop-0"),
             pod_namespace: some("prod"),
-            sandbox: some("s1"),
+            sandbox: Some("5".repeat(64)),
             ..Record::default()
         };
         assert_eq!(parse(file), Some(expected));
@@ -119,14 +119,14 @@ mod tests {
         let file = br#"{"annotations":{"io.container.manager":"cri-o",
             "io.kubernetes.container.name":"POD","io.kubernetes.cri-o.ContainerType":"sandbox",
             "io.kubernetes.cri-o.ImageName":"registry.k8s.io/pause:3.9","io.kubernetes.pod.name":"shop-0",
-            "io.kubernetes.pod.namespace":"prod","io.kubernetes.cri-o.SandboxID":"s1",
+            "io.kubernetes.pod.namespace":"prod","io.kubernetes.cri-o.SandboxID":"5555555555555555555555555555555555555555555555555555555555555555",
             "io.kubernetes.cri-o.PortMappings":"[{\"hostPort\":80,\"containerPort\":8080,\"protocol\":\"TCP\",\"hostIP\":\"\"}]"}}"#;
         let expected = Record {
             name: some("POD"),
             image: some("registry.k8s.io/pause:3.9"),
             pod_name: some("shop-0"),
             pod_namespace: some("prod"),
-            sandbox: some("s1"),
+            sandbox: Some("5".repeat(64)),
             published: Mappings::parse(r#"[{"hostPort":80,"containerPort":8080}]"#).unwrap(),
         };
         assert_eq!(parse(file), Some(expected));

@@ -3,6 +3,7 @@
 use portolan_wire::caps::{PATH_CHARS_MAX, STRING_CHARS_MAX};
 
 use super::mappings::Mappings;
+use crate::cgroup::is_hex_id;
 
 /// What is told of a container beside its id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +35,11 @@ pub(super) fn name(text: Option<String>) -> Option<String> {
 /// The same for images, pods and their namespaces.
 pub(super) fn text(text: Option<String>) -> Option<String> {
     sound(text, STRING_CHARS_MAX)
+}
+
+/// The id of another container. One of another form could lead anywhere.
+pub(super) fn id(text: Option<String>) -> Option<String> {
+    text.filter(|it| is_hex_id(it))
 }
 
 fn sound(text: Option<String>, chars_max: usize) -> Option<String> {

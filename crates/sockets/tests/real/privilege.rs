@@ -7,7 +7,7 @@ use portolan_wire::open_port::OpenPort;
 use serde_json::{Value, json};
 
 use crate::program::{Program, python_in};
-use crate::scene::{isolated, only, run, scan};
+use crate::scene::{Cgroup, isolated, only, run, scan};
 use crate::ss;
 
 /// Set in the process that scans and tells what it saw as one line of JSON.
@@ -143,6 +143,51 @@ fn nobody_sees_all_ports_and_hears_which_capabilities_owners_need() {
             );
             assert!(unseen[1].as_str().unwrap().contains("CAP_SYS_ADMIN"));
             assert!(unseen[2].as_str().unwrap().contains("/proc/PID/net"));
+        },
+    );
+}
+
+#[test]
+fn the_names_of_containers_need_the_right_to_read_roots_files() {
+    isolated(
+        module_path!(),
+        "the_names_of_containers_need_the_right_to_read_roots_files",
+        || {
+            let cgroup = Cgroup::new(0xa9);
+            let listen = "s = tcp('0.0.0.0', 8000); say('ready'); hear()";
+            let _program = Program::start(&format!("{}\n{listen}", cgroup.enter()));
+            let containers = "/run/containers/storage/overlay-containers";
+            let folder = format!("{containers}/{}/userdata", cgroup.id);
+            run(&format!("mkdir -p {folder} && chmod 700 {containers}"));
+            let record = r#"{"annotations":{"io.kubernetes.container.name":"web"}}"#;
+            std::fs::write(format!("{folder}/config.json"), record).unwrap();
+            assert_eq!(
+                only(&scan(), 8000).port.container_name.as_deref(),
+                Some("web")
+            );
+
+            let sentence = |told: &Value| {
+                let unseen = told["unseen"].as_array().unwrap().iter();
+                let mut sentences = unseen.filter_map(Value::as_str);
+                let found = sentences.find(|it| it.starts_with("The names of 1 container"));
+                found.map(str::to_owned)
+            };
+            let told = scan_by(&NOBODY);
+            assert_eq!(port(&told, 8000)["container_id"], json!(cgroup.id));
+            assert_eq!(port(&told, 8000).get("container_name"), None);
+            let said = sentence(&told).unwrap();
+            assert!(
+                said.contains("needs CAP_DAC_READ_SEARCH, or root"),
+                "{said}"
+            );
+
+            let may_read = [
+                "--inh-caps=+dac_read_search",
+                "--ambient-caps=+dac_read_search",
+            ];
+            let told = scan_by(&[&NOBODY[..], &may_read].concat());
+            assert_eq!(port(&told, 8000)["container_name"], json!("web"));
+            assert_eq!(sentence(&told), None);
         },
     );
 }
