@@ -78,6 +78,11 @@ impl HostFiles {
         (kind == FileType::RegularFile).then(|| File::from(file))
     }
 
+    /// Whether there is a folder.
+    pub(super) fn has_folder(&self, path: &Path) -> bool {
+        self.open(path, OFlags::PATH | OFlags::DIRECTORY).is_ok()
+    }
+
     /// Lists the names in a folder, unless it still is the one of `known`. Names that are no UTF-8
     /// are passed over, and those beyond `names_max`.
     pub(super) fn list(

@@ -1,13 +1,12 @@
 //! Where the runtimes of this host keep their records.
 //!
 //! The usual folders, and those that running processes of the runtimes tell: dockerd by
-//! `--data-root` or its configuration, containerd's shims by the folder they are in, conmon by the
-//! bundle it was given. Shims and conmon outlive the runtime's server, so a runtime that is being
-//! restarted is found, too.
+//! `--data-root` or its configuration, containerd's shims by the folder they are in and by the root
+//! of a container of docker, conmon by the bundle it was given. Shims and conmon outlive the
+//! runtime's server, so a runtime that is being restarted is found, too.
 //! Holds: only processes of root that are in no container are believed; what a process in a
 //! container is called is its own choice. The usual folders come first.
-//! Limits: [`FOLDERS_MAX`] folders of each kind. A dockerd that does not run is known by the usual
-//! configuration only; runtimes of ordinary users are not known at all.
+//! Limits: [`FOLDERS_MAX`] folders of each kind. Runtimes of ordinary users are not known.
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +20,12 @@ use crate::processes::{Arguments, Processes};
 const FOLDERS_MAX: usize = 16;
 /// Most bytes of dockerd's configuration.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// Most bytes of a bundle's `config.json`.
+const BUNDLE_BYTES_MAX: u64 = 4 << 20;
+/// How far above the root of a container its data root may be: `<data root>/overlay2/<id>/merged`.
+const ABOVE_MAX: usize = 4;
+/// docker's namespace of containerd.
+const DOCKERS: &str = "moby";
 const DOCKER_CONFIG: &str = "/etc/docker/daemon.json";
 
 /// The folders, in the order in which they are asked.
@@ -88,12 +93,48 @@ impl Roots {
             }
             // A shim's folder is the bundle of its first container.
             _ => {
-                let bundle = std::fs::read_link(folder.join("cwd")).ok();
-                let bundles = bundle.and_then(|it| it.parent().map(Path::to_owned));
-                add(&mut self.containerd, bundles);
+                if let Ok(bundle) = std::fs::read_link(folder.join("cwd")) {
+                    self.add_bundle(&bundle, files);
+                }
             }
         }
     }
+
+    fn add_bundle(&mut self, bundle: &Path, files: &HostFiles) {
+        let Some(bundles) = bundle.parent().map(Path::to_owned) else {
+            return;
+        };
+        if self.containerd.contains(&bundles) {
+            return;
+        }
+        if bundles.ends_with(DOCKERS) {
+            add(&mut self.docker, data_root_of_bundle(files, bundle));
+        }
+        add(&mut self.containerd, Some(bundles));
+    }
+}
+
+/// A dockerd that is down is known by where its containers have their root: the folder above that
+/// has the records of containers in it.
+fn data_root_of_bundle(files: &HostFiles, bundle: &Path) -> Option<PathBuf> {
+    let config = bundle.join("config.json");
+    let Look::New(_, bytes) = files.read(&config, None, BUNDLE_BYTES_MAX) else {
+        return None;
+    };
+    let root = serde_json::from_slice::<Bundle>(&bytes).ok()?.root.path;
+    let mut above = root.ancestors().skip(1).take(ABOVE_MAX);
+    let found = above.find(|it| files.has_folder(&it.join("containers")))?;
+    Some(found.to_owned())
+}
+
+#[derive(Deserialize)]
+struct Bundle {
+    root: Root,
+}
+
+#[derive(Deserialize)]
+struct Root {
+    path: PathBuf,
 }
 
 /// The kernel cuts names at 15 bytes: this is `containerd-shim-runc-v2`.

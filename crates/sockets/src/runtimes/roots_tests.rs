@@ -158,3 +158,26 @@ fn no_more_folders_are_kept_than_their_limit() {
     }
     assert_eq!(scene.seek().docker.len(), FOLDERS_MAX);
 }
+
+#[test]
+fn a_dockerd_that_is_down_is_known_by_the_root_of_a_container() {
+    let scene = Scene::new();
+    let bundle = "/run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby/a1";
+    let shim = scene.start(12, "containerd-shim", &["shim"], "/");
+    symlink(bundle, shim.join("cwd")).unwrap();
+    let config = format!("{bundle}/config.json");
+    scene.write(&config, r#"{"root":{"path":"/srv/d/overlay2/x/merged"}}"#);
+    assert_eq!(scene.seek().docker.len(), 1, "no folder of containers");
+    scene.write("/srv/d/containers/a1/config.v2.json", "{}");
+    let roots = scene.seek();
+    assert_eq!(roots.docker, paths(&["/var/lib/docker", "/srv/d"]));
+    for damaged in [
+        "{}",
+        "{",
+        r#"{"root":{"path":""}}"#,
+        r#"{"root":{"path":"d"}}"#,
+    ] {
+        scene.write(&config, damaged);
+        assert_eq!(scene.seek().docker.len(), 1, "{damaged}");
+    }
+}

@@ -215,8 +215,10 @@ fn names_stay_while_docker_is_started_again() {
             let expected = [Shown::of(&web, Some(&web), "tcp 0.0.0.0:8080")];
             let mut collector = collector();
             assert_shows(&mut collector, &expected);
-            // Ended first, with the record out of the way, then begun again.
+            // Ended first, then with the record out of the way, then begun again.
             drop(runtime.server.take());
+            // An agent that starts while it is down finds its records, too.
+            assert_shows(&mut crate::scene::collector(), &expected);
             let record = format!("{STATE}/data/containers/{}/config.v2.json", web.id);
             let away = format!("{record}.away");
             std::fs::rename(&record, &away).unwrap();
