@@ -61,10 +61,10 @@ pub(crate) struct System<'a> {
 
 impl<'a> System<'a> {
     /// `withhold` knows what was told when the agent last ran.
-    pub(crate) fn new(ids: Ids, withhold: Withhold, state: &'a StateDir) -> Self {
+    pub(crate) fn new(ids: Ids, look: Options, withhold: Withhold, state: &'a StateDir) -> Self {
         let now = Instant::now();
         Self {
-            collector: Collector::new(Options::default()),
+            collector: Collector::new(look),
             kept: withhold.clone(),
             withhold,
             state,

@@ -2,8 +2,6 @@
 //!
 //! Order matters: the state folder is locked and the generation durable before anything is sent.
 
-use std::path::Path;
-
 use crate::collect::{Ids, System};
 use crate::config::Config;
 use crate::drive::{DriveError, drive};
@@ -38,7 +36,7 @@ pub enum RunError {
 pub fn run(config: &Config, stop: &Stop) -> Result<(), RunError> {
     let transport = HttpTransport::new(config)?;
     let state = StateDir::open(&config.state_dir)?;
-    let sources = Sources::read(Path::new("/"));
+    let sources = Sources::read(&config.look.host_root);
     let mut kept = Kept::at_start(state.load()?, &sources, unix_seconds(), random_id);
     // IMPORTANT: before the first report; a generation used twice would let an older report win.
     state.keep(&kept)?;
@@ -58,7 +56,8 @@ pub fn run(config: &Config, stop: &Stop) -> Result<(), RunError> {
         "the agent has started"
     );
     let machine = Machine::new(kept.generation, config.scan_interval, random_seed());
-    let system = System::new(ids, Withhold::new(state.load_client_udp()?), &state);
+    let withhold = Withhold::new(state.load_client_udp()?);
+    let system = System::new(ids, config.look.clone(), withhold, &state);
     let keep_generation = |generation| {
         kept.generation = generation;
         if let Err(error) = state.keep(&kept) {

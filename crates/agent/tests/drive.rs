@@ -77,6 +77,7 @@ impl Running {
             state_dir: PathBuf::new(),
             ca_file: None,
             host_id: None,
+            look: portolan_sockets::Options::default(),
         };
         let transport = HttpTransport::new(&config).unwrap();
         let machine = Machine::new(GENERATION, LOOK, 1);

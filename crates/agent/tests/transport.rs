@@ -35,6 +35,7 @@ fn config(server: &str) -> Config {
         state_dir: PathBuf::new(),
         ca_file: None,
         host_id: None,
+        look: portolan_sockets::Options::default(),
     }
 }
 

@@ -100,6 +100,7 @@ impl Agent {
             state_dir: folder.path().join("agent"),
             ca_file: None,
             host_id: None,
+            look: portolan_sockets::Options::default(),
         };
         let stop = Stop::new();
         let agents_stop = stop.clone();

@@ -93,6 +93,7 @@ fn rows(found: &Scan) -> Rows {
         "path",
         "user",
         "container",
+        "container_name",
         "netns",
         "note",
     ];
@@ -110,6 +111,7 @@ fn rows(found: &Scan) -> Rows {
             text(&port.path),
             text(&port.user),
             text(&port.container_id),
+            text(&port.container_name),
             text(&port.netns),
             note(socket),
         ]);

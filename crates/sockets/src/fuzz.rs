@@ -1,4 +1,4 @@
-//! The parsers of what the kernel and `/proc` give, each as a function of bytes.
+//! The parsers of what the kernel, `/proc` and container runtimes give, each as a function of bytes.
 //!
 //! For the fuzz targets in `fuzz/`, and for the test that runs their corpora. A target may not
 //! panic, hang, or allocate far beyond what it was given; what it reads is not looked at.
@@ -10,14 +10,14 @@ use portolan_wire::open_port::Transport;
 use crate::cgroup::Placement;
 use crate::diag::{Channel, Effort, Query, dump};
 use crate::namespaces::parse_mounts;
-use crate::processes::{Stat, bracketed};
-use crate::{proc_net, users};
+use crate::processes::{Arguments, Stat, bracketed};
+use crate::{command_line, events, proc_net, runtimes, users};
 
 /// A parser under its name, which is also that of its fuzz target and of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them.
-pub const TARGETS: &[Target] = &[
+/// Those of the kernel's own forms.
+const KERNEL: &[Target] = &[
     ("netlink", netlink),
     ("proc_net", tables),
     ("stat", |bytes| _ = Stat::parse(bytes)),
@@ -25,14 +25,24 @@ pub const TARGETS: &[Target] = &[
     ("cgroup", cgroup),
     ("mounts", |bytes| _ = parse_mounts(bytes)),
     ("passwd", |bytes| _ = users::parse(bytes)),
+    ("command_line", |bytes| {
+        _ = command_line::shown(&Arguments::parse(bytes));
+    }),
 ];
+
+/// All of them.
+pub fn targets() -> impl Iterator<Item = &'static Target> {
+    [KERNEL, events::fuzz::TARGETS, runtimes::fuzz::TARGETS]
+        .into_iter()
+        .flatten()
+}
 
 /// Runs the parser of that name.
 ///
 /// # Panics
 /// Where there is none.
 pub fn run(name: &str, bytes: &[u8]) {
-    let target = TARGETS.iter().find(|(known, _)| *known == name);
+    let target = targets().find(|(known, _)| *known == name);
     let (_, parse) = target.unwrap_or_else(|| panic!("no parser is called {name}"));
     parse(bytes);
 }
@@ -95,10 +105,10 @@ mod tests {
     #[test]
     fn every_parser_has_a_corpus_and_a_target_and_survives_its_corpus() {
         let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
-        let known: BTreeSet<_> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let known: BTreeSet<_> = targets().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(names_in(&fuzz.join("corpus")), known);
         assert_eq!(names_in(&fuzz.join("fuzz_targets")), known);
-        for (name, parse) in TARGETS {
+        for (name, parse) in targets() {
             let corpus = fuzz.join("corpus").join(name);
             let mut read = 0;
             for entry in std::fs::read_dir(corpus).unwrap() {

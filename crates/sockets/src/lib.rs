@@ -28,6 +28,7 @@
 mod cgroup;
 mod clock;
 mod collector;
+mod command_line;
 mod diag;
 mod events;
 #[cfg(test)]
@@ -41,6 +42,7 @@ mod options;
 mod owners;
 mod proc_net;
 mod processes;
+mod runtimes;
 mod scan;
 mod users;
 

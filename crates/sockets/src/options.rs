@@ -14,6 +14,12 @@ pub struct Options {
     /// `/proc/net` alone, as is done anyway where netlink is refused: for a machine whose
     /// netlink is known to be broken.
     pub netlink: bool,
+    /// Where the file system of the host is, for the records that container runtimes keep. Default
+    /// `/`; an agent in a container may find it at `/host`.
+    pub host_root: PathBuf,
+    /// Whether to tell the command line of each owner, with what looks like a secret masked. Default
+    /// `false`: no rule finds every secret.
+    pub command_lines: bool,
 }
 
 impl Default for Options {
@@ -22,6 +28,8 @@ impl Default for Options {
             proc_root: "/proc".into(),
             passwd: "/etc/passwd".into(),
             netlink: true,
+            host_root: "/".into(),
+            command_lines: false,
         }
     }
 }

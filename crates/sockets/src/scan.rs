@@ -26,7 +26,7 @@ pub struct Scan {
 /// One kernel socket that is an open port.
 #[derive(Clone, Debug)]
 pub struct Socket {
-    /// The open port. Names and images of containers are not looked up here.
+    /// The open port.
     pub port: OpenPort,
     /// Whether it looks like a UDP client: bound to no address, on a port of its namespace's
     /// ephemeral range. The kernel does not tell a client's port from a server's; how long it

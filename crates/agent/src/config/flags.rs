@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use portolan_sockets::Options;
 use portolan_wire::caps::{
     ENTERPRISE_PROJECT_ID_CHARS_MAX, HOST_ID_CHARS_MAX, PROJECT_ID_CHARS_MAX,
 };
@@ -52,6 +53,13 @@ pub struct Flags {
     /// The id of this host [default: derived from the cloud instance or the machine-id]
     #[arg(long, env = "PORTOLAN_HOST_ID", value_name = "ID")]
     host_id: Option<String>,
+    /// Report the command line of each owner, with what looks like a secret masked; no rule finds
+    /// every secret [default: false]
+    #[arg(long, env = "PORTOLAN_COMMAND_LINES", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    command_lines: Option<String>,
+    /// Where the host's file system is, for an agent in a container [default: /]
+    #[arg(long, env = "PORTOLAN_HOST_ROOT", value_name = "DIR")]
+    host_root: Option<PathBuf>,
 }
 
 /// All that is wrong with a command line.
@@ -98,6 +106,10 @@ impl Flags {
             read_ca_file(&path).map(|_certificates| path)
         });
         let host_id = mistakes.optional("--host-id", self.host_id, checked_host_id);
+        let command_lines = mistakes.optional("--command-lines", self.command_lines, |text| {
+            yes_or_no(&text)
+        });
+        let host_root = mistakes.optional("--host-root", self.host_root, checked_host_root);
         match (server, token, project) {
             (Some(server), Some(token), Some(project)) if mistakes.0.is_empty() => Ok(Config {
                 server,
@@ -109,6 +121,7 @@ impl Flags {
                 state_dir: self.state_dir.unwrap_or_else(|| STATE_DIR_DEFAULT.into()),
                 ca_file,
                 host_id,
+                look: look(host_root, command_lines),
             }),
             _ => Err(mistakes),
         }
@@ -189,6 +202,33 @@ fn checked_host_id(text: String) -> Result<String, String> {
         Err(format!(
             "a host id is 1 to {HOST_ID_CHARS_MAX} of A-Z a-z 0-9 . _ : -, got {text:?}"
         ))
+    }
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    text.parse()
+        .map_err(|_| format!("true or false, got {text:?}"))
+}
+
+fn checked_host_root(path: PathBuf) -> Result<PathBuf, String> {
+    if path.is_absolute() && path.join("etc").is_dir() {
+        Ok(path)
+    } else {
+        let path = path.display();
+        Err(format!(
+            "an absolute path where the host's `etc` is, got {path}"
+        ))
+    }
+}
+
+fn look(host_root: Option<PathBuf>, command_lines: Option<bool>) -> Options {
+    let default = Options::default();
+    let host_root = host_root.unwrap_or(default.host_root);
+    Options {
+        passwd: host_root.join("etc/passwd"),
+        host_root,
+        command_lines: command_lines.unwrap_or(default.command_lines),
+        ..default
     }
 }
 

@@ -40,6 +40,7 @@ fn the_required_flags_suffice_and_the_rest_has_defaults() {
     assert_eq!(config.scan_interval, ScanInterval::Auto);
     assert_eq!(config.state_dir, PathBuf::from("/var/lib/portolan-agent"));
     assert_eq!((config.ca_file, config.host_id), (None, None));
+    assert_eq!(config.look, Options::default());
 }
 
 #[test]
@@ -59,10 +60,12 @@ fn all_mistakes_are_told_at_once() {
         "/does/not/exist/either",
         "--host-id",
         "a b",
+        "--host-root",
+        "/does/not/exist",
     ];
     let text = check(&args.map(str::to_owned)).unwrap_err().to_string();
     assert!(
-        text.starts_with("7 mistakes in the configuration:\n"),
+        text.starts_with("8 mistakes in the configuration:\n"),
         "{text}"
     );
     for flag in args.iter().step_by(2) {
@@ -148,4 +151,30 @@ fn a_ca_file_without_a_certificate_is_a_mistake() {
         text.contains("--ca-file") && text.contains("no certificate"),
         "{text}"
     );
+}
+
+#[test]
+fn command_lines_are_told_when_asked_for_and_the_host_may_be_elsewhere() {
+    let told = |flags: &[&str]| {
+        let (_folder, mut args) = fine();
+        args.extend(flags.iter().map(|it| (*it).to_owned()));
+        check(&args).map(|config| config.look)
+    };
+    assert!(!told(&[]).unwrap().command_lines);
+    assert!(told(&["--command-lines"]).unwrap().command_lines);
+    assert!(told(&["--command-lines=true"]).unwrap().command_lines);
+    assert!(!told(&["--command-lines=false"]).unwrap().command_lines);
+    let text = told(&["--command-lines=yes"]).unwrap_err().to_string();
+    assert!(
+        text.contains("--command-lines: true or false, got \"yes\""),
+        "{text}"
+    );
+    let host = tempfile::tempdir().unwrap();
+    let root = host.path().to_str().unwrap();
+    assert!(told(&["--host-root", root]).is_err(), "nobody's root");
+    std::fs::create_dir(host.path().join("etc")).unwrap();
+    let look = told(&["--host-root", root]).unwrap();
+    assert_eq!(look.host_root, host.path());
+    assert_eq!(look.passwd, host.path().join("etc/passwd"));
+    assert_eq!(look.proc_root, PathBuf::from("/proc"));
 }

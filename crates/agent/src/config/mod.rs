@@ -9,6 +9,8 @@ mod token;
 
 use std::path::PathBuf;
 
+use portolan_sockets::Options;
+
 pub use flags::{Flags, Mistakes};
 pub use server_url::{ServerUrl, ServerUrlError};
 pub use token::{Secret, TokenError, TokenSource};
@@ -37,4 +39,6 @@ pub struct Config {
     pub ca_file: Option<PathBuf>,
     /// The host's id, 1 to 64 of `[A-Za-z0-9._:-]`; without it one is derived from the machine.
     pub host_id: Option<String>,
+    /// Where and how the host is looked at.
+    pub look: Options,
 }

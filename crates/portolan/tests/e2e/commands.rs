@@ -58,9 +58,9 @@ fn scan_lists_a_listener_with_its_program_in_every_form() {
     );
     assert_eq!(row["exposure"], "loopback");
     let (_, csv, _) = stdout(portolan().args(["scan", "--output", "csv"]));
-    assert!(
-        csv.starts_with("category,type,laddr,port,exposure,pid,path,user,container,netns,note\r\n")
-    );
+    assert!(csv.starts_with(
+        "category,type,laddr,port,exposure,pid,path,user,container,container_name,netns,note\r\n"
+    ));
     assert!(csv.contains(&format!(
         "host,TCP,127.0.0.1,{port},loopback,{},{}",
         std::process::id(),

@@ -9,7 +9,8 @@ const BUILDKIT_ID_CHARS: usize = 25;
 /// containerd's own limit.
 const CONTAINERD_ID_CHARS_MAX: usize = 76;
 
-pub(super) fn is_hex_id(text: &str) -> bool {
+/// What docker, podman, containerd's CRI and CRI-O make: 64 hex digits, never used again.
+pub(crate) fn is_hex_id(text: &str) -> bool {
     text.len() == HEX_ID_DIGITS && text.bytes().all(is_hex)
 }
 

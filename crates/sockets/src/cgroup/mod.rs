@@ -10,6 +10,7 @@ mod tree;
 
 use std::borrow::Cow;
 
+pub(crate) use forms::is_hex_id;
 pub(crate) use tree::Tree;
 
 /// What the cgroups of a process say.

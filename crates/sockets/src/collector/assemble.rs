@@ -50,6 +50,9 @@ impl Collector {
                 port.started_at = Some(self.clock.moment(owner.holder.start_ticks));
                 port.path.clone_from(&owner.program.path);
                 port.deleted = owner.program.deleted;
+                if self.options.command_lines {
+                    port.cmdline = processes.command_line(owner.holder.pid);
+                }
             }
             let home = owner
                 .as_ref()

@@ -5,6 +5,7 @@
 
 mod assemble;
 mod attribute;
+mod containers;
 mod known;
 mod look;
 mod unseen;
@@ -17,6 +18,7 @@ use crate::cgroup::Tree;
 use crate::clock::{BootClock, thread_cpu};
 use crate::namespaces::{Listing, Mounts, Names, Namespaces, NsKey, Seen};
 use crate::processes::Processes;
+use crate::runtimes::Runtimes;
 use crate::users::Users;
 use crate::{Options, Scan, ScanError, Statistics};
 use known::Sockets;
@@ -34,6 +36,7 @@ pub struct Collector {
     sockets: Sockets,
     tree: Tree,
     users: Users,
+    runtimes: Runtimes,
     clock: BootClock,
     boot_id: String,
     scans: u64,
@@ -50,6 +53,7 @@ impl Collector {
             sockets: Sockets::default(),
             tree: Tree::default(),
             users: Users::new(options.passwd.clone()),
+            runtimes: Runtimes::new(options.host_root.clone()),
             clock: BootClock::new(),
             boot_id: boot_id.unwrap_or_else(|_| "unknown".to_owned()),
             scans: 0,
@@ -92,7 +96,8 @@ impl Collector {
             &mut statistics,
         )
         .map_err(|error| self.processes_unreadable(error))?;
-        let sockets = self.assemble(&namespaces, now);
+        let mut sockets = self.assemble(&namespaces, now);
+        hidden.containers_unnamed = self.describe_containers(&mut sockets, now);
         hidden.sockets = sockets.len() as u64;
         hidden.unattributed = sockets.iter().filter(|it| it.port.pid.is_none()).count() as u64;
         hidden.processes_refused = self

@@ -13,6 +13,8 @@ pub(super) struct Privilege {
     pub(super) see_owners: bool,
     /// To enter other network namespaces.
     pub(super) enter_namespaces: bool,
+    /// To read root's files.
+    pub(super) read_records: bool,
 }
 
 impl Privilege {
@@ -28,6 +30,7 @@ impl Privilege {
                 && held.contains(CapabilitySet::SYS_PTRACE)
                 && held.intersects(list),
             enter_namespaces: initial && held.contains(CapabilitySet::SYS_ADMIN),
+            read_records: initial && held.intersects(list),
         }
     }
 }
@@ -51,6 +54,8 @@ pub(super) struct Hidden {
     pub(super) unattributed: u64,
     /// Processes whose links the kernel refused to show.
     pub(super) processes_refused: u64,
+    /// Containers with open ports that no record names.
+    pub(super) containers_unnamed: u64,
 }
 
 impl Hidden {
@@ -74,6 +79,7 @@ impl Hidden {
             self.namespaces_skipped(privilege),
             self.namespaces_by_tables(),
             self.netlink(),
+            self.containers(privilege),
         ];
         all.into_iter().flatten().collect()
     }
@@ -134,6 +140,23 @@ impl Hidden {
         })
     }
 
+    fn containers(&self, privilege: Privilege) -> Option<String> {
+        if self.containers_unnamed == 0 {
+            return None;
+        }
+        let containers = count(self.containers_unnamed, "container");
+        let why = if privilege.read_records {
+            "no record of docker, podman, containerd, CRI-O or Kubernetes that could be read names \
+             them, as with containers of ordinary users."
+        } else {
+            "the records of container runtimes are root's; reading them needs \
+             CAP_DAC_READ_SEARCH, or root."
+        };
+        Some(format!(
+            "The names of {containers} could not be told: {why}"
+        ))
+    }
+
     fn netlink(&self) -> Option<String> {
         self.netlink_refused.as_ref().map(|error| {
             format!(
@@ -159,10 +182,12 @@ mod tests {
     const ALL: Privilege = Privilege {
         see_owners: true,
         enter_namespaces: true,
+        read_records: true,
     };
     const NONE: Privilege = Privilege {
         see_owners: false,
         enter_namespaces: false,
+        read_records: false,
     };
 
     #[test]
@@ -187,10 +212,14 @@ mod tests {
             skipped: 1,
             skipped_because: Some(io::ErrorKind::PermissionDenied.into()),
             by_tables: 2,
+            containers_unnamed: 1,
             ..Hidden::default()
         };
         let said = hidden.sentences(NONE);
-        assert_eq!(said.len(), 3);
+        assert_eq!(said.len(), 4);
+        assert!(said[3].starts_with("The names of 1 container could not be told: "));
+        assert!(said[3].contains("CAP_DAC_READ_SEARCH"));
+        assert!(hidden.sentences(ALL)[3].contains("no record of docker"));
         assert!(said[0].starts_with("The owner of 4 of 9 open ports could not be told: "));
         assert!(said[0].contains("CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"));
         assert!(said[1].starts_with("1 network namespace could not be looked into: "));

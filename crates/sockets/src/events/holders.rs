@@ -69,7 +69,7 @@ fn open(program: &mut Iter) -> Result<File, Box<dyn std::error::Error + Send + S
     Ok(program.take_link(id)?.into_file()?)
 }
 
-fn read(from: &mut impl Read, mut each: impl FnMut(KernelHolder)) -> io::Result<()> {
+pub(super) fn read(from: &mut impl Read, mut each: impl FnMut(KernelHolder)) -> io::Result<()> {
     let mut buffer = [0; 4096];
     let mut filled = 0;
     loop {

@@ -15,6 +15,8 @@ mod attach;
 mod cost;
 mod error;
 mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod holders;
 mod memory;
 mod path;

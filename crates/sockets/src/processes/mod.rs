@@ -10,6 +10,7 @@
 //! Limits: sockets that only a thread with a file table of its own holds are not seen, nor those
 //! of a process whose first thread has ended; both are shown without an owner.
 
+mod arguments;
 mod files;
 mod program;
 mod stat;
@@ -23,11 +24,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub(crate) use arguments::Arguments;
 pub(crate) use files::{Walk, bracketed, holds, walk};
 pub(crate) use program::Program;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use stat::Stat;
-use told::{placement_of, runs, stat_of};
+use told::{command_line_of, placement_of, runs, stat_of};
 
 use crate::cgroup::Placement;
 use crate::namespaces::NsKey;
@@ -58,6 +60,7 @@ pub(crate) struct Process {
     listing: u64,
     program: Option<Arc<Program>>,
     placement: Option<Arc<Placement>>,
+    command_line: Option<Arc<str>>,
 }
 
 /// All processes, by pid.
@@ -173,6 +176,7 @@ impl Processes {
             listing: self.listing,
             program: None,
             placement: None,
+            command_line: None,
         };
         self.by_pid.insert(pid, process);
     }
@@ -188,6 +192,10 @@ impl Processes {
         let (netns, refused) = netns_of(&folder);
         let program = process.program.is_some().then(|| Program::read(&folder));
         let placement = process.placement.is_some().then(|| placement_of(&folder));
+        let command_line = process
+            .command_line
+            .is_some()
+            .then(|| command_line_of(&folder));
         if netns.is_none() || !runs(&folder, process.start_ticks) {
             // It is ending: what was known of it is the best there is.
             return;
@@ -196,6 +204,7 @@ impl Processes {
         process.refused |= refused;
         process.program = program.map(Arc::new);
         process.placement = placement.map(Arc::new);
+        process.command_line = command_line;
     }
 }
 

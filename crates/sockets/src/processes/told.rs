@@ -8,8 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::stat::Stat;
-use super::{Processes, Program};
+use super::{Arguments, Processes, Program};
 use crate::cgroup::Placement;
+use crate::command_line;
 
 impl Processes {
     /// The program of a process, read when first asked for. `None`: it no longer runs.
@@ -21,6 +22,19 @@ impl Processes {
             process.program = runs(&folder, process.start_ticks).then(|| Arc::new(read));
         }
         process.program.clone()
+    }
+
+    /// The command line of a process with its secrets masked, read when first asked for. `None`: it
+    /// has none, or no longer runs.
+    pub(crate) fn command_line(&mut self, pid: u32) -> Option<String> {
+        let folder = self.folder(pid);
+        let process = self.by_pid.get_mut(&pid)?;
+        if process.command_line.is_none() {
+            let read = command_line_of(&folder);
+            process.command_line = runs(&folder, process.start_ticks).then_some(read);
+        }
+        let line = process.command_line.as_deref()?;
+        (!line.is_empty()).then(|| line.to_owned())
     }
 
     /// What the cgroups of a process say, read when first asked for. `None`: it no longer runs. While
@@ -56,4 +70,9 @@ pub(super) fn stat_of(folder: &Path) -> Option<Stat> {
 pub(super) fn placement_of(folder: &Path) -> Placement {
     let file = std::fs::read(folder.join("cgroup")).unwrap_or_default();
     Placement::parse(&String::from_utf8_lossy(&file))
+}
+
+pub(super) fn command_line_of(folder: &Path) -> Arc<str> {
+    let shown = command_line::shown(&Arguments::read(folder));
+    shown.unwrap_or_default().into()
 }

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use portolan_sockets::{Collector, Options};
 use portolan_wire::open_port::Category;
 
 use crate::program::{Program, in_reused_inode};
@@ -51,6 +52,43 @@ fn a_port_of_a_host_network_container_is_the_hosts_and_carries_the_container() {
             assert_eq!(socket.port.netns, None);
             assert_eq!(socket.port.container_id.as_ref(), Some(&cgroup.id));
             assert_eq!(socket.port.category(), Category::Host);
+        },
+    );
+}
+
+#[test]
+fn a_container_that_no_record_names_is_said_and_one_in_the_hosts_files_is_named() {
+    isolated(
+        module_path!(),
+        "a_container_that_no_record_names_is_said_and_one_in_the_hosts_files_is_named",
+        || {
+            let cgroup = Cgroup::new(0xa8);
+            let _program = Program::start(&format!("{}\n{LISTEN}", cgroup.enter()));
+            let nameless = scan();
+            assert_eq!(only(&nameless, 8000).port.container_name, None);
+            let said = "The names of 1 container could not be told: no record of docker";
+            assert_eq!(nameless.unseen.len(), 1);
+            assert!(
+                nameless.unseen[0].starts_with(said),
+                "{:?}",
+                nameless.unseen
+            );
+
+            let host = tempfile::tempdir().unwrap();
+            let folder = format!("var/lib/docker/containers/{}", cgroup.id);
+            let folder = host.path().join(folder);
+            std::fs::create_dir_all(&folder).unwrap();
+            let record = r#"{"Name":"/web","Config":{"Image":"nginx:1"}}"#;
+            std::fs::write(folder.join("config.v2.json"), record).unwrap();
+            let options = Options {
+                host_root: host.path().to_owned(),
+                ..Options::default()
+            };
+            let named = Collector::new(options).scan().unwrap();
+            let port = only(&named, 8000).port;
+            assert_eq!(port.container_name.as_deref(), Some("web"));
+            assert_eq!(port.container_image.as_deref(), Some("nginx:1"));
+            assert_eq!(named.unseen, [""; 0]);
         },
     );
 }

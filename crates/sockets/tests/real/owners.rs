@@ -288,3 +288,33 @@ fn the_start_of_the_owner_is_told_on_the_wall_clock() {
         },
     );
 }
+
+#[test]
+fn the_command_line_of_an_owner_is_told_only_when_asked_for_and_without_secrets() {
+    isolated(
+        module_path!(),
+        "the_command_line_of_an_owner_is_told_only_when_asked_for_and_without_secrets",
+        || {
+            let script = "import socket, time\ns = socket.create_server(('127.0.0.1', 8000))\n\
+                          time.sleep(1000)";
+            let mut command = Command::new("python3");
+            command.args(["-c", script, "--user", "alice", "--password", "hunter2"]);
+            let mut child = command.spawn().unwrap();
+            eventually("it listens", || !scan().sockets.is_empty());
+            assert_eq!(only(&scan(), 8000).port.cmdline, None);
+            let options = portolan_sockets::Options {
+                command_lines: true,
+                ..portolan_sockets::Options::default()
+            };
+            let mut collector = portolan_sockets::Collector::new(options);
+            let told = only(&collector.scan().unwrap(), 8000).port.cmdline.unwrap();
+            assert!(
+                told.contains(" -c import socket, time s = socket."),
+                "{told}"
+            );
+            assert!(told.ends_with(" --user alice --password ***"), "{told}");
+            child.kill().unwrap();
+            child.wait().unwrap();
+        },
+    );
+}

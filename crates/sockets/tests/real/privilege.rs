@@ -7,7 +7,7 @@ use portolan_wire::open_port::OpenPort;
 use serde_json::{Value, json};
 
 use crate::program::{Program, python_in};
-use crate::scene::{isolated, only, run, scan};
+use crate::scene::{Cgroup, isolated, only, run, scan};
 use crate::ss;
 
 /// Set in the process that scans and tells what it saw as one line of JSON.
@@ -148,6 +148,54 @@ fn nobody_sees_all_ports_and_hears_which_capabilities_owners_need() {
 }
 
 #[test]
+fn the_names_of_containers_need_the_right_to_read_roots_files() {
+    isolated(
+        module_path!(),
+        "the_names_of_containers_need_the_right_to_read_roots_files",
+        || {
+            let cgroup = Cgroup::new(0xa9);
+            let listen = "s = tcp('0.0.0.0', 8000); say('ready'); hear()";
+            let _program = Program::start(&format!("{}\n{listen}", cgroup.enter()));
+            let containers = "/run/containers/storage/overlay-containers";
+            let folder = format!("{containers}/{}/userdata", cgroup.id);
+            run(&format!("mkdir -p {folder} && chmod 700 {containers}"));
+            let record = r#"{"annotations":{"io.kubernetes.container.name":"web"}}"#;
+            std::fs::write(format!("{folder}/config.json"), record).unwrap();
+            assert_eq!(
+                only(&scan(), 8000).port.container_name.as_deref(),
+                Some("web")
+            );
+
+            let sentence = |told: &Value| {
+                let unseen = told["unseen"].as_array().unwrap().iter();
+                let mut sentences = unseen.filter_map(Value::as_str);
+                let found = sentences.find(|it| it.starts_with("The names of 1 container"));
+                found.map(str::to_owned)
+            };
+            let told = scan_by(&NOBODY);
+            assert_eq!(port(&told, 8000)["container_id"], json!(cgroup.id));
+            assert_eq!(port(&told, 8000).get("container_name"), None);
+            let said = sentence(&told).unwrap();
+            assert!(
+                said.contains("needs CAP_DAC_READ_SEARCH, or root"),
+                "{said}"
+            );
+
+            let may_read = [
+                "--inh-caps=+dac_read_search",
+                "--ambient-caps=+dac_read_search",
+            ];
+            let told = scan_by(&[&NOBODY[..], &may_read].concat());
+            assert_eq!(port(&told, 8000)["container_name"], json!("web"));
+            assert_eq!(sentence(&told), None);
+
+            let told = scan_filtered(WITHOUT_OPENAT2);
+            assert_eq!(port(&told, 8000)["container_name"], json!("web"));
+        },
+    );
+}
+
+#[test]
 fn two_capabilities_show_owners_and_a_third_enters_namespaces() {
     isolated(
         module_path!(),
@@ -191,24 +239,29 @@ fn two_capabilities_show_owners_and_a_third_enters_namespaces() {
     );
 }
 
-/// Refuses AF_NETLINK sockets by a seccomp filter and then becomes the program it is told.
-const WITHOUT_NETLINK: &str = "
+/// Sets up the seccomp filter FILTER and then becomes the program it is told.
+const FILTERED: &str = "
 import ctypes, os, platform, struct, sys
 number = {'x86_64': 41, 'aarch64': 198}[platform.machine()]
 def op(code, yes, no, k): return struct.pack('HBBI', code, yes, no, k)
-program = b''.join([
-    op(0x20, 0, 0, 0), op(0x15, 0, 3, number),          # socket(2)?
-    op(0x20, 0, 0, 16), op(0x15, 0, 1, 16),             # its first argument AF_NETLINK?
-    op(0x06, 0, 0, 0x00050000 | 1), op(0x06, 0, 0, 0x7fff0000),
-])
+program = b''.join([op(0x20, 0, 0, 0), FILTER, op(0x06, 0, 0, 0x7fff0000)])
 kept = ctypes.create_string_buffer(program)
 class Filter(ctypes.Structure): _fields_ = [('length', ctypes.c_ushort), ('filter', ctypes.c_void_p)]
-filter = Filter(6, ctypes.cast(kept, ctypes.c_void_p))
+filter = Filter(len(program) // 8, ctypes.cast(kept, ctypes.c_void_p))
 libc = ctypes.CDLL(None, use_errno=True)
 assert libc.prctl(38, 1, 0, 0, 0) == 0
 assert libc.prctl(22, 2, ctypes.byref(filter), 0, 0) == 0, ctypes.get_errno()
 os.execv(sys.argv[1], sys.argv[1:])
 ";
+/// socket(2) with AF_NETLINK as its first argument: EPERM.
+const WITHOUT_NETLINK: &str = "op(0x15, 0, 3, number), op(0x20, 0, 0, 16), op(0x15, 0, 1, 16), \
+                               op(0x06, 0, 0, 0x00050000 | 1)";
+/// openat2(2), which has one number on all machines: ENOSYS, as before Linux 5.6.
+const WITHOUT_OPENAT2: &str = "op(0x15, 0, 1, 437), op(0x06, 0, 0, 0x00050000 | 38)";
+
+fn scan_filtered(filter: &str) -> Value {
+    scan_by(&["python3", "-c", &FILTERED.replace("FILTER", filter)])
+}
 
 #[test]
 fn where_netlink_is_refused_the_tables_of_proc_stand_in_in_every_namespace() {
@@ -217,7 +270,7 @@ fn where_netlink_is_refused_the_tables_of_proc_stand_in_in_every_namespace() {
         "where_netlink_is_refused_the_tables_of_proc_stand_in_in_every_namespace",
         || {
             let (host, blue) = scene();
-            let told = scan_by(&["python3", "-c", WITHOUT_NETLINK]);
+            let told = scan_filtered(WITHOUT_NETLINK);
             assert_eq!(told["dumps"], json!(0));
             // TCP and UDP in the host's namespace, in blue and in red.
             assert_eq!(told["tables"], json!(6));

@@ -160,6 +160,7 @@ impl Scene {
             state_dir: PathBuf::new(),
             ca_file: None,
             host_id: Some(computer.host_id.to_owned()),
+            look: portolan_sockets::Options::default(),
         };
         computer.agent = Some(Started {
             machine: Machine::new(folder.generation, ScanInterval::Auto, place as u64),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::prove::prove;
-use super::show::{Shown, assert_shows};
+use super::show::{Shown, assert_shows, assert_shows_of_holder};
 use super::{Container, Network, Runtime, STATE, Server, holder, said, state};
 use crate::scene::{collector, isolated, netns_inode};
 
@@ -72,7 +72,7 @@ impl Runtime for Ctr {
 
 impl Drop for Ctr {
     fn drop(&mut self) {
-        for space in ["default", "batch"] {
+        for space in ["default", "batch", "k8s.io"] {
             let left = ctr(space, &["task", "ls", "--quiet"]).output().unwrap();
             for id in String::from_utf8_lossy(&left.stdout).split_whitespace() {
                 let _ended = ctr(space, &["task", "rm", "--force", id]).output();
@@ -100,6 +100,7 @@ fn inspect(space: &str, id: &str) -> Container {
         name: id.to_owned(),
         id: id.to_owned(),
         pid: pid.flatten().unwrap().parse().unwrap(),
+        image: None,
     }
 }
 
@@ -124,10 +125,63 @@ fn a_container_in_another_namespace_of_containerd_is_known_by_its_network_alone(
             let netns = format!("netns:{}@{}", netns_inode(web.pid), &boot[..8]);
             let expected = Shown {
                 netns: Some(netns),
-                container: None,
-                ..Shown::of(&web, None, "tcp 0.0.0.0:8080")
+                ..Shown::of(&web, None, "tcp 0.0.0.0:8080").of_nobody()
             };
             assert_shows(&mut collector(), &[expected]);
+        },
+    );
+}
+
+/// What containerd's CRI writes into the bundles of a pod, and CNI beside them. There is no kubelet
+/// here to ask for it, so `ctr` is told the annotations and the file is written.
+#[test]
+fn a_pod_of_containerd_is_shown_with_its_names_and_its_host_port() {
+    isolated(
+        module_path!(),
+        "a_pod_of_containerd_is_shown_with_its_names_and_its_host_port",
+        || {
+            let runtime = Ctr::start();
+            let [sandbox, web] = ["5", "a"].map(|digit| digit.repeat(64));
+            let annotation =
+                |name: &str, value: &str| format!("--annotation=io.kubernetes.cri.{name}={value}");
+            let pod = [
+                annotation("sandbox-id", &sandbox),
+                annotation("sandbox-name", "shop-0"),
+                annotation("sandbox-namespace", "prod"),
+            ];
+            let start = |id: &str, more: &[String], holds: &str| {
+                let options = pod.iter().chain(more).map(String::as_str);
+                runtime.run("k8s.io", id, &options.collect::<Vec<_>>(), holds)
+            };
+            let sandbox = start(&sandbox, &[annotation("container-type", "sandbox")], "");
+            let own = [
+                annotation("container-name", "web"),
+                annotation("image-name", "docker.io/library/holder:1"),
+                format!("--with-ns=network:/proc/{}/ns/net", sandbox.pid),
+            ];
+            let web = start(&web, &own, "tcp=0.0.0.0:8080 tcp=0.0.0.0:8081");
+            std::fs::create_dir_all("/var/lib/cni/results").unwrap();
+            let result = format!("/var/lib/cni/results/cbr0-{}-eth0", sandbox.id);
+            let asked = r#"{"kind":"cniCacheV1","capabilityArgs":{"portMappings":
+                [{"hostPort":9090,"containerPort":8080,"protocol":"tcp","hostIP":""}]}}"#;
+            std::fs::write(result, asked).unwrap();
+            let web = Container {
+                name: "web".to_owned(),
+                image: Some("docker.io/library/holder:1"),
+                ..web
+            };
+            let port = |name| Shown::of(&web, Some(&sandbox), name);
+            let expected = [
+                port("tcp 0.0.0.0:8080").published(&["0.0.0.0 9090"]),
+                port("tcp 0.0.0.0:8081"),
+            ];
+            let mut collector = collector();
+            assert_shows_of_holder(&mut collector, &expected);
+            for socket in collector.scan().unwrap().sockets {
+                let port = socket.port;
+                assert_eq!(port.pod_name.as_deref(), Some("shop-0"), "{port:?}");
+                assert_eq!(port.pod_namespace.as_deref(), Some("prod"), "{port:?}");
+            }
         },
     );
 }

@@ -18,7 +18,12 @@ use crate::scene::{eventually, run};
 /// Where a runtime keeps everything.
 const STATE: &str = "/run/runtime";
 /// Where they would keep some of it all the same.
-const STUBBORN: [&str; 3] = ["/var/lib/containers", "/etc/docker", "/opt/containerd"];
+const STUBBORN: [&str; 4] = [
+    "/var/lib/containers",
+    "/var/lib/cni",
+    "/etc/docker",
+    "/opt/containerd",
+];
 
 /// In which network namespace a container runs.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +42,8 @@ struct Container {
     id: String,
     /// Its first process, as the host sees it.
     pid: u32,
+    /// Its image; none where the runtime writes down neither name nor image.
+    image: Option<&'static str>,
 }
 
 /// What the tests ask of a runtime. Dropped, it ends with its containers.

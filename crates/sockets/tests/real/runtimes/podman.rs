@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::prove::prove;
-use super::show::{Shown, assert_shows};
+use super::show::{Shown, assert_shows, assert_shows_of_holder};
 use super::{Container, Network, Runtime, STATE, holder, said, state};
 use crate::scene::{collector, isolated, run};
 
@@ -41,6 +41,7 @@ impl Podman {
             name: name.to_owned(),
             id,
             pid: pid.parse().unwrap(),
+            image: Some(IMAGE),
         }
     }
 }
@@ -115,20 +116,53 @@ fn a_pod_of_podman_is_called_by_its_infra_container_and_conmon_is_on_the_host() 
                 name: "infra".to_owned(),
                 id: infra[0].to_owned(),
                 pid: infra[1].parse().unwrap(),
+                image: Some(IMAGE),
             };
             let published = Shown {
-                container: None,
                 pid: Some(conmon),
                 path: Some("/usr/bin/conmon".to_owned()),
-                ..Shown::of(&infra, None, "tcp 127.0.0.1:9090")
+                ..Shown::of(&infra, None, "tcp 127.0.0.1:9090").of_nobody()
             };
             let in_pod = Shown::of(&web, Some(&infra), "tcp 0.0.0.0:8080");
+            let in_pod = in_pod.published(&["127.0.0.1 9090"]);
             assert_shows(&mut collector(), &[in_pod, published]);
             drop(runtime);
             // podman forgets two of them on machines that have both kinds of cgroups.
             run(&format!(
                 "find /sys/fs/cgroup -depth -type d -path '*/{pod}' -exec rmdir {{}} +"
             ));
+        },
+    );
+}
+
+#[test]
+fn what_podman_publishes_is_told_with_the_ports_of_the_container() {
+    isolated(
+        module_path!(),
+        "what_podman_publishes_is_told_with_the_ports_of_the_container",
+        || {
+            let runtime = Podman::start();
+            let options = [
+                "--network=podman",
+                "--publish=127.0.0.1:9090:8080",
+                "--publish=9091-9093:8081-8083/udp",
+            ];
+            let holds = "tcp=0.0.0.0:8080 udp=[::]:8082 tcp=0.0.0.0:8082 tcp=127.0.0.1:8081";
+            let web = runtime.run("web", &options, holds);
+            let mut collector = collector();
+            let web_port = |name| Shown::of(&web, Some(&web), name);
+            let mut expected = vec![
+                web_port("tcp 0.0.0.0:8080").published(&["127.0.0.1 9090"]),
+                web_port("udp *:8082").published(&["0.0.0.0 9092"]),
+                web_port("tcp 0.0.0.0:8082"),
+                web_port("tcp 127.0.0.1:8081"),
+            ];
+            assert_shows_of_holder(&mut collector, &expected);
+            said(&mut podman(&["rename", "web", "shop"]));
+            for row in &mut expected {
+                row.container_name = Some("shop".to_owned());
+            }
+            assert_shows_of_holder(&mut collector, &expected);
         },
     );
 }

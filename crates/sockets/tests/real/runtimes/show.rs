@@ -14,11 +14,15 @@ use crate::ss;
 pub(super) struct Shown {
     pub(super) netns: Option<String>,
     pub(super) container: Option<String>,
+    pub(super) container_name: Option<String>,
+    pub(super) image: Option<String>,
     pub(super) pid: Option<u32>,
     pub(super) path: Option<String>,
     /// As ss writes it.
     pub(super) name: String,
     pub(super) holders: u32,
+    /// Addresses and ports of the host.
+    pub(super) published: Vec<String>,
 }
 
 impl Shown {
@@ -27,10 +31,29 @@ impl Shown {
         Self {
             netns: netns.map(|it| it.id.clone()),
             container: Some(container.id.clone()),
+            container_name: container.image.map(|_| container.name.clone()),
+            image: container.image.map(str::to_owned),
             pid: Some(container.pid),
             path: Some(holder::PATH.to_owned()),
             name: name.to_owned(),
             holders: 1,
+            published: Vec::new(),
+        }
+    }
+
+    /// The same, published there.
+    pub(super) fn published(self, on: &[&str]) -> Self {
+        let published = on.iter().map(|it| (*it).to_owned()).collect();
+        Self { published, ..self }
+    }
+
+    /// The same, in no container.
+    pub(super) fn of_nobody(self) -> Self {
+        Self {
+            container: None,
+            container_name: None,
+            image: None,
+            ..self
         }
     }
 
@@ -39,15 +62,20 @@ impl Shown {
         Self { holders, ..self }
     }
 
-    fn by(socket: &Socket) -> Self {
+    pub(super) fn by(socket: &Socket) -> Self {
         let port = &socket.port;
+        let published = port.published.iter();
+        let published = published.map(|it| format!("{} {}", it.addr, it.port));
         Self {
             netns: port.netns.clone(),
             container: port.container_id.clone(),
+            container_name: port.container_name.clone(),
+            image: port.container_image.clone(),
             pid: port.pid,
             path: port.path.clone(),
             name: ss::name(socket),
             holders: socket.holders,
+            published: published.collect(),
         }
     }
 }
@@ -74,6 +102,19 @@ pub(super) fn assert_shows(collector: &mut Collector, expected: &[Shown]) {
         );
     }
     assert_ss_agrees(&scan, &expected);
+}
+
+/// Waits until these are all open ports that containers hold themselves.
+#[track_caller]
+pub(super) fn assert_shows_of_holder(collector: &mut Collector, expected: &[Shown]) {
+    let expected: BTreeSet<Shown> = expected.iter().cloned().collect();
+    eventually_equal(&expected, || {
+        let scan = collector.scan().unwrap();
+        let shown = scan.sockets.iter().map(Shown::by);
+        shown
+            .filter(|it| it.path.as_deref() == Some(holder::PATH))
+            .collect()
+    });
 }
 
 #[track_caller]
