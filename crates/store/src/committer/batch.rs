@@ -77,6 +77,21 @@ impl Gathered {
         Ok(self.history.push(entry)?)
     }
 
+    /// The same, unless that is too much for one commit: then nothing is added.
+    pub(super) fn entry_within(&mut self, entry: NewEntry<'_>) -> Result<bool, StoreError> {
+        let at = entry.at;
+        let is_added = self.history.push_within(entry)?;
+        if is_added {
+            self.at = self.at.max(at);
+        }
+        Ok(is_added)
+    }
+
+    /// Whether the history of the batch is as long as one commit's may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.history.is_full()
+    }
+
     /// The value that the batch gives a host, or that it removes it; `None` where it leaves it.
     pub(super) fn host_value(&self, host: &HostKey) -> Option<Option<&[u8]>> {
         let place = self.hosts.places.get(host)?;

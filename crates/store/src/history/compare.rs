@@ -36,6 +36,11 @@ pub(crate) struct Compared {
 }
 
 impl Compared {
+    /// About how much memory it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.detail.len() + self.first_seen.len() * size_of::<i64>()
+    }
+
     /// Since when the ports are open of a version that is committed at `at`.
     pub(crate) fn first_seen(&self, at: i64) -> Runs {
         let moments = self.first_seen.iter();

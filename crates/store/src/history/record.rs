@@ -6,6 +6,7 @@
 //! who counts skips details. Holds: no bytes make the reading panic or take memory beyond their own
 //! length by more than a factor; moments of entries never decrease.
 
+use portolan_wire::caps;
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
 use serde::{Deserialize, Serialize};
@@ -125,6 +126,28 @@ impl Writer {
             .push(end.map_err(|_| HistoryError::TooLong(self.entries.len()))?);
         self.rows = self.rows.saturating_add(entry.rows);
         Ok(())
+    }
+
+    /// Adds an entry, unless the record would pass its caps with it: then it is as before. The first one
+    /// always fits.
+    pub(crate) fn push_within(&mut self, entry: NewEntry<'_>) -> Result<bool, HistoryError> {
+        let (bytes, rows) = (self.entries.len(), self.rows);
+        self.push(entry)?;
+        let is_over = self.entries.len() > caps::COMMIT_HISTORY_BYTES_MAX
+            || self.rows > caps::COMMIT_HISTORY_ROWS_MAX;
+        if is_over && self.ends.len() > 1 {
+            self.entries.truncate(bytes);
+            self.ends.pop();
+            self.rows = rows;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Whether it has reached its caps.
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries.len() >= caps::COMMIT_HISTORY_BYTES_MAX
+            || self.rows >= caps::COMMIT_HISTORY_ROWS_MAX
     }
 
     /// The record, or `None` where there is nothing to tell.

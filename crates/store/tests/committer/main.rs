@@ -8,6 +8,7 @@
 
 mod bench;
 mod decisions;
+mod full;
 mod history;
 mod history_read;
 mod ignoring;

@@ -25,6 +25,8 @@ pub(crate) struct MemoryStore {
     at: AtomicI64,
     writes: AtomicU64,
     fails: Mutex<Option<StoreError>>,
+    /// How many commits succeed before that.
+    succeed: AtomicU64,
     held: Mutex<()>,
     during: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
@@ -68,6 +70,11 @@ impl MemoryStore {
         self.fail_next_commit_with(StoreError::Write {
             what: "told to fail".into(),
         });
+    }
+
+    pub(crate) fn fail_commit_after_next(&self) {
+        self.succeed.store(1, Ordering::SeqCst);
+        self.fail_next_commit();
     }
 
     pub(crate) fn fail_next_commit_with(&self, error: StoreError) {
@@ -118,7 +125,13 @@ impl Store for MemoryStore {
         if let Some(during) = self.during.lock().unwrap().take() {
             during();
         }
-        if let Some(error) = self.fails.lock().unwrap().take() {
+        let succeeds = |left: u64| left.checked_sub(1);
+        let succeed = self
+            .succeed
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, succeeds);
+        if succeed.is_err()
+            && let Some(error) = self.fails.lock().unwrap().take()
+        {
             return Err(error);
         }
         assert_eq!(
