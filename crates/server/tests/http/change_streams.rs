@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use portolan_server::Limits;
+use portolan_wire::caps;
 use serde_json::json;
 
 use crate::app::{ALL, App, Token};
@@ -287,6 +288,46 @@ fn a_stream_ends_with_its_credential_and_with_the_server() {
     assert_eq!(stays.change()["kind"], "baseline");
     app.stop();
     assert_eq!(stays.event(), None);
+}
+
+/// Design 6: within 60 s, also where a reader takes one commit slowly: the credential is looked at
+/// between two pieces, and a piece has its time.
+#[test]
+fn a_credential_that_ends_while_one_large_commit_is_told_ends_its_stream_within_it() {
+    assert!(caps::STREAM_CREDENTIAL_S + caps::STREAM_STALL_S_MAX <= 60);
+    let (reader, agent) = tokens();
+    let limits = Limits {
+        stream_credential: Duration::from_millis(1),
+        ..Limits::default()
+    };
+    let path = format!("/opt/{}", "x".repeat(4_000));
+    // One that streams share in memory, and one that they read from the store.
+    for changes in [250, 2_000] {
+        let revoked = Token::reader("p1", &["0"]);
+        let app = App::with_limits(&[&reader, &agent, &revoked], limits);
+        let mut streams = [&reader, &revoked].map(|token| open(&app, token, "", ""));
+        for stream in &mut streams {
+            stream.block().unwrap();
+        }
+        let host = Host::new("h1", "0", vec![]);
+        app.report(&agent, &[&host]);
+        let ports = (1..=changes).map(|port| tcp("0.0.0.0", port).program(1, &path));
+        app.report(&agent, &[&host.next(ports.collect())]);
+        for stream in &mut streams {
+            stream.changes(2);
+        }
+        let file = app.data_dir().with_file_name("credentials.toml");
+        std::fs::write(file, Token::file(&[&reader, &agent])).unwrap();
+        app.read_credentials_again();
+        let [mut stays, mut ends] = streams;
+        let mut told = 1;
+        while let Some(event) = ends.event() {
+            assert_eq!(event.name, "change");
+            told += 1;
+        }
+        assert!(told < changes, "{told} of {changes} after it was revoked");
+        stays.changes(usize::from(changes) - 1);
+    }
 }
 
 #[test]
