@@ -18,6 +18,7 @@ mod rows;
 mod sets;
 #[cfg(test)]
 mod tests;
+pub(crate) mod waypoint;
 
 pub use as_of::counts_at;
 pub use back::{HostAt, host_at};

@@ -9,7 +9,8 @@ use portolan_wire::time::UnixMicros;
 use super::HistoryError;
 use super::record::{Counts, Entry, Numbers, Part, Record};
 use super::rows::{Change, Position, rows};
-use crate::snapshot::form::split;
+use super::waypoint;
+use crate::snapshot::form::{Head, split};
 use crate::{HistoryOrder, Store, StoreError};
 
 /// Takes one change after the other; `Break` ends the reading.
@@ -115,8 +116,8 @@ fn hand_out(
     ControlFlow::Continue(())
 }
 
-/// The same of one host, along its own chain: what other hosts did costs nothing. Of a host that is
-/// forgotten there are none.
+/// The same of one host, along its own chain: what other hosts did costs nothing, and what it did
+/// outside the positions little. Of a host that is forgotten there are none.
 ///
 /// # Errors
 /// Those of [`changes`].
@@ -127,46 +128,103 @@ pub fn changes_of_host(
     order: HistoryOrder,
     each: EachChange<'_>,
 ) -> Result<(), StoreError> {
-    let commits = commits(&positions);
-    let mut later = Vec::new();
-    let mut next = newest_entry(store, key)?;
-    while next >= *commits.start() && next > 0 {
-        let Some(record) = store.history_record(next)? else {
-            break;
-        };
-        let (commit, of_host) = (next, Chain::of(key, &record, next)?);
-        next = of_host.previous;
-        if !commits.contains(&commit) {
-            continue;
+    let Some(value) = store.host(key)? else {
+        return Ok(());
+    };
+    let head = split(&value)?.0;
+    match order {
+        HistoryOrder::Descending => descend(store, key, &head, &positions, each),
+        HistoryOrder::Ascending => ascend(store, key, &head, &positions, each),
+    }
+}
+
+fn descend(
+    store: &dyn Store,
+    key: &HostKey,
+    head: &Head<'_>,
+    positions: &impl RangeBounds<Position>,
+    each: EachChange<'_>,
+) -> Result<(), StoreError> {
+    let commits = commits(positions);
+    let mut newest = head.history_at;
+    if newest > *commits.end() {
+        waypoint::each(store, key, head.way, &mut |commit, _| {
+            if commit < *commits.end() {
+                return Ok(ControlFlow::Break(()));
+            }
+            newest = commit;
+            Ok(ControlFlow::Continue(()))
+        })?;
+    }
+    let before = commits.start().saturating_sub(1);
+    along(store, key, newest, before, |of_host| {
+        if !commits.contains(&of_host.commit) {
+            return Ok(ControlFlow::Continue(()));
         }
-        match order {
-            HistoryOrder::Ascending => later.push(commit),
-            HistoryOrder::Descending => {
-                if hand_out(of_host.changes()?, &positions, order, each).is_break() {
-                    return Ok(());
-                }
+        let changes = of_host.changes()?;
+        Ok(hand_out(changes, positions, HistoryOrder::Descending, each))
+    })
+}
+
+/// From waypoint to waypoint: the chain leads back only, so what is between two of them is gathered.
+fn ascend(
+    store: &dyn Store,
+    key: &HostKey,
+    head: &Head<'_>,
+    positions: &impl RangeBounds<Position>,
+    each: EachChange<'_>,
+) -> Result<(), StoreError> {
+    let commits = commits(positions);
+    let mut ends = vec![head.history_at];
+    waypoint::each(store, key, head.way, &mut |commit, _| {
+        if commit < *commits.start() {
+            return Ok(ControlFlow::Break(()));
+        }
+        ends.push(commit);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let mut before = commits.start().saturating_sub(1);
+    while let Some(newest) = ends.pop().filter(|_| before < *commits.end()) {
+        let mut later = Vec::new();
+        along(store, key, newest, before, |of_host| {
+            later.extend(Some(of_host.commit).filter(|commit| commits.contains(commit)));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        for commit in later.into_iter().rev() {
+            // What a retention took since then is gone.
+            let Some(record) = store.history_record(commit)? else {
+                continue;
+            };
+            let changes = Chain::of(key, &record, commit)?.changes()?;
+            if hand_out(changes, positions, HistoryOrder::Ascending, each).is_break() {
+                return Ok(());
             }
         }
-    }
-    for commit in later.into_iter().rev() {
-        // What a retention took since then is gone.
-        let Some(record) = store.history_record(commit)? else {
-            continue;
-        };
-        let changes = Chain::of(key, &record, commit)?.changes()?;
-        if hand_out(changes, &positions, order, each).is_break() {
-            break;
-        }
+        before = newest;
     }
     Ok(())
 }
 
-/// The commit of a host's newest entry; 0 where there is none.
-fn newest_entry(store: &dyn Store, key: &HostKey) -> Result<u64, StoreError> {
-    match store.host(key)? {
-        Some(value) => Ok(split(&value)?.0.history_at),
-        None => Ok(0),
+/// Goes along a host's chain from the entries of one commit back to those behind another.
+fn along(
+    store: &dyn Store,
+    key: &HostKey,
+    newest: u64,
+    oldest: u64,
+    mut each: impl FnMut(&Chain<'_>) -> Result<ControlFlow<()>, HistoryError>,
+) -> Result<(), StoreError> {
+    let mut next = newest;
+    while next > oldest {
+        let Some(record) = store.history_record(next)? else {
+            break;
+        };
+        let of_host = Chain::of(key, &record, next)?;
+        if each(&of_host)?.is_break() {
+            break;
+        }
+        next = of_host.previous;
     }
+    Ok(())
 }
 
 /// A host's entries of one record.

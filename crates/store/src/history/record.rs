@@ -3,7 +3,7 @@
 //! Version (1 byte), moment of the first entry (8), number of entries (4), end of each (4 each), entries.
 //! Numbers are little-endian; ends count from the first entry's beginning. An entry is a head, what it
 //! does to the counts, and its detail, in postcard: who looks for a host skips counts and details, and
-//! who counts skips details. Holds: no bytes make the reading panic or take memory beyond their own
+//! who counts skips details. Of some a [`Waypoint`] follows. Holds: no bytes make the reading panic or take memory beyond their own
 //! length by more than a factor; moments of entries never decrease.
 
 use portolan_wire::caps;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::HistoryError;
 use super::detail::Detail;
+use super::waypoint::Waypoint;
 
 /// The version that this program writes.
 pub(crate) const VERSION: u8 = 1;
@@ -271,6 +272,15 @@ impl<'a> Entry<'a> {
     }
 
     pub(crate) fn detail(&self) -> Result<Detail<'a>, HistoryError> {
-        Ok(postcard::from_bytes(self.detail)?)
+        Ok(postcard::take_from_bytes(self.detail)?.0)
+    }
+
+    /// What follows the detail where the entry is a waypoint.
+    pub(crate) fn waypoint(&self) -> Result<Option<Waypoint<'a>>, HistoryError> {
+        let (_, rest) = postcard::take_from_bytes::<Detail<'a>>(self.detail)?;
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(postcard::from_bytes(rest)?))
     }
 }

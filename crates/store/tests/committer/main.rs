@@ -12,6 +12,7 @@ mod full;
 mod history;
 mod history_read;
 mod ignoring;
+mod long_chain;
 mod memory_store;
 mod rebuild;
 mod records;

@@ -27,6 +27,8 @@ pub(crate) struct MemoryStore {
     fails: Mutex<Option<StoreError>>,
     /// How many commits succeed before that.
     succeed: AtomicU64,
+    /// How many records of the history were asked for by their commits.
+    pub(crate) record_reads: AtomicU64,
     held: Mutex<()>,
     during: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
@@ -187,6 +189,7 @@ impl Store for MemoryStore {
     }
 
     fn history_record(&self, commit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.record_reads.fetch_add(1, Ordering::SeqCst);
         Ok(self.history.lock().unwrap().record(commit))
     }
 
