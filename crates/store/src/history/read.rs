@@ -3,18 +3,72 @@
 use std::collections::HashMap;
 use std::ops::{Bound, ControlFlow, Range, RangeBounds, RangeInclusive};
 
-use portolan_wire::ids::{EnterpriseProjectId, HostKey};
+use portolan_wire::ids::EnterpriseProjectId;
 use portolan_wire::time::UnixMicros;
 
 use super::HistoryError;
-use super::record::{Counts, Entry, Numbers, Part, Record};
+use super::record::{Counts, Numbers, Part, Record};
 use super::rows::{Change, Position, rows};
-use super::waypoint;
-use crate::snapshot::form::{Head, split};
 use crate::{HistoryOrder, Store, StoreError};
 
 /// Takes one change after the other; `Break` ends the reading.
 pub type EachChange<'a> = &'a mut dyn FnMut(Change) -> ControlFlow<()>;
+
+/// What a reading comes past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A commit, perhaps one without a change.
+    Commit {
+        /// Its number.
+        commit: u64,
+        /// The moment of the first of its entries in the order of the reading.
+        at: UnixMicros,
+    },
+    /// One of its changes.
+    Change(Change),
+}
+
+impl Step {
+    /// The moment that it is of.
+    pub fn at(&self) -> UnixMicros {
+        match self {
+            Self::Commit { at, .. } => *at,
+            Self::Change(change) => change.at,
+        }
+    }
+}
+
+/// Takes one step after the other; `Break` ends the reading.
+pub type EachStep<'a> = &'a mut dyn FnMut(Step) -> ControlFlow<()>;
+
+/// Hands out the commits of some positions that are kept, in that order, each before its changes.
+///
+/// # Errors
+/// The store cannot be read, or a record does not decode.
+pub fn steps(
+    store: &dyn Store,
+    positions: impl RangeBounds<Position>,
+    order: HistoryOrder,
+    each: EachStep<'_>,
+) -> Result<(), StoreError> {
+    store.history(commits(&positions), order, &mut |commit, record| {
+        let at = begins_at(&Record::read(record)?, order)?;
+        if each(Step::Commit { commit, at }).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        let mut each = |change| each(Step::Change(change));
+        Ok(changes_within(
+            commit, record, &positions, order, &mut each,
+        )?)
+    })
+}
+
+fn begins_at(record: &Record<'_>, order: HistoryOrder) -> Result<UnixMicros, HistoryError> {
+    match (order, record.len().checked_sub(1)) {
+        (HistoryOrder::Descending, Some(last)) => Ok(record.entry(last)?.at),
+        (HistoryOrder::Ascending, _) | (_, None) => Ok(record.first_at()),
+    }
+}
 
 /// Hands out the changes of some positions that are kept, in that order.
 ///
@@ -89,7 +143,7 @@ fn meet(commit: u64, numbers: &Range<u32>, positions: &impl RangeBounds<Position
 }
 
 /// The commits that changes of those positions are of.
-fn commits(positions: &impl RangeBounds<Position>) -> RangeInclusive<u64> {
+pub(super) fn commits(positions: &impl RangeBounds<Position>) -> RangeInclusive<u64> {
     let commit = |bound: Bound<&Position>| match bound {
         Bound::Included(position) | Bound::Excluded(position) => Some(position.commit),
         Bound::Unbounded => None,
@@ -98,7 +152,7 @@ fn commits(positions: &impl RangeBounds<Position>) -> RangeInclusive<u64> {
     first..=commit(positions.end_bound()).unwrap_or(u64::MAX)
 }
 
-fn hand_out(
+pub(super) fn hand_out(
     mut changes: Vec<Change>,
     positions: &impl RangeBounds<Position>,
     order: HistoryOrder,
@@ -114,152 +168,6 @@ fn hand_out(
         each(change)?;
     }
     ControlFlow::Continue(())
-}
-
-/// The same of one host, along its own chain: what other hosts did costs nothing, and what it did
-/// outside the positions little. Of a host that is forgotten there are none.
-///
-/// # Errors
-/// Those of [`changes`].
-pub fn changes_of_host(
-    store: &dyn Store,
-    key: &HostKey,
-    positions: impl RangeBounds<Position>,
-    order: HistoryOrder,
-    each: EachChange<'_>,
-) -> Result<(), StoreError> {
-    let Some(value) = store.host(key)? else {
-        return Ok(());
-    };
-    let head = split(&value)?.0;
-    match order {
-        HistoryOrder::Descending => descend(store, key, &head, &positions, each),
-        HistoryOrder::Ascending => ascend(store, key, &head, &positions, each),
-    }
-}
-
-fn descend(
-    store: &dyn Store,
-    key: &HostKey,
-    head: &Head<'_>,
-    positions: &impl RangeBounds<Position>,
-    each: EachChange<'_>,
-) -> Result<(), StoreError> {
-    let commits = commits(positions);
-    let mut newest = head.history_at;
-    if newest > *commits.end() {
-        waypoint::each(store, key, head.way, &mut |commit, _| {
-            if commit < *commits.end() {
-                return Ok(ControlFlow::Break(()));
-            }
-            newest = commit;
-            Ok(ControlFlow::Continue(()))
-        })?;
-    }
-    let before = commits.start().saturating_sub(1);
-    along(store, key, newest, before, |of_host| {
-        if !commits.contains(&of_host.commit) {
-            return Ok(ControlFlow::Continue(()));
-        }
-        let changes = of_host.changes()?;
-        Ok(hand_out(changes, positions, HistoryOrder::Descending, each))
-    })
-}
-
-/// From waypoint to waypoint: the chain leads back only, so what is between two of them is gathered.
-fn ascend(
-    store: &dyn Store,
-    key: &HostKey,
-    head: &Head<'_>,
-    positions: &impl RangeBounds<Position>,
-    each: EachChange<'_>,
-) -> Result<(), StoreError> {
-    let commits = commits(positions);
-    let mut ends = vec![head.history_at];
-    waypoint::each(store, key, head.way, &mut |commit, _| {
-        if commit < *commits.start() {
-            return Ok(ControlFlow::Break(()));
-        }
-        ends.push(commit);
-        Ok(ControlFlow::Continue(()))
-    })?;
-    let mut before = commits.start().saturating_sub(1);
-    while let Some(newest) = ends.pop().filter(|_| before < *commits.end()) {
-        let mut later = Vec::new();
-        along(store, key, newest, before, |of_host| {
-            later.extend(Some(of_host.commit).filter(|commit| commits.contains(commit)));
-            Ok(ControlFlow::Continue(()))
-        })?;
-        for commit in later.into_iter().rev() {
-            // What a retention took since then is gone.
-            let Some(record) = store.history_record(commit)? else {
-                continue;
-            };
-            let changes = Chain::of(key, &record, commit)?.changes()?;
-            if hand_out(changes, positions, HistoryOrder::Ascending, each).is_break() {
-                return Ok(());
-            }
-        }
-        before = newest;
-    }
-    Ok(())
-}
-
-/// Goes along a host's chain from the entries of one commit back to those behind another.
-fn along(
-    store: &dyn Store,
-    key: &HostKey,
-    newest: u64,
-    oldest: u64,
-    mut each: impl FnMut(&Chain<'_>) -> Result<ControlFlow<()>, HistoryError>,
-) -> Result<(), StoreError> {
-    let mut next = newest;
-    while next > oldest {
-        let Some(record) = store.history_record(next)? else {
-            break;
-        };
-        let of_host = Chain::of(key, &record, next)?;
-        if each(&of_host)?.is_break() {
-            break;
-        }
-        next = of_host.previous;
-    }
-    Ok(())
-}
-
-/// A host's entries of one record.
-struct Chain<'a> {
-    commit: u64,
-    entries: Vec<Entry<'a>>,
-    /// The commit of the entry before them.
-    previous: u64,
-}
-
-impl<'a> Chain<'a> {
-    fn of(key: &HostKey, record: &'a [u8], commit: u64) -> Result<Self, HistoryError> {
-        let mut entries = Vec::new();
-        for entry in Record::read(record)?.entries() {
-            let entry = entry?;
-            if entry.is_version_of(key) {
-                entries.push(entry);
-            }
-        }
-        let previous = entries.first().map(|entry| entry.head.previous);
-        let previous = previous.filter(|previous| *previous < commit);
-        Ok(Self {
-            commit,
-            entries,
-            previous: previous.ok_or(HistoryError::Parts("a host's chain is broken"))?,
-        })
-    }
-
-    fn changes(&self) -> Result<Vec<Change>, HistoryError> {
-        let mut changes = Vec::new();
-        for entry in &self.entries {
-            changes.extend(rows(self.commit, entry)?);
-        }
-        Ok(changes)
-    }
 }
 
 /// The newest commit of the history none of whose entries is later than `at`, or which at least begins
@@ -325,9 +233,26 @@ pub fn net_cells(
     commits: RangeInclusive<u64>,
     moments: Moments,
 ) -> Result<Net, StoreError> {
+    let net = net_cells_while(store, project, commits, moments, &|| true)?;
+    Ok(net.unwrap_or_default())
+}
+
+/// The same, for as long as it is wanted: `None` where that ended before it was done.
+pub(super) fn net_cells_while(
+    store: &dyn Store,
+    project: &str,
+    commits: RangeInclusive<u64>,
+    moments: Moments,
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<Option<Net>, StoreError> {
     let mut net = Net::default();
+    let mut is_done = true;
     let ascending = HistoryOrder::Ascending;
     store.history(commits, ascending, &mut |_, record| {
+        is_done = is_wanted();
+        if !is_done {
+            return Ok(ControlFlow::Break(()));
+        }
         for entry in Record::read(record)?.entries() {
             let entry = entry?;
             // Moments never decrease along the history.
@@ -342,7 +267,7 @@ pub fn net_cells(
     })?;
     net.cells.retain(|_, by| *by != 0);
     net.ignored.retain(|_, by| *by != 0);
-    Ok(net)
+    Ok(is_done.then_some(net))
 }
 
 impl Net {

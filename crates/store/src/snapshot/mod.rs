@@ -11,6 +11,8 @@ pub(crate) mod first_seen;
 pub(crate) mod form;
 #[cfg(test)]
 mod version_1;
+#[cfg(test)]
+mod version_2;
 
 use std::collections::BTreeSet;
 
