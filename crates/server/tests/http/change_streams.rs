@@ -159,6 +159,9 @@ fn an_id_that_is_gone_is_told_and_the_stream_goes_on_from_now() {
     assert_eq!(app.metric("portolan_change_stream_resets_total"), 3);
     let asked = Sse::ask(app.address(), &reader, "after=nonsense", "");
     assert_eq!(asked.err(), Some((400, "HSS.0001".into())));
+    let (_, _, why) = app.native(&reader, "/changes/stream?after=xx").error();
+    let told = "after must be the id of a change, EPOCH-COMMIT-N, got xx";
+    assert!(why.contains(told), "{why}");
     let asked = Sse::ask(app.address(), &reader, "since=2026-11-24T02:12:59Z", "");
     assert_eq!(asked.err(), Some((400, "PORTOLAN.0020".into())));
 }
@@ -354,4 +357,29 @@ fn a_damped_stream_tells_windows_that_are_over_and_resumes_within_one() {
         let rest = open(&app, &reader, "damped=true", id).changes(pages.len() - place - 1);
         assert_eq!(rest, pages[place + 1..]);
     }
+}
+
+/// Also of the window that is open: what happened in it before is not told.
+#[test]
+fn a_damped_stream_that_begins_now_tells_only_what_is_behind_its_id() {
+    let (reader, agent) = tokens();
+    let app = App::start(&[&reader, &agent]);
+    let mut host = Host::new("h1", "0", vec![]);
+    report(&app, &agent, &mut host, 2);
+    let mut now = open(&app, &reader, "damped=true", "");
+    let begin = now.block().unwrap();
+    let mut reset = open(&app, &reader, "damped=true", "0123456789abcdef-1-0");
+    assert_eq!(reset.event().unwrap().name, "reset");
+    app.clock.advance_s(10);
+    app.report(&agent, &[&Host::new("h2", "0", vec![])]);
+    app.clock.advance_s(600);
+    app.report(&agent, &[&Host::new("h3", "0", vec![])]);
+    app.clock.advance_s(600);
+    let pages = all(&app, &reader, "damped=true", 200);
+    let behind = &pages[pages.len() - 2..];
+    assert_eq!(behind[0]["host_id"], "h2");
+    assert_eq!(now.changes(2), behind);
+    assert_eq!(reset.changes(2), behind);
+    let same = open(&app, &reader, "damped=true", &begin.id).changes(2);
+    assert_eq!(same, behind, "as who comes again with that id");
 }
