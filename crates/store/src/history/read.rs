@@ -16,6 +16,10 @@ pub type EachChange<'a> = &'a mut dyn FnMut(Change) -> ControlFlow<()>;
 
 /// What a reading comes past.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a step is handed out at once; a box for each change would be an allocation more"
+)]
 pub enum Step {
     /// A commit, perhaps one without a change.
     Commit {

@@ -52,13 +52,17 @@ pub(crate) struct Waypoint<'a> {
     pub(crate) before: &'a [u8],
 }
 
+/// Takes the commit and the waypoint of each; `Break` ends the walk.
+pub(super) type EachWaypoint<'a> =
+    &'a mut dyn FnMut(u64, &Waypoint<'_>) -> Result<ControlFlow<()>, HistoryError>;
+
 /// Goes from waypoint to waypoint of a host, the newest first, and hands out the commit and the entry of
 /// each, until one is no longer kept.
 pub(super) fn each(
     store: &dyn Store,
     key: &HostKey,
     way: Way,
-    each: &mut dyn FnMut(u64, &Waypoint<'_>) -> Result<ControlFlow<()>, HistoryError>,
+    each: EachWaypoint<'_>,
 ) -> Result<(), StoreError> {
     let mut next = way.newest;
     while next > 0 {
