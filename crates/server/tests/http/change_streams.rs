@@ -297,7 +297,7 @@ fn a_stream_ends_with_its_credential_and_with_the_server() {
 /// between two pieces, and a piece has its time.
 #[test]
 fn a_credential_that_ends_while_one_large_commit_is_told_ends_its_stream_within_it() {
-    assert!(caps::STREAM_CREDENTIAL_S + caps::STREAM_STALL_S_MAX <= 60);
+    const { assert!(caps::STREAM_CREDENTIAL_S + caps::STREAM_STALL_S_MAX <= 60) };
     let (reader, agent) = tokens();
     let limits = Limits {
         stream_credential: Duration::from_millis(1),
