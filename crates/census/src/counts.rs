@@ -21,17 +21,6 @@ pub struct Counts {
     whole: Arc<Scope>,
 }
 
-/// A change that would count fewer than no assets, or of a number that is none: it is not of these
-/// counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("counts cannot be changed by {by} at number {number}: too few are counted, or it is none")]
-pub struct TooFew {
-    /// The number: see [`Cells::changes_since`](crate::Cells::changes_since).
-    pub number: u32,
-    /// By how much it was to change.
-    pub by: i32,
-}
-
 /// One row of the counts of an enterprise project: what a copy of them is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CountRow {
@@ -44,11 +33,6 @@ pub struct CountRow {
     /// How many of them ignore it, where it is danger; at most as many.
     pub ignored: u32,
 }
-
-/// A row that no counts have, or that is not in its order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no row of counts, or does not follow the row before it")]
-pub struct BadRow(pub CountRow);
 
 impl Counts {
     pub(crate) fn of_scopes(

@@ -39,7 +39,7 @@ mod weighted;
 
 pub use build::Builder;
 pub use cells::{Cells, Counted};
-pub use counts::{BadRow, CountRow, Counts, TooFew};
+pub use counts::{CountRow, Counts};
 pub use diff::{RowDifference, differences};
 pub use exposures::{ExposureCount, ExposureFilter};
 pub use host::{Agents, Host, HostFacts, Pair};
@@ -47,7 +47,7 @@ pub use host_page::HostPage;
 pub use ignored::{Choice, Ignored};
 pub use listeners::{ListenerFilter, ListenerPage, ListenerShare};
 pub use liveness::{Freshness, Liveness, Silent};
-pub use moment::{Group, MomentCounts};
+pub use moment::{BadRow, Group, MomentCounts, TooFew};
 pub use number::Sockets;
 pub use page::{Cursor, Filter, Page, PageRequest, PageRow, Start};
 pub use port_assets::{AssetPage, AssetRow, AssetsOf};

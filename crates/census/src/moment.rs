@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use portolan_wire::ids::EnterpriseProjectId;
 
-use crate::counts::{BadRow, CountRow, Counts, TooFew};
+use crate::counts::{CountRow, Counts};
 use crate::number::{ListId, Number, RowKey};
 use crate::page::{Filter, Page, PageRequest, page_of};
 use crate::project::Selection;
@@ -23,6 +23,22 @@ pub type Group = Option<EnterpriseProjectId>;
 pub struct MomentCounts {
     groups: BTreeMap<Group, Arc<Scope>>,
 }
+
+/// A change that would count fewer than no assets, or of a number that is none: it is not of these
+/// counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("counts cannot be changed by {by} at number {number}: too few are counted, or it is none")]
+pub struct TooFew {
+    /// The number: see [`Cells::changes_since`](crate::Cells::changes_since).
+    pub number: u32,
+    /// By how much it was to change.
+    pub by: i32,
+}
+
+/// A row that no counts have, or that is not in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no row of counts, or does not follow the row before it")]
+pub struct BadRow(pub CountRow);
 
 impl Selection {
     /// The groups whose counts make up this selection's.

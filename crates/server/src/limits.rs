@@ -31,6 +31,8 @@ pub struct Limits {
     pub stream_stall: Duration,
     /// Time between two looks at the credential of a stream.
     pub stream_credential: Duration,
+    /// Most changes, and commits with none, that a page of changes looks through; 2 or more.
+    pub changes_looked_at: usize,
 }
 
 impl Default for Limits {
@@ -47,6 +49,7 @@ impl Default for Limits {
             stream_ping: Duration::from_secs(caps::STREAM_PING_S),
             stream_stall: Duration::from_secs(caps::STREAM_STALL_S_MAX),
             stream_credential: Duration::from_secs(caps::STREAM_CREDENTIAL_S),
+            changes_looked_at: caps::CHANGES_LOOKED_AT_MAX,
         }
     }
 }

@@ -354,6 +354,11 @@ fn write_path(page: &mut Page, app: &App) {
     );
     for (name, help, count) in [
         (
+            "portolan_commits_full_total",
+            "Durable writes that took no more, since they changed as much as one may.",
+            &counters.commits_full,
+        ),
+        (
             "portolan_commits_without_space_total",
             "Writes refused because the disk has too little room.",
             &counters.commits_without_space,

@@ -9,6 +9,8 @@ use crate::Decision;
 pub struct Counters {
     /// Durable writes.
     pub commits: AtomicU64,
+    /// Those whose part of the history was full: what else waited was left for the next one.
+    pub commits_full: AtomicU64,
     /// Durable writes that were not begun, since too little space was left.
     pub commits_without_space: AtomicU64,
     /// Reports that made a new version of their host.

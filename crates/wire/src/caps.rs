@@ -136,6 +136,12 @@ pub const COMMIT_QUEUE_BYTES_MAX: usize = 256 << 20;
 /// Reports after which a durable write takes no further request; the last one that it takes may bring
 /// [`BATCH_MAX`].
 pub const COMMIT_BATCH_MAX: usize = 4_096;
+/// Most bytes of what one commit adds to the history: some hundred thousand changes. A report that would
+/// pass it waits for the next commit; alone it may be longer, up to what two bodies say.
+pub const COMMIT_HISTORY_BYTES_MAX: usize = 16 << 20;
+/// Most changes of one commit; a report that would pass it waits for the next one. One alone fits, which
+/// opens and closes [`OPEN_PORTS_MAX`] and tells of [`TRANSIENTS_MAX`].
+pub const COMMIT_HISTORY_ROWS_MAX: u32 = 65_536;
 /// Reports of a batch from which the stored values before them are read and compared by several
 /// threads.
 pub const COMPARED_ALONE_MAX: usize = 64;

@@ -20,7 +20,7 @@ pub const EXPOSURE: Parameter = Parameter::some_of("exposure", Exposure::NAMES);
 /// `damped`.
 pub const DAMPED: Parameter = Parameter::one_of("damped", &["true", "false"]);
 /// `after` of a stream.
-pub const AFTER: Parameter = Parameter::text("after", 1, caps::PARAMETER_CHARS_MAX);
+pub const AFTER: Parameter = Parameter::change_id("after");
 
 /// What a change can be.
 pub const KINDS: &[&str] = &[

@@ -73,9 +73,10 @@ impl AllChanges {
     pub(crate) fn read(&mut self, app: &App) -> Result<(), ApiError> {
         let (from, order) = (self.from, HistoryOrder::Ascending);
         let read = |error| ApiError::read_failed(&error);
+        let most = look::Most::rows(app, READ_AT_ONCE);
         if self.wanted.query.damped {
             let open = damped::window_of(self.as_of.plus_micros(1));
-            let found = damped::page(&*app.store, &self.wanted, order, from, open, READ_AT_ONCE);
+            let found = damped::page(&*app.store, &self.wanted, order, from, open, most);
             let found = found.map_err(read)?;
             self.from = found.next;
             for (change, folded) in &found.rows {
@@ -88,7 +89,7 @@ impl AllChanges {
             }
         } else {
             let after = from.and_then(|from| from.after);
-            let found = look::page(&*app.store, &self.wanted, order, after, READ_AT_ONCE);
+            let found = look::page(&*app.store, &self.wanted, order, after, most);
             let found = found.map_err(read)?;
             self.from = found.next.map(|after| Cursor {
                 after: Some(after),

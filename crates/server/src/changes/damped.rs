@@ -10,7 +10,7 @@ use std::mem;
 use std::net::IpAddr;
 use std::ops::{Bound, ControlFlow};
 
-use portolan_store::history::{Change, ChangeKind, Position};
+use portolan_store::history::{Change, ChangeKind, Position, Step};
 use portolan_store::{HistoryOrder, Store, StoreError};
 use portolan_wire::caps;
 use portolan_wire::ids::HostId;
@@ -18,7 +18,7 @@ use portolan_wire::open_port::Transport;
 use portolan_wire::time::UnixMicros;
 
 use super::ids::{Cursor, Window};
-use super::look::{Found, Span, end_of, is_past, start_of, walk};
+use super::look::{Found, Most, Span, before_commit, end_of, further, is_past, start_of, walk};
 use super::shown::Folded;
 use super::wanted::Wanted;
 
@@ -37,14 +37,14 @@ pub(super) fn begin_of(window: i64) -> UnixMicros {
     UnixMicros(window.saturating_mul(WINDOW_MICROS))
 }
 
-/// A page of damped changes: at most `limit`, of the windows before `open`, from a cursor on.
+/// A page of damped changes: of the windows before `open`, from a cursor on.
 pub(super) fn page(
     store: &dyn Store,
     wanted: &Wanted,
     order: HistoryOrder,
     from: Option<Cursor>,
     open: i64,
-    limit: usize,
+    most: Most,
 ) -> Result<Found<Row, Cursor>, StoreError> {
     let from = from.unwrap_or(Cursor {
         after: None,
@@ -53,7 +53,7 @@ pub(super) fn page(
     let mut page = Damping {
         order,
         from,
-        limit,
+        most,
         window: None,
         held: Vec::new(),
         as_is: false,
@@ -65,16 +65,13 @@ pub(super) fn page(
         },
     };
     let span = span(store, wanted, order, from, open)?;
-    walk(store, wanted, span, order, &mut |change| match change {
-        None => page.look(),
-        Some(change) => {
-            let window = window_of(change.at);
-            match order {
-                _ if is_past(wanted, order, change.at) => ControlFlow::Break(()),
-                HistoryOrder::Ascending if window >= open => ControlFlow::Break(()),
-                HistoryOrder::Descending if window >= open => ControlFlow::Continue(()),
-                _ => page.take(change, window, wanted),
-            }
+    walk(store, wanted, span, order, &mut |step| {
+        let window = window_of(step.at());
+        match order {
+            _ if is_past(wanted, order, step.at()) => ControlFlow::Break(()),
+            HistoryOrder::Ascending if window >= open => ControlFlow::Break(()),
+            HistoryOrder::Descending if window >= open => ControlFlow::Continue(()),
+            _ => page.take(step, window, wanted),
         }
     })?;
     // At the end the last window is over as well.
@@ -119,7 +116,7 @@ fn span(
 struct Damping {
     order: HistoryOrder,
     from: Cursor,
-    limit: usize,
+    most: Most,
     /// The window that is being read.
     window: Option<i64>,
     /// What is wanted of it, so far.
@@ -132,23 +129,27 @@ struct Damping {
 }
 
 impl Damping {
-    fn look(&mut self) -> ControlFlow<()> {
-        self.looked_at += 1;
-        self.looked_at_of_window += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn take(&mut self, change: Change, window: i64, wanted: &Wanted) -> ControlFlow<()> {
+    fn take(&mut self, step: Step, window: i64, wanted: &Wanted) -> ControlFlow<()> {
         if self.is_told(window) {
             return ControlFlow::Continue(());
         }
+        // A commit without changes ends the window before it, too.
         if self.window != Some(window) {
             self.end_window()?;
             self.begin_window(window)?;
         }
-        self.look()?;
-        let position = change.position;
-        if wanted.shows(&change) {
+        self.looked_at += 1;
+        self.looked_at_of_window += 1;
+        let position = match &step {
+            Step::Commit { commit, .. } => {
+                let before = before_commit(self.order, *commit);
+                further(self.order, before, self.from.after)
+            }
+            Step::Change(change) => change.position,
+        };
+        if let Step::Change(change) = step
+            && wanted.shows(&change)
+        {
             if self.as_is {
                 self.tell((change, None))?;
             } else {
@@ -156,14 +157,14 @@ impl Damping {
             }
         }
         let too_many = self.held.len() > caps::DAMPED_CHANGES_MAX
-            || self.looked_at_of_window > caps::CHANGES_LOOKED_AT_MAX;
+            || self.looked_at_of_window > self.most.looked_at;
         if too_many && !self.as_is {
             self.as_is = true;
             for change in mem::take(&mut self.held) {
                 self.tell((change, None))?;
             }
         }
-        if self.as_is && self.looked_at >= caps::CHANGES_LOOKED_AT_MAX {
+        if self.as_is && self.looked_at >= self.most.looked_at {
             return self.go_on(Some(position));
         }
         ControlFlow::Continue(())
@@ -182,7 +183,7 @@ impl Damping {
         self.looked_at_of_window = 0;
         let is_first = self.from.window.filter(|from| from.number == window);
         self.as_is = is_first.is_some_and(|from| from.as_is);
-        if self.looked_at >= caps::CHANGES_LOOKED_AT_MAX {
+        if self.looked_at >= self.most.looked_at {
             return self.go_on(None);
         }
         ControlFlow::Continue(())
@@ -215,7 +216,7 @@ impl Damping {
             return ControlFlow::Continue(());
         }
         self.found.rows.push(row);
-        if self.found.rows.len() == self.limit {
+        if self.found.rows.len() == self.most.rows {
             return self.go_on(Some(position));
         }
         ControlFlow::Continue(())

@@ -1,13 +1,15 @@
 //! Walking through the history, and a page of it as it is.
 
-use std::ops::{Bound, ControlFlow, RangeInclusive};
+use std::ops::{Bound, ControlFlow};
 
-use portolan_store::history::{Change, Position, changes_of_host, changes_within, commit_until};
+use portolan_store::history::{
+    Change, EachStep, Position, Step, commit_until, steps, steps_of_host,
+};
 use portolan_store::{HistoryOrder, Store, StoreError};
-use portolan_wire::caps;
 use portolan_wire::time::UnixMicros;
 
 use super::wanted::Wanted;
+use crate::app::App;
 
 /// Positions from one to the other.
 pub(super) type Span = (Bound<Position>, Bound<Position>);
@@ -20,34 +22,57 @@ pub(super) struct Found<T, P> {
     pub(super) next: Option<P>,
 }
 
-/// Hands out changes in an order, and `None` at each record, since one without changes is looked at,
-/// too. Of one host it goes along that host's own chain.
+/// How much a page may hold, and look through.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    pub(super) rows: usize,
+    /// Changes, and commits with none.
+    pub(super) looked_at: usize,
+}
+
+impl Most {
+    /// Of so many rows.
+    pub(super) fn rows(app: &App, rows: usize) -> Self {
+        Self {
+            rows,
+            looked_at: app.limits.changes_looked_at,
+        }
+    }
+}
+
+/// Hands out commits and their changes in an order. Of one host it goes along that host's own chain.
 pub(super) fn walk(
     store: &dyn Store,
     wanted: &Wanted,
     span: Span,
     order: HistoryOrder,
-    each: &mut dyn FnMut(Option<Change>) -> ControlFlow<()>,
+    each: EachStep<'_>,
 ) -> Result<(), StoreError> {
-    if let Some(host) = wanted.host() {
-        let mut each = |change| each(Some(change));
-        return changes_of_host(store, &host, span, order, &mut each);
+    match wanted.host() {
+        Some(host) => steps_of_host(store, &host, span, order, each),
+        None => steps(store, span, order, each),
     }
-    store.history(commits(span), order, &mut |commit, record| {
-        if each(None).is_break() {
-            return Ok(ControlFlow::Break(()));
-        }
-        let mut each = |change| each(Some(change));
-        Ok(changes_within(commit, record, &span, order, &mut each)?)
-    })
 }
 
-fn commits((start, end): Span) -> RangeInclusive<u64> {
-    let commit = |bound: Bound<Position>, open: u64| match bound {
-        Bound::Included(position) | Bound::Excluded(position) => position.commit,
-        Bound::Unbounded => open,
-    };
-    commit(start, 0)..=commit(end, u64::MAX)
+/// Behind which position a page goes on that ends where a commit begins.
+pub(super) fn before_commit(order: HistoryOrder, commit: u64) -> Position {
+    let n = u32::MAX;
+    match order {
+        HistoryOrder::Ascending => Position {
+            commit: commit.saturating_sub(1),
+            n,
+        },
+        HistoryOrder::Descending => Position { commit, n },
+    }
+}
+
+/// The further one of a position and where a page began.
+pub(super) fn further(order: HistoryOrder, position: Position, than: Option<Position>) -> Position {
+    match (order, than) {
+        (_, None) => position,
+        (HistoryOrder::Ascending, Some(than)) => position.max(than),
+        (HistoryOrder::Descending, Some(than)) => position.min(than),
+    }
 }
 
 /// The first position that a change at or after `at` can have.
@@ -92,13 +117,13 @@ pub(super) fn is_past(wanted: &Wanted, order: HistoryOrder, at: UnixMicros) -> b
     }
 }
 
-/// A page of changes behind `after`, at most `limit` of them.
+/// A page of changes behind `after`.
 pub(super) fn page(
     store: &dyn Store,
     wanted: &Wanted,
     order: HistoryOrder,
     after: Option<Position>,
-    limit: usize,
+    most: Most,
 ) -> Result<Found<Change, Position>, StoreError> {
     let span = span(store, wanted, order, after)?;
     let mut found = Found {
@@ -106,23 +131,27 @@ pub(super) fn page(
         next: None,
     };
     let (mut looked_at, mut last) = (0, after);
-    walk(store, wanted, span, order, &mut |change| {
+    walk(store, wanted, span, order, &mut |step| {
         looked_at += 1;
-        if let Some(change) = change {
-            if is_past(wanted, order, change.at) {
-                return ControlFlow::Break(());
-            }
-            let position = change.position;
-            if wanted.shows(&change) {
-                if found.rows.len() == limit {
-                    found.next = found.rows.last().map(|row: &Change| row.position);
-                    return ControlFlow::Break(());
-                }
-                found.rows.push(change);
-            }
-            last = Some(position);
+        if is_past(wanted, order, step.at()) {
+            return ControlFlow::Break(());
         }
-        if looked_at >= caps::CHANGES_LOOKED_AT_MAX && last != after {
+        match step {
+            Step::Commit { commit, .. } => {
+                last = Some(further(order, before_commit(order, commit), last));
+            }
+            Step::Change(change) => {
+                last = Some(change.position);
+                if wanted.shows(&change) {
+                    if found.rows.len() == most.rows {
+                        found.next = found.rows.last().map(|row: &Change| row.position);
+                        return ControlFlow::Break(());
+                    }
+                    found.rows.push(change);
+                }
+            }
+        }
+        if looked_at >= most.looked_at && last != after {
             found.next = last;
             return ControlFlow::Break(());
         }

@@ -125,7 +125,7 @@ impl Page {
 
     fn as_it_is(&self, app: &App) -> Result<ChangeList, portolan_store::StoreError> {
         let after = self.from.and_then(|from| from.after);
-        let found = look::page(&*app.store, &self.wanted, self.order, after, self.limit)?;
+        let found = look::page(&*app.store, &self.wanted, self.order, after, self.most(app))?;
         let shown = found
             .rows
             .iter()
@@ -149,7 +149,7 @@ impl Page {
             self.order,
             self.from,
             open,
-            self.limit,
+            self.most(app),
         )?;
         let rows = found.rows.iter();
         Ok(ChangeList {
@@ -158,6 +158,10 @@ impl Page {
                 .collect(),
             next_cursor: found.next.map(|cursor| app.epoch.cursor(cursor)),
         })
+    }
+
+    fn most(&self, app: &App) -> look::Most {
+        look::Most::rows(app, self.limit)
     }
 
     fn shown(

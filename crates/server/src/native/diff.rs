@@ -15,7 +15,7 @@ use portolan_wire::time::UnixMicros;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::App;
+use crate::app::{App, Asker};
 use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{decoded, filter, json, selected};
@@ -97,8 +97,8 @@ pub(crate) async fn diff(
         sockets: exposures::sockets(&query, asked.kind)?,
         ..filter(&asked)
     };
-    let work = move |app: &App, _: &_| {
-        let rows = |moment| rows_at(app, &project_id, &selection, &filter, moment);
+    let work = move |app: &App, asker: &Asker| {
+        let rows = |moment| rows_at((app, asker), &project_id, &selection, &filter, moment);
         Ok(differences(
             &rows((FROM.name, from))?,
             &rows((TO.name, to))?,
@@ -149,7 +149,7 @@ impl fmt::Display for Cursor {
 }
 
 fn rows_at(
-    app: &App,
+    (app, asker): (&App, &Asker),
     project_id: &str,
     selection: &Selection,
     filter: &Filter,
@@ -160,7 +160,7 @@ fn rows_at(
         start: Start::Offset(0),
         limit: usize::MAX,
     };
-    let counts = app.past.at(app, project_id, selection, moment)?;
+    let counts = app.past.at(app, asker, project_id, selection, moment)?;
     Ok(counts.page(filter, &all).rows)
 }
 

@@ -72,10 +72,9 @@ pub(crate) async fn statistics(
         }
         Some(_) if only_fresh => return Err(past::no_freshness()),
         Some(at) => {
-            let page = move |app: &App, _: &_| {
-                let counts = app
-                    .past
-                    .at(app, &project_id, &selection, (past::AS_OF.name, at))?;
+            let page = move |app: &App, asker: &_| {
+                let moment = (past::AS_OF.name, at);
+                let counts = app.past.at(app, asker, &project_id, &selection, moment)?;
                 Ok(counts.page(&question.filter, &question.request))
             };
             (at, None, app.scanning(page).await?)

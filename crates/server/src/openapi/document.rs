@@ -165,6 +165,9 @@ fn schema(allowed: Allowed) -> Value {
         Allowed::Cursor => {
             json!({"type": "string", "minLength": 1, "maxLength": caps::TARGET_BYTES_MAX})
         }
+        Allowed::ChangeId => {
+            json!({"type": "string", "pattern": "^[0-9a-f]{16}-[0-9]+-[0-9]+$"})
+        }
         Allowed::Once => json!({"type": "string"}),
     }
 }

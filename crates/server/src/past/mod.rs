@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portolan_census::{MomentCounts, Selection};
-use portolan_store::history::counts_at;
+use portolan_store::history::counts_at_while;
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
 use portolan_wire::query::{Parameter, Query};
 use portolan_wire::time::UnixMicros;
 
-use crate::app::App;
+use crate::app::{App, Asker};
 use crate::error::ApiError;
 
 /// The moment that a question is about; now, where it is absent.
@@ -87,10 +87,12 @@ struct Asked {
 pub(crate) struct PastCounts(Mutex<VecDeque<(Asked, Arc<MomentCounts>)>>);
 
 impl PastCounts {
-    /// The counts of a moment that the history reaches, which the parameter `name` has named.
+    /// The counts of a moment that the history reaches, which the parameter `name` has named. Nothing
+    /// more is read once the asker is gone, and there is no answer then.
     pub(crate) fn at(
         &self,
         app: &App,
+        asker: &Asker,
         project_id: &str,
         selection: &Selection,
         (name, at): (&str, UnixMicros),
@@ -103,8 +105,13 @@ impl PastCounts {
         if let Some(kept) = self.kept(&asked) {
             return Ok(kept);
         }
-        let counted = counts_at(&*app.store, &app.state(), project_id, selection, at);
-        let counts = Arc::new(counted.map_err(|error| ApiError::read_failed(&error))?);
+        // Held for long: a thread has few guards.
+        let state = app.published.state.load_full();
+        let is_wanted = || !asker.is_gone();
+        let counted = counts_at_while(&*app.store, &state, project_id, selection, at, &is_wanted);
+        let counted = counted.map_err(|error| ApiError::read_failed(&error))?;
+        let counts = counted.ok_or_else(|| ApiError::internal("nobody waits for the answer"))?;
+        let counts = Arc::new(counts);
         // A day that was dropped while it was read may be missing from the counts.
         if begin(app)? > at {
             return Err(not_kept(app, name, at));

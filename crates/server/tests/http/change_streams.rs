@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use portolan_server::Limits;
+use portolan_wire::caps;
 use serde_json::json;
 
 use crate::app::{ALL, App, Token};
@@ -158,6 +159,9 @@ fn an_id_that_is_gone_is_told_and_the_stream_goes_on_from_now() {
     assert_eq!(app.metric("portolan_change_stream_resets_total"), 3);
     let asked = Sse::ask(app.address(), &reader, "after=nonsense", "");
     assert_eq!(asked.err(), Some((400, "HSS.0001".into())));
+    let (_, _, why) = app.native(&reader, "/changes/stream?after=xx").error();
+    let told = "after must be the id of a change, EPOCH-COMMIT-N, got xx";
+    assert!(why.contains(told), "{why}");
     let asked = Sse::ask(app.address(), &reader, "since=2026-11-24T02:12:59Z", "");
     assert_eq!(asked.err(), Some((400, "PORTOLAN.0020".into())));
 }
@@ -289,6 +293,46 @@ fn a_stream_ends_with_its_credential_and_with_the_server() {
     assert_eq!(stays.event(), None);
 }
 
+/// Design 6: within 60 s, also where a reader takes one commit slowly: the credential is looked at
+/// between two pieces, and a piece has its time.
+#[test]
+fn a_credential_that_ends_while_one_large_commit_is_told_ends_its_stream_within_it() {
+    const { assert!(caps::STREAM_CREDENTIAL_S + caps::STREAM_STALL_S_MAX <= 60) };
+    let (reader, agent) = tokens();
+    let limits = Limits {
+        stream_credential: Duration::from_millis(1),
+        ..Limits::default()
+    };
+    let path = format!("/opt/{}", "x".repeat(4_000));
+    // One that streams share in memory, and one that they read from the store.
+    for changes in [250, 2_000] {
+        let revoked = Token::reader("p1", &["0"]);
+        let app = App::with_limits(&[&reader, &agent, &revoked], limits);
+        let mut streams = [&reader, &revoked].map(|token| open(&app, token, "", ""));
+        for stream in &mut streams {
+            stream.block().unwrap();
+        }
+        let host = Host::new("h1", "0", vec![]);
+        app.report(&agent, &[&host]);
+        let ports = (1..=changes).map(|port| tcp("0.0.0.0", port).program(1, &path));
+        app.report(&agent, &[&host.next(ports.collect())]);
+        for stream in &mut streams {
+            stream.changes(2);
+        }
+        let file = app.data_dir().with_file_name("credentials.toml");
+        std::fs::write(file, Token::file(&[&reader, &agent])).unwrap();
+        app.read_credentials_again();
+        let [mut stays, mut ends] = streams;
+        let mut told = 1;
+        while let Some(event) = ends.event() {
+            assert_eq!(event.name, "change");
+            told += 1;
+        }
+        assert!(told < changes, "{told} of {changes} after it was revoked");
+        stays.changes(usize::from(changes) - 1);
+    }
+}
+
 #[test]
 fn a_damped_stream_tells_windows_that_are_over_and_resumes_within_one() {
     let (reader, agent) = tokens();
@@ -313,4 +357,29 @@ fn a_damped_stream_tells_windows_that_are_over_and_resumes_within_one() {
         let rest = open(&app, &reader, "damped=true", id).changes(pages.len() - place - 1);
         assert_eq!(rest, pages[place + 1..]);
     }
+}
+
+/// Also of the window that is open: what happened in it before is not told.
+#[test]
+fn a_damped_stream_that_begins_now_tells_only_what_is_behind_its_id() {
+    let (reader, agent) = tokens();
+    let app = App::start(&[&reader, &agent]);
+    let mut host = Host::new("h1", "0", vec![]);
+    report(&app, &agent, &mut host, 2);
+    let mut now = open(&app, &reader, "damped=true", "");
+    let begin = now.block().unwrap();
+    let mut reset = open(&app, &reader, "damped=true", "0123456789abcdef-1-0");
+    assert_eq!(reset.event().unwrap().name, "reset");
+    app.clock.advance_s(10);
+    app.report(&agent, &[&Host::new("h2", "0", vec![])]);
+    app.clock.advance_s(600);
+    app.report(&agent, &[&Host::new("h3", "0", vec![])]);
+    app.clock.advance_s(600);
+    let pages = all(&app, &reader, "damped=true", 200);
+    let behind = &pages[pages.len() - 2..];
+    assert_eq!(behind[0]["host_id"], "h2");
+    assert_eq!(now.changes(2), behind);
+    assert_eq!(reset.changes(2), behind);
+    let same = open(&app, &reader, "damped=true", &begin.id).changes(2);
+    assert_eq!(same, behind, "as who comes again with that id");
 }

@@ -1,5 +1,6 @@
 //! `GET …/changes`: what happened, in its order, to those who may know.
 
+use portolan_server::Limits;
 use serde_json::{Value, json};
 
 use crate::app::{ALL, App, Token};
@@ -424,4 +425,63 @@ fn a_page_looks_through_so_much_and_may_be_empty_with_a_cursor() {
         "",
     );
     assert_eq!(stream.changes(2), all_of_it);
+}
+
+/// All pages for a query, and how many of them there are.
+fn pages(app: &App, reader: &Token, query: &str) -> (Vec<Value>, usize) {
+    let (mut changes, mut count, mut cursor) = (Vec::new(), 0, String::new());
+    loop {
+        let page = app
+            .native(reader, &format!("/changes?{query}&limit=50{cursor}"))
+            .ok();
+        count += 1;
+        changes.extend(page["changes"].as_array().unwrap().iter().cloned());
+        match page["next_cursor"].as_str() {
+            Some(next) => {
+                let next = format!("&cursor={next}");
+                assert_ne!(next, cursor, "it goes on");
+                cursor = next;
+            }
+            None => return (changes, count),
+        }
+    }
+}
+
+/// Invariant 7: also where commits changed nothing that is shown, as those of restarted programs.
+#[test]
+fn a_page_looks_through_so_many_commits_without_a_change_and_the_next_goes_on() {
+    let (reader, agent) = (Token::reader("p1", ALL), Token::agent("p1", ALL));
+    let limits = Limits {
+        changes_looked_at: 20,
+        ..Limits::default()
+    };
+    let app = App::with_limits(&[&reader, &agent], limits);
+    let sshd = |pid| tcp("0.0.0.0", 22).program(pid, "/usr/sbin/sshd");
+    let mut host = Host::new("h1", "0", vec![sshd(1)]);
+    app.report(&agent, &[&host]);
+    for pid in 2..=100 {
+        app.clock.advance_s(if pid == 50 { 600 } else { 1 });
+        host = host.next(vec![sshd(pid)]);
+        app.report(&agent, &[&host]);
+    }
+    host = host.next(vec![]);
+    app.report(&agent, &[&host]);
+    app.clock.advance_s(600);
+    let expected = [("baseline", "h1", 0), ("closed", "h1", 22)];
+    for query in ["", "host_id=h1", "damped=true", "damped=true&host_id=h1"] {
+        let (changes, count) = pages(&app, &reader, query);
+        assert_eq!(told(&changes), expected, "{query}");
+        assert!(count >= 5, "{count} pages of {query}");
+        let (changes, count) = pages(&app, &reader, &format!("sort_dir=desc&{query}"));
+        let turned = [expected[1], expected[0]];
+        assert_eq!(told(&changes), turned, "{query}, descending");
+        assert!(count >= 5, "{count} pages of {query}, descending");
+    }
+    for query in [
+        "since=2026-11-24T02:13:00Z",
+        "damped=true&since=2026-11-24T02:13:00Z",
+    ] {
+        let mut stream = crate::sse::Sse::open(app.address(), &reader, query, "");
+        assert_eq!(told(&stream.changes(2)), expected, "{query}");
+    }
 }

@@ -67,6 +67,7 @@ mod quirks;
 mod rebuild;
 mod recount;
 mod removed_hosts;
+mod repaired;
 mod reports;
 mod rows;
 mod signed_bodies;

@@ -124,6 +124,7 @@ fn counters_move_with_what_they_count() {
             0,
         ),
         ("portolan_commits_total", 2),
+        ("portolan_commits_full_total", 0),
         ("portolan_commits_without_space_total", 0),
         ("portolan_hosts_retired_total{by=\"operator\"}", 0),
         ("portolan_hosts_retired_total{by=\"silence\"}", 0),

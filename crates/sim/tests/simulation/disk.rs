@@ -5,7 +5,7 @@
 //! allocated and not filled): a batch may be torn anywhere. Holds: bytes before the last sync stay;
 //! what is left of the others is a prefix.
 
-use portolan_store::SeenAt;
+use portolan_store::{Checkpoint, SeenAt};
 
 use crate::dice::Die;
 
@@ -41,6 +41,10 @@ pub(crate) struct Disk {
     synced: usize,
     seen: Vec<SeenAt>,
     seen_written: Option<Vec<SeenAt>>,
+    /// Counts that were written down, and whether a sync came since.
+    checkpoints: Vec<(Checkpoint, bool)>,
+    /// The first day of the history that is kept; it is durable at once.
+    pub(crate) kept_from: u32,
     /// No room: writes are refused, before anything is written.
     pub(crate) full: bool,
     /// What happens to the next commit.
@@ -56,6 +60,31 @@ impl Disk {
 
     pub(crate) fn sync(&mut self) {
         self.synced = self.bytes.len();
+        for (_, is_synced) in &mut self.checkpoints {
+            *is_synced = true;
+        }
+    }
+
+    pub(crate) fn write_checkpoint(&mut self, checkpoint: &Checkpoint) {
+        self.checkpoints.push((checkpoint.clone(), false));
+    }
+
+    /// Those that a process reads, in the order in which they were written.
+    pub(crate) fn checkpoints(&self) -> impl Iterator<Item = &Checkpoint> {
+        self.checkpoints.iter().map(|(checkpoint, _)| checkpoint)
+    }
+
+    /// What is durable, as another disk.
+    pub(crate) fn durable_copy(&self) -> Self {
+        let mut checkpoints = self.checkpoints.clone();
+        checkpoints.retain(|(_, is_synced)| *is_synced);
+        Self {
+            bytes: self.durable().to_vec(),
+            synced: self.synced,
+            checkpoints,
+            kept_from: self.kept_from,
+            ..Self::default()
+        }
     }
 
     /// What a process reads: what was written, synced or not.
@@ -99,6 +128,9 @@ impl Disk {
         {
             self.seen = written;
         }
+        // Each is there whole or not at all.
+        self.checkpoints
+            .retain(|(_, is_synced)| *is_synced || die.chance(500));
         self.synced = self.bytes.len();
         Left {
             unsynced,

@@ -117,16 +117,19 @@ impl LogStore {
         guard.truncate(len);
         guard.sync();
         guard.dead = false;
-        drop(guard);
         whole.iter().for_each(|frame| held.apply(frame));
+        held.history.drop_before(guard.kept_from);
+        for checkpoint in guard.checkpoints() {
+            held.history.save_checkpoint(checkpoint);
+        }
+        drop(guard);
         let held = Mutex::new(held);
         (Self { disk, held }, torn)
     }
 
     /// A second store over what is durable now, to be read only.
     pub(crate) fn replica(&self) -> Self {
-        let mut disk = Disk::default();
-        disk.append(self.disk().durable());
+        let disk = self.disk().durable_copy();
         Self::open(Arc::new(Mutex::new(disk))).0
     }
 
@@ -228,11 +231,12 @@ impl Store for LogStore {
     }
 
     fn save_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
-        self.held
-            .lock()
-            .unwrap()
-            .history
-            .save_checkpoint(checkpoint);
+        let (mut disk, mut held) = (self.disk(), self.held.lock().unwrap());
+        if disk.dead {
+            return Err(interrupted("the process is dead"));
+        }
+        disk.write_checkpoint(checkpoint);
+        held.history.save_checkpoint(checkpoint);
         Ok(())
     }
 
@@ -254,12 +258,76 @@ impl Store for LogStore {
     }
 
     fn drop_history_before(&self, day: u32) -> Result<(), StoreError> {
-        self.held.lock().unwrap().history.drop_before(day);
+        let (mut disk, mut held) = (self.disk(), self.held.lock().unwrap());
+        if disk.dead {
+            return Err(interrupted("the process is dead"));
+        }
+        // The newest day is never dropped, whatever is asked.
+        let newest = held.history.span().days.last().map_or(0, |day| day.day);
+        disk.kept_from = disk.kept_from.max(day.min(newest));
+        held.history.drop_before(day);
         Ok(())
     }
 
     fn close(&self) -> Result<(), StoreError> {
         self.disk().sync();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_store::HistoryWrite;
+
+    use super::*;
+
+    fn batch(commit: u64) -> Batch {
+        let at = UnixMicros(commit as i64 * 86_400_000_000);
+        Batch {
+            commit,
+            at,
+            history: Some(HistoryWrite {
+                day: at.day(),
+                value: vec![commit as u8],
+            }),
+            ..Batch::default()
+        }
+    }
+
+    fn checkpoint(commit: u64) -> Checkpoint {
+        let Batch { at, .. } = batch(commit);
+        Checkpoint {
+            at: CheckpointAt {
+                day: at.day(),
+                commit,
+                at,
+            },
+            parts: vec![(b"n".to_vec(), vec![commit as u8])],
+        }
+    }
+
+    /// As the embedded store does: a drop is durable at once, a checkpoint by the next sync.
+    #[test]
+    fn what_was_dropped_and_written_down_is_so_when_it_is_opened_again() {
+        let disk = Arc::new(Mutex::new(Disk::default()));
+        let (store, _) = LogStore::open(Arc::clone(&disk));
+        for commit in 1..=3 {
+            store.commit(&batch(commit)).unwrap();
+        }
+        store.save_checkpoint(&checkpoint(3)).unwrap();
+        store.drop_history_before(2).unwrap();
+        let span = store.history_span().unwrap();
+        assert_eq!((span.after, span.days.len()), (1, 2));
+        let replica = store.replica();
+        assert_eq!(replica.history_span().unwrap(), span);
+        assert_eq!(replica.checkpoints().unwrap(), [], "it is not synced");
+        store.commit(&batch(4)).unwrap();
+        store.save_checkpoint(&checkpoint(4)).unwrap();
+        let before = (store.history_span().unwrap(), store.checkpoints().unwrap());
+        drop(store);
+        let (store, _) = LogStore::open(Arc::clone(&disk));
+        let after = (store.history_span().unwrap(), store.checkpoints().unwrap());
+        assert_eq!(after, before, "a process that was killed loses nothing");
+        assert_eq!(store.replica().checkpoints().unwrap().len(), 2);
     }
 }

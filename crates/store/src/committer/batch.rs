@@ -10,6 +10,7 @@ use portolan_wire::time::UnixMicros;
 use crate::committer::Prepared;
 use crate::history::compare::Compared;
 use crate::history::record::{NewEntry, Writer};
+use crate::history::waypoint::Way;
 use crate::record::{RecordChange, RecordKey};
 use crate::snapshot::first_seen::Runs;
 use crate::snapshot::form::Body;
@@ -75,6 +76,21 @@ impl Gathered {
     pub(super) fn entry(&mut self, entry: NewEntry<'_>) -> Result<(), StoreError> {
         self.at = self.at.max(entry.at);
         Ok(self.history.push(entry)?)
+    }
+
+    /// The same, unless that is too much for one commit: then nothing is added.
+    pub(super) fn entry_within(&mut self, entry: NewEntry<'_>) -> Result<bool, StoreError> {
+        let at = entry.at;
+        let is_added = self.history.push_within(entry)?;
+        if is_added {
+            self.at = self.at.max(at);
+        }
+        Ok(is_added)
+    }
+
+    /// Whether the history of the batch is as long as one commit's may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.history.is_full()
     }
 
     /// The value that the batch gives a host, or that it removes it; `None` where it leaves it.
@@ -165,14 +181,9 @@ pub(super) fn version(
         history_at: commit,
         retired_at: None,
     };
-    let first_seen = compared.first_seen(at.0);
-    let write = write(
-        report.key,
-        &mut facts,
-        first_seen,
-        Body(&report.body),
-        before,
-    )?;
+    let back = (compared.first_seen(at.0), compared.way(commit));
+    let body = Body(&report.body);
+    let write = write(report.key, &mut facts, back, body, before)?;
     Ok((facts, write))
 }
 
@@ -180,13 +191,14 @@ pub(super) fn version(
 pub(super) fn write(
     key: HostKey,
     facts: &mut HostFacts,
-    first_seen: Runs,
+    (first_seen, way): (Runs, Way),
     body: Body<'_>,
     before: Option<&HostFacts>,
 ) -> Result<HostWrite, StoreError> {
-    let value = snapshot::encode(facts, first_seen, body).map_err(|error| StoreError::Read {
-        what: format!("a head does not encode: {error}"),
-    })?;
+    let value =
+        snapshot::encode(facts, first_seen, way, body).map_err(|error| StoreError::Read {
+            what: format!("a head does not encode: {error}"),
+        })?;
     facts.record_hash = record_hash(&key, &value);
     Ok(HostWrite {
         key,

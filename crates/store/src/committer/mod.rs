@@ -7,7 +7,8 @@
 //! everything before it, in the same batch too; an older report never wins; what a batch did to hosts
 //! is in the history with it, and moments never decrease along that.
 //! Limits: `caps::COMMIT_QUEUE_MAX` submissions and `caps::COMMIT_QUEUE_BYTES_MAX` bytes wait,
-//! `caps::COMMIT_BATCH_MAX` reports make a batch.
+//! `caps::COMMIT_BATCH_MAX` reports make a batch; what they change goes into as many commits as it
+//! takes, of `caps::COMMIT_HISTORY_ROWS_MAX` changes and `caps::COMMIT_HISTORY_BYTES_MAX` bytes.
 
 mod batch;
 mod compare;
@@ -20,6 +21,7 @@ mod retiring;
 mod round;
 mod thread;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use portolan_census::{Commit, Selection, State};
@@ -35,6 +37,7 @@ pub use recent::{Recent, RecentCommit};
 pub use thread::{Handle, start};
 
 use crate::committer::batch::Moments;
+use crate::committer::queue::Step;
 use crate::committer::round::Round;
 use crate::record::RecordChange;
 use crate::{Clock, Counters, Loaded, Store, StoreError};
@@ -73,13 +76,21 @@ impl Committer {
         }
     }
 
-    /// Decides reports in the order given, makes them durable by one write, and publishes.
+    /// Decides reports in the order given, makes them durable, by one write unless they change too much
+    /// for one, and publishes.
     ///
     /// # Errors
-    /// The store failed: none of the reports was acknowledged, the published view is as before.
-    pub fn commit(&mut self, mut reports: Vec<Prepared>) -> Result<Vec<Decision>, StoreError> {
-        compare::compare_all(&*self.store, &self.working, reports.iter_mut().collect());
-        self.in_one_write(|round| round.reports(reports))
+    /// The store failed: none of the reports was acknowledged. Of several writes the first ones may be
+    /// made; the published view is as the last of them left it.
+    pub fn commit(&mut self, reports: Vec<Prepared>) -> Result<Vec<Decision>, StoreError> {
+        let (mut left, mut decided) = (VecDeque::from(reports), Vec::new());
+        loop {
+            compare::compare_all(&*self.store, &self.working, left.iter_mut().collect());
+            self.in_one_write(|round| round.reports(&mut left, &mut decided))?;
+            if left.is_empty() {
+                return Ok(decided);
+            }
+        }
     }
 
     /// Makes changes of records durable by one write, all or none. Of several changes of one record
@@ -140,10 +151,12 @@ impl Committer {
         self.in_one_write(|round| round.ignore(wanted))
     }
 
-    /// Makes all submissions durable by one write. Every one is answered, whatever becomes of it.
+    /// Makes all submissions durable, in their order, by one write unless they change too much for one.
+    /// Every one is answered, whatever becomes of it.
     ///
     /// # Errors
-    /// The store failed, as every submission was told: nothing was changed.
+    /// The store failed, as every submission was told that was not answered before: nothing of that
+    /// write, and of those that would have followed it, was changed.
     pub fn serve(&mut self, mut submissions: Vec<Submission>) -> Result<(), Arc<StoreError>> {
         let all = submissions.len();
         submissions.retain(|submission| !submission.is_freshness());
@@ -151,20 +164,37 @@ impl Committer {
         if submissions.len() < all {
             self.freshen();
         }
-        if submissions.is_empty() {
-            return Ok(());
-        }
-        let reports = submissions.iter_mut().flat_map(Submission::reports);
-        compare::compare_all(&*self.store, &self.working, reports.collect());
-        let mut answers = Vec::with_capacity(submissions.len());
-        let made = self.in_one_write(|round| {
-            let mut all = Ok(());
-            for submission in submissions {
-                let (answer, decided) = submission.decide(round);
-                answers.push(answer);
-                all = all.and(decided);
+        let mut left = VecDeque::from(submissions);
+        while !left.is_empty() {
+            if let Err(error) = self.serve_some(&mut left) {
+                for submission in left {
+                    submission.fail(Arc::clone(&error));
+                }
+                return Err(error);
             }
-            all
+        }
+        Ok(())
+    }
+
+    /// Makes as many submissions durable as go into one write, and answers them.
+    fn serve_some(&mut self, left: &mut VecDeque<Submission>) -> Result<(), Arc<StoreError>> {
+        let reports = left.iter_mut().flat_map(Submission::reports);
+        compare::compare_all(&*self.store, &self.working, reports.collect());
+        let mut answers = Vec::with_capacity(left.len());
+        let made = self.in_one_write(|round| {
+            while let Some(submission) = left.pop_front() {
+                match submission.decide(round) {
+                    (Step::Done(answer), decided) => {
+                        answers.push(answer);
+                        decided?;
+                    }
+                    (Step::Left(submission), decided) => {
+                        left.push_front(submission);
+                        return decided;
+                    }
+                }
+            }
+            Ok(())
         });
         let made = made.map_err(Arc::new);
         for answer in answers {
@@ -184,6 +214,7 @@ impl Committer {
         let commit = self.last_commit + 1;
         let mut round = Round::new(&*self.store, &mut self.working, moments, commit);
         let decided = decide(&mut round);
+        let is_full = round.is_full();
         let (gathered, outcome) = round.end();
         let mut history = None;
         let made = decided.and_then(|decided| {
@@ -191,7 +222,9 @@ impl Committer {
                 self.store.commit(&batch)?;
                 (self.last_commit, self.last_at) = (commit, batch.at);
                 self.working.note_commit(commit, batch.at);
-                Counters::add(&self.published.counters.commits, 1);
+                let counters = &self.published.counters;
+                Counters::add(&counters.commits, 1);
+                Counters::add(&counters.commits_full, u64::from(is_full));
                 tell_room(&mut self.without_room);
                 history = batch.history.map(|write| RecentCommit {
                     commit,

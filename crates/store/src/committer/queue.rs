@@ -1,5 +1,6 @@
 //! What waits for the committer: bounded in submissions and in bytes.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -28,7 +29,7 @@ pub struct Submission {
 }
 
 enum Wanted {
-    Reports(Vec<Prepared>, Reply<Vec<Decision>>),
+    Reports(Reports, Reply<Vec<Decision>>),
     Records(Vec<RecordChange>, Reply<()>),
     Retirement(HostKey, Selection, Reply<Retirement>),
     Silence(HostKey, u32, Reply<bool>),
@@ -37,10 +38,29 @@ enum Wanted {
     Freshness,
 }
 
+/// Reports, the first of which may be decided and durable.
+struct Reports {
+    left: VecDeque<Prepared>,
+    decided: Vec<Decision>,
+}
+
+/// What a write makes of a submission.
+pub(super) enum Step {
+    /// All of it is in the write.
+    Done(Answer),
+    /// It, or what is left of it, is for the next write.
+    Left(Submission),
+}
+
 impl Submission {
-    /// Reports; they are answered in their order.
+    /// Reports; they are answered in their order, once all are durable. Many that change much may take
+    /// several writes.
     pub fn new(reports: Vec<Prepared>, reply: Reply<Vec<Decision>>) -> Self {
         let bytes = reports.iter().map(Prepared::bytes).sum();
+        let reports = Reports {
+            decided: Vec::with_capacity(reports.len()),
+            left: reports.into(),
+        };
         Self {
             wanted: Wanted::Reports(reports, reply),
             bytes,
@@ -109,7 +129,7 @@ impl Submission {
     /// What it adds to a batch: reports, or as much as one.
     pub(super) fn size(&self) -> usize {
         match &self.wanted {
-            Wanted::Reports(reports, _) => reports.len(),
+            Wanted::Reports(reports, _) => reports.left.len(),
             Wanted::Records(changes, _) => changes.len(),
             Wanted::Retirement(..) | Wanted::Silence(..) => 1,
             Wanted::Forgetting(..) => caps::FORGOTTEN_MAX,
@@ -118,10 +138,10 @@ impl Submission {
         }
     }
 
-    /// The reports in it.
+    /// The reports in it that are not decided.
     pub(super) fn reports(&mut self) -> &mut [Prepared] {
         match &mut self.wanted {
-            Wanted::Reports(reports, _) => reports,
+            Wanted::Reports(reports, _) => reports.left.make_contiguous(),
             Wanted::Records(..)
             | Wanted::Retirement(..)
             | Wanted::Silence(..)
@@ -131,10 +151,20 @@ impl Submission {
         }
     }
 
-    /// Decides it as part of a round. An error is for the whole round.
-    pub(super) fn decide(self, round: &mut Round<'_>) -> (Answer, Result<(), StoreError>) {
-        match self.wanted {
-            Wanted::Reports(reports, reply) => waiting(round.reports(reports), reply),
+    /// Decides it as part of a round, as far as the round takes more. An error is for the whole round.
+    pub(super) fn decide(self, round: &mut Round<'_>) -> (Step, Result<(), StoreError>) {
+        if round.is_full() {
+            return (Step::Left(self), Ok(()));
+        }
+        let (answer, decided) = match self.wanted {
+            Wanted::Reports(mut reports, reply) => {
+                let made = round.reports(&mut reports.left, &mut reports.decided);
+                if made.is_ok() && !reports.left.is_empty() {
+                    let wanted = Wanted::Reports(reports, reply);
+                    return (Step::Left(Self { wanted, ..self }), Ok(()));
+                }
+                waiting(made.map(|()| reports.decided), reply)
+            }
             Wanted::Records(changes, reply) => waiting(round.records(changes), reply),
             Wanted::Retirement(host, granted, reply) => {
                 waiting(round.retire(host, &granted), reply)
@@ -145,7 +175,21 @@ impl Submission {
             Wanted::Forgetting(before, reply) => waiting(Ok(round.forget_retired(before)), reply),
             Wanted::Ignoring(wanted, reply) => waiting(round.ignore(&wanted), reply),
             // It is no part of a write.
-            Wanted::Freshness => (Box::new(|_| {}), Ok(())),
+            Wanted::Freshness => (Box::new(|_| {}) as Answer, Ok(())),
+        };
+        (Step::Done(answer), decided)
+    }
+
+    /// Answers that the store failed before it was durable.
+    pub(super) fn fail(self, error: Arc<StoreError>) {
+        match self.wanted {
+            Wanted::Reports(_, reply) => reply(Err(error)),
+            Wanted::Records(_, reply) => reply(Err(error)),
+            Wanted::Retirement(_, _, reply) => reply(Err(error)),
+            Wanted::Silence(_, _, reply) => reply(Err(error)),
+            Wanted::Forgetting(_, reply) => reply(Err(error)),
+            Wanted::Ignoring(_, reply) => reply(Err(error)),
+            Wanted::Freshness => {}
         }
     }
 }

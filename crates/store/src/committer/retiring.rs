@@ -66,7 +66,8 @@ impl Round<'_> {
             ..held.clone()
         };
         let (head, body) = split(&value)?;
-        let write = batch::write(key.clone(), &mut facts, head.first_seen, body, Some(held))?;
+        let back = (head.first_seen, head.way.further());
+        let write = batch::write(key.clone(), &mut facts, back, body, Some(held))?;
         let (detail, rows) = retirement(&value)?;
         self.gathered.entry(NewEntry {
             key: &key,

@@ -3,14 +3,17 @@
 //! Holds: a later decision of the round sees the earlier ones. Nothing of a round is visible, and
 //! nobody counts as heard or gone, before its write is durable.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use portolan_census::{Cells, Commit, Host, HostCommit, HostFacts, Ignored, Selection, State};
 use portolan_wire::ids::{HostKey, ProjectId};
+use portolan_wire::time::UnixMicros;
 
 use crate::committer::batch::{self, Gathered, Moments};
 use crate::committer::decide;
 use crate::committer::{Decision, Prepared, Published};
+use crate::history::compare::Compared;
 use crate::history::record::{Counts, NewEntry, Part};
 use crate::record::RecordChange;
 use crate::snapshot::form::Body;
@@ -25,6 +28,22 @@ pub(super) struct Round<'a> {
     pub(super) commit: u64,
     pub(super) gathered: Gathered,
     pub(super) outcome: Outcome,
+    /// A report was left for the next write.
+    is_full: bool,
+}
+
+/// What a round makes of a report.
+enum Taken {
+    Decided(Decision),
+    /// It is for the next round: it is too much beside what this one holds.
+    Not(Box<Prepared>),
+}
+
+/// What becomes of a host with a report that is in the history.
+struct Accepted {
+    at: UnixMicros,
+    compared: Compared,
+    ignored: Ignored,
 }
 
 /// What there is to tell and to count once the round is durable.
@@ -60,6 +79,7 @@ impl<'a> Round<'a> {
             commit,
             gathered: Gathered::default(),
             outcome: Outcome::default(),
+            is_full: false,
         }
     }
 
@@ -68,11 +88,31 @@ impl<'a> Round<'a> {
         (self.gathered, self.outcome)
     }
 
-    pub(super) fn reports(&mut self, reports: Vec<Prepared>) -> Result<Vec<Decision>, StoreError> {
-        reports.into_iter().map(|r| self.report(r)).collect()
+    /// Decides reports in their order, as many of them as one write may hold: those that are left are
+    /// for the next one.
+    pub(super) fn reports(
+        &mut self,
+        reports: &mut VecDeque<Prepared>,
+        decided: &mut Vec<Decision>,
+    ) -> Result<(), StoreError> {
+        while let Some(report) = reports.pop_front() {
+            match self.report(report)? {
+                Taken::Decided(decision) => decided.push(decision),
+                Taken::Not(report) => {
+                    reports.push_front(*report);
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
-    fn report(&mut self, report: Prepared) -> Result<Decision, StoreError> {
+    /// Whether no more goes into this write.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full || self.gathered.is_full()
+    }
+
+    fn report(&mut self, mut report: Prepared) -> Result<Taken, StoreError> {
         let key = report.key.clone();
         let held = self.working.host(&key).map(Arc::clone);
         let retired = self.working.retired(&key).map(Arc::clone);
@@ -81,7 +121,11 @@ impl<'a> Round<'a> {
         let decision = decide::decide(host, retired.as_deref(), &report, now);
         let two_speak = decide::shows_two(decision, host, &report, now);
         if let Decision::Accepted { fresh: true } = decision {
-            self.accept(report, host, retired.as_deref())?;
+            let Some(accepted) = self.enter(&mut report, host, retired.as_deref())? else {
+                self.is_full = true;
+                return Ok(Taken::Not(Box::new(report)));
+            };
+            self.accept(report, accepted, host, retired.as_deref())?;
         }
         if let Decision::Accepted { .. } = decision
             && host.is_some_and(|host| !host.is_fresh())
@@ -93,67 +137,73 @@ impl<'a> Round<'a> {
             decision,
             two_speak,
         });
-        Ok(decision)
+        Ok(Taken::Decided(decision))
     }
 
-    /// Makes a report the next version of its host.
-    fn accept(
+    /// Puts what a report makes of its host into the history; `None` where that is too much for this
+    /// commit, and nothing is changed.
+    fn enter(
         &mut self,
-        mut report: Prepared,
+        report: &mut Prepared,
         held: Option<&Host>,
         retired: Option<&Host>,
-    ) -> Result<(), StoreError> {
-        let key = report.key.clone();
-        let ignored = self.still_ignored(held, &report)?;
+    ) -> Result<Option<Accepted>, StoreError> {
         let before = held.or(retired).map(|host| &host.facts);
-        let compared = report.take_compared(before.map(|before| before.record_hash));
-        let compared = match (compared, before) {
+        let ignored = still_ignored(held, report)?;
+        let hash = before.map(|before| before.record_hash);
+        let compared = match (report.take_compared(hash), before) {
             (Some(compared), _) => compared,
             // It changed within the batch, or could not be read before it.
-            (None, Some(_)) => report.compare(Some(&self.value(&key)?))?,
+            (None, Some(_)) => report.compare(Some(&self.value(&report.key)?))?,
             (None, None) => report.compare(None)?,
         };
         let at = self.moments.of_version(before);
-        let held_facts = held.map(|host| &host.facts);
-        let moment = (at, self.commit);
-        let (facts, write) = batch::version(report, &compared, before, held_facts, moment)?;
-        self.gathered.entry(NewEntry {
-            key: &key,
+        let is_entered = self.gathered.entry_within(NewEntry {
+            key: &report.key,
             kind: compared.kind,
             at,
             before_at: before.map(|before| before.at),
             previous: before.map_or(0, |before| before.history_at),
-            counts: counts(held, &facts, &ignored),
+            counts: counts(held, report, &ignored),
             detail: &compared.detail,
             rows: compared.rows,
         })?;
-        self.gathered.host(write, at);
+        if !is_entered {
+            report.compared = Some((hash, compared));
+            return Ok(None);
+        }
+        Ok(Some(Accepted {
+            at,
+            compared,
+            ignored,
+        }))
+    }
+
+    /// Makes a report that is in the history the next version of its host.
+    fn accept(
+        &mut self,
+        report: Prepared,
+        accepted: Accepted,
+        held: Option<&Host>,
+        retired: Option<&Host>,
+    ) -> Result<(), StoreError> {
+        let key = report.key.clone();
+        if held.is_none() {
+            // A new host begins with none, also where a repair has left those of an earlier one.
+            self.records(vec![RecordChange::remove(ignoring::key(&key))])?;
+        }
+        let before = held.or(retired).map(|host| &host.facts);
+        let held_facts = held.map(|host| &host.facts);
+        let moment = (accepted.at, self.commit);
+        let (facts, write) =
+            batch::version(report, &accepted.compared, before, held_facts, moment)?;
+        self.gathered.host(write, accepted.at);
         self.working.apply(Commit::Put(HostCommit {
             project: key.project,
             facts,
-            ignored,
+            ignored: accepted.ignored,
         }));
         Ok(())
-    }
-
-    /// What is ignored of the host once it has the report's set.
-    fn still_ignored(
-        &mut self,
-        held: Option<&Host>,
-        report: &Prepared,
-    ) -> Result<Ignored, StoreError> {
-        match held {
-            Some(held) if held.ignored.is_empty() => Ok(Ignored::default()),
-            Some(held) => {
-                let choices = held.ignored.choices().iter().cloned();
-                Ok(snapshot::ignored_in_body(choices, Body(&report.body))?)
-            }
-            // A new host begins with none, also where a repair has left those of an earlier one.
-            None => {
-                self.records(vec![RecordChange::remove(ignoring::key(&report.key))])?;
-                Ok(Ignored::default())
-            }
-        }
     }
 
     /// A host as the round has it, if it is in an enterprise project of `granted`.
@@ -214,19 +264,32 @@ pub(super) fn part<'a>(facts: &'a HostFacts, ignored: &Ignored) -> Part<'a> {
 }
 
 /// What the next version of a host does to the counts.
-fn counts<'a>(held: Option<&'a Host>, facts: &'a HostFacts, ignored: &Ignored) -> Counts<'a> {
+fn counts<'a>(held: Option<&'a Host>, report: &'a Prepared, ignored: &Ignored) -> Counts<'a> {
+    let after = |cells_before: &Cells, ignored_before: &Cells| Part {
+        enterprise_project: report.enterprise_project.as_str(),
+        cells: report.cells.changes_since(cells_before),
+        ignored: ignored.cells().changes_since(ignored_before),
+    };
+    let nothing = Cells::default();
     match held {
-        Some(held) if held.facts.enterprise_project == facts.enterprise_project => {
-            Counts::Differs(Part {
-                enterprise_project: facts.enterprise_project.as_str(),
-                cells: facts.cells.changes_since(&held.facts.cells),
-                ignored: ignored.cells().changes_since(&held.ignored.cells()),
-            })
+        Some(held) if held.facts.enterprise_project == report.enterprise_project => {
+            Counts::Differs(after(&held.facts.cells, &held.ignored.cells()))
         }
         held => Counts::Replaces {
             before: held.map(|held| part(&held.facts, &held.ignored)),
-            after: Some(part(facts, ignored)),
+            after: Some(after(&nothing, &nothing)),
         },
+    }
+}
+
+/// What is ignored of the host once it has the report's set.
+fn still_ignored(held: Option<&Host>, report: &Prepared) -> Result<Ignored, StoreError> {
+    match held {
+        Some(held) if !held.ignored.is_empty() => {
+            let choices = held.ignored.choices().iter().cloned();
+            Ok(snapshot::ignored_in_body(choices, Body(&report.body))?)
+        }
+        Some(_) | None => Ok(Ignored::default()),
     }
 }
 

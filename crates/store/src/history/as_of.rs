@@ -11,7 +11,7 @@ use portolan_census::{Group, MomentCounts, Selection, State};
 use portolan_wire::time::UnixMicros;
 
 use super::checkpoint;
-use super::read::{Moments, Net, commit_until, net_cells};
+use super::read::{Moments, Net, commit_until, net_cells_while};
 use crate::{CheckpointAt, Store, StoreError};
 
 /// From where the counts of another moment are reached.
@@ -34,38 +34,49 @@ pub fn counts_at(
     selection: &Selection,
     at: UnixMicros,
 ) -> Result<MomentCounts, StoreError> {
+    let counts = counts_at_while(store, state, project_id, selection, at, &|| true)?;
+    Ok(counts.unwrap_or_default())
+}
+
+/// The same, for as long as it is wanted: `None` where that ended before it was done.
+///
+/// # Errors
+/// Those of [`counts_at`].
+pub fn counts_at_while(
+    store: &dyn Store,
+    state: &State,
+    project_id: &str,
+    selection: &Selection,
+    at: UnixMicros,
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<Option<MomentCounts>, StoreError> {
     let last = commit_until(store, at)?.min(state.commit());
-    match nearest(store, state, at)? {
+    let until_now = Moments {
+        after: at,
+        until: UnixMicros(i64::MAX),
+    };
+    // By moment and not by commit: one commit may hold versions of either side of the moment.
+    let (known, commits, moments, sign) = match nearest(store, state, at)? {
         Known::Now => {
             let now = state.project(project_id).map(|project| project.counts());
             let now = now.unwrap_or_default().of_selection(selection);
-            let moments = Moments {
-                after: at,
-                until: UnixMicros(i64::MAX),
-            };
-            // One commit may hold versions of either side of the moment.
-            let net = net_cells(store, project_id, last.max(1)..=state.commit(), moments)?;
-            changed(now, &net, -1)
+            (now, last.max(1)..=state.commit(), until_now, -1)
         }
         Known::Checkpoint(known) => {
             let then = checkpoint::read(store, &known, project_id, selection)?;
-            // By moment and not by commit: its own commit may hold versions later than `at`.
-            let (commits, moments, sign) = if known.at <= at {
+            if known.at <= at {
                 let until_then = Moments {
                     after: UnixMicros(i64::MIN),
                     until: at,
                 };
-                (known.commit + 1..=state.commit(), until_then, 1)
+                (then, known.commit + 1..=state.commit(), until_then, 1)
             } else {
-                let since_then = Moments {
-                    after: at,
-                    until: UnixMicros(i64::MAX),
-                };
-                (last.max(1)..=known.commit, since_then, -1)
-            };
-            changed(then, &net_cells(store, project_id, commits, moments)?, sign)
+                (then, last.max(1)..=known.commit, until_now, -1)
+            }
         }
-    }
+    };
+    let net = net_cells_while(store, project_id, commits, moments, is_wanted)?;
+    net.map(|net| changed(known, &net, sign)).transpose()
 }
 
 /// Of all known moments the one with the least time between.

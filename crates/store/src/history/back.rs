@@ -1,6 +1,7 @@
 //! Walking back: the version of a host at a moment, from the one that is stored.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use portolan_census::Pair;
 use portolan_wire::digest::Digest;
@@ -11,7 +12,8 @@ use portolan_wire::time::UnixMicros;
 use super::HistoryError;
 use super::detail::{Before, PortDelta};
 use super::record::{Entry, Kind, Record};
-use crate::snapshot::form::StoredPort;
+use super::waypoint;
+use crate::snapshot::form::{StoredPort, split};
 use crate::{Snapshot, Store, StoreError};
 
 /// A host at a moment.
@@ -36,6 +38,7 @@ pub fn host_at(store: &dyn Store, key: &HostKey, at: UnixMicros) -> Result<HostA
     let Some(value) = store.host(key)? else {
         return Ok(HostAt::Absent);
     };
+    let value = near(store, key, at, value)?;
     let mut snapshot = Snapshot::decode(key.host.as_str(), &value)?;
     while snapshot.at > at {
         if snapshot.history_at == 0 {
@@ -54,6 +57,32 @@ pub fn host_at(store: &dyn Store, key: &HostKey, at: UnixMicros) -> Result<HostA
         Some(_) => HostAt::Retired(snapshot),
         None => HostAt::Present(snapshot),
     })
+}
+
+/// Of the stored version and those that waypoints hold, the one before which `at` is nearest.
+fn near(
+    store: &dyn Store,
+    key: &HostKey,
+    at: UnixMicros,
+    mut value: Vec<u8>,
+) -> Result<Vec<u8>, StoreError> {
+    let head = split(&value)?.0;
+    if head.at <= at.0 {
+        return Ok(value);
+    }
+    let way = head.way;
+    waypoint::each(store, key, way, &mut |commit, waypoint| {
+        let before = split(waypoint.before)?.0;
+        if before.at <= at.0 {
+            return Ok(ControlFlow::Break(()));
+        }
+        // A record is walked through from its end.
+        if before.history_at < commit {
+            value = waypoint.before.to_vec();
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(value)
 }
 
 /// Undoes the host's entries of one record until `at`; there is at least one.

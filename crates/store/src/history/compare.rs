@@ -10,6 +10,7 @@ use super::HistoryError;
 use super::detail::{Before, Detail, StoredTransient};
 use super::record::Kind;
 use super::sets::{self, NOW, SetDelta};
+use super::waypoint::{Way, Waypoint};
 use crate::snapshot::first_seen::Runs;
 use crate::snapshot::form::{Body, Head, Set, Told, split};
 
@@ -33,13 +34,29 @@ pub(crate) struct Compared {
     pub(crate) rows: u32,
     /// When its ports were opened, [`NOW`] in the place of the moment that it will get.
     first_seen: Vec<i64>,
+    /// Where its waypoints begin; `None` where this version has one.
+    way: Option<Way>,
 }
 
 impl Compared {
+    /// About how much memory it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.detail.len() + self.first_seen.len() * size_of::<i64>()
+    }
+
     /// Since when the ports are open of a version that is committed at `at`.
     pub(crate) fn first_seen(&self, at: i64) -> Runs {
         let moments = self.first_seen.iter();
         Runs::of(moments.map(|&since| if since == NOW { at } else { since }))
+    }
+
+    /// Where the waypoints begin of a version of that commit.
+    pub(crate) fn way(&self, commit: u64) -> Way {
+        let here = Way {
+            newest: commit,
+            since: 0,
+        };
+        self.way.unwrap_or(here)
     }
 }
 
@@ -51,19 +68,26 @@ pub(crate) fn compare(before: Option<&[u8]>, next: Next<'_>) -> Result<Compared,
             ports: Vec::new(),
             first_seen: vec![NOW; set.len()? as usize],
         };
-        return finish(Kind::Baseline, None, &told, delta, next);
+        let mut compared = finish(Kind::Baseline, None, &told, delta, next)?;
+        compared.way = Some(Way::default());
+        return Ok(compared);
     };
     let (head, body) = split(value)?;
     let (was, old_set) = body.told()?;
     let kind = kind(&head, next);
     let delta = delta(kind, &head, old_set, set)?;
-    finish(
-        kind,
-        Some(before_of(&head, was, &told, next)),
-        &told,
-        delta,
-        next,
-    )
+    let before = before_of(&head, was, &told, next);
+    let mut compared = finish(kind, Some(before), &told, delta, next)?;
+    if head.way.is_long() {
+        let waypoint = Waypoint {
+            previous: head.way.newest,
+            before: value,
+        };
+        compared.detail = postcard::to_extend(&waypoint, compared.detail)?;
+    } else {
+        compared.way = Some(head.way.further());
+    }
+    Ok(compared)
 }
 
 fn kind(head: &Head<'_>, next: Next<'_>) -> Kind {
@@ -135,6 +159,7 @@ fn finish(
         rows: detail.rows(kind),
         detail: postcard::to_stdvec(&detail)?,
         first_seen: delta.first_seen,
+        way: None,
     })
 }
 

@@ -12,18 +12,22 @@ mod checkpoint;
 pub(crate) mod compare;
 pub(crate) mod detail;
 mod error;
+mod of_host;
 mod read;
 pub(crate) mod record;
 mod rows;
 mod sets;
 #[cfg(test)]
 mod tests;
+pub(crate) mod waypoint;
 
-pub use as_of::counts_at;
+pub use as_of::{counts_at, counts_at_while};
 pub use back::{HostAt, host_at};
 pub use checkpoint::checkpoint;
 pub use error::HistoryError;
+pub use of_host::{changes_of_host, steps_of_host};
 pub use read::{
-    EachChange, Moments, Net, changes, changes_of_host, changes_within, commit_until, net_cells,
+    EachChange, EachStep, Moments, Net, Step, changes, changes_within, commit_until, net_cells,
+    steps,
 };
 pub use rows::{Change, ChangeKind, Position, changes_of};

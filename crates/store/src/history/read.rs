@@ -3,17 +3,76 @@
 use std::collections::HashMap;
 use std::ops::{Bound, ControlFlow, Range, RangeBounds, RangeInclusive};
 
-use portolan_wire::ids::{EnterpriseProjectId, HostKey};
+use portolan_wire::ids::EnterpriseProjectId;
 use portolan_wire::time::UnixMicros;
 
 use super::HistoryError;
-use super::record::{Counts, Entry, Numbers, Part, Record};
+use super::record::{Counts, Numbers, Part, Record};
 use super::rows::{Change, Position, rows};
-use crate::snapshot::form::split;
 use crate::{HistoryOrder, Store, StoreError};
 
 /// Takes one change after the other; `Break` ends the reading.
 pub type EachChange<'a> = &'a mut dyn FnMut(Change) -> ControlFlow<()>;
+
+/// What a reading comes past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a step is handed out at once; a box for each change would be an allocation more"
+)]
+pub enum Step {
+    /// A commit, perhaps one without a change.
+    Commit {
+        /// Its number.
+        commit: u64,
+        /// The moment of the first of its entries in the order of the reading.
+        at: UnixMicros,
+    },
+    /// One of its changes.
+    Change(Change),
+}
+
+impl Step {
+    /// The moment that it is of.
+    pub fn at(&self) -> UnixMicros {
+        match self {
+            Self::Commit { at, .. } => *at,
+            Self::Change(change) => change.at,
+        }
+    }
+}
+
+/// Takes one step after the other; `Break` ends the reading.
+pub type EachStep<'a> = &'a mut dyn FnMut(Step) -> ControlFlow<()>;
+
+/// Hands out the commits of some positions that are kept, in that order, each before its changes.
+///
+/// # Errors
+/// The store cannot be read, or a record does not decode.
+pub fn steps(
+    store: &dyn Store,
+    positions: impl RangeBounds<Position>,
+    order: HistoryOrder,
+    each: EachStep<'_>,
+) -> Result<(), StoreError> {
+    store.history(commits(&positions), order, &mut |commit, record| {
+        let at = begins_at(&Record::read(record)?, order)?;
+        if each(Step::Commit { commit, at }).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        let mut each = |change| each(Step::Change(change));
+        Ok(changes_within(
+            commit, record, &positions, order, &mut each,
+        )?)
+    })
+}
+
+fn begins_at(record: &Record<'_>, order: HistoryOrder) -> Result<UnixMicros, HistoryError> {
+    match (order, record.len().checked_sub(1)) {
+        (HistoryOrder::Descending, Some(last)) => Ok(record.entry(last)?.at),
+        (HistoryOrder::Ascending, _) | (_, None) => Ok(record.first_at()),
+    }
+}
 
 /// Hands out the changes of some positions that are kept, in that order.
 ///
@@ -88,7 +147,7 @@ fn meet(commit: u64, numbers: &Range<u32>, positions: &impl RangeBounds<Position
 }
 
 /// The commits that changes of those positions are of.
-fn commits(positions: &impl RangeBounds<Position>) -> RangeInclusive<u64> {
+pub(super) fn commits(positions: &impl RangeBounds<Position>) -> RangeInclusive<u64> {
     let commit = |bound: Bound<&Position>| match bound {
         Bound::Included(position) | Bound::Excluded(position) => Some(position.commit),
         Bound::Unbounded => None,
@@ -97,7 +156,7 @@ fn commits(positions: &impl RangeBounds<Position>) -> RangeInclusive<u64> {
     first..=commit(positions.end_bound()).unwrap_or(u64::MAX)
 }
 
-fn hand_out(
+pub(super) fn hand_out(
     mut changes: Vec<Change>,
     positions: &impl RangeBounds<Position>,
     order: HistoryOrder,
@@ -113,95 +172,6 @@ fn hand_out(
         each(change)?;
     }
     ControlFlow::Continue(())
-}
-
-/// The same of one host, along its own chain: what other hosts did costs nothing. Of a host that is
-/// forgotten there are none.
-///
-/// # Errors
-/// Those of [`changes`].
-pub fn changes_of_host(
-    store: &dyn Store,
-    key: &HostKey,
-    positions: impl RangeBounds<Position>,
-    order: HistoryOrder,
-    each: EachChange<'_>,
-) -> Result<(), StoreError> {
-    let commits = commits(&positions);
-    let mut later = Vec::new();
-    let mut next = newest_entry(store, key)?;
-    while next >= *commits.start() && next > 0 {
-        let Some(record) = store.history_record(next)? else {
-            break;
-        };
-        let (commit, of_host) = (next, Chain::of(key, &record, next)?);
-        next = of_host.previous;
-        if !commits.contains(&commit) {
-            continue;
-        }
-        match order {
-            HistoryOrder::Ascending => later.push(commit),
-            HistoryOrder::Descending => {
-                if hand_out(of_host.changes()?, &positions, order, each).is_break() {
-                    return Ok(());
-                }
-            }
-        }
-    }
-    for commit in later.into_iter().rev() {
-        // What a retention took since then is gone.
-        let Some(record) = store.history_record(commit)? else {
-            continue;
-        };
-        let changes = Chain::of(key, &record, commit)?.changes()?;
-        if hand_out(changes, &positions, order, each).is_break() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// The commit of a host's newest entry; 0 where there is none.
-fn newest_entry(store: &dyn Store, key: &HostKey) -> Result<u64, StoreError> {
-    match store.host(key)? {
-        Some(value) => Ok(split(&value)?.0.history_at),
-        None => Ok(0),
-    }
-}
-
-/// A host's entries of one record.
-struct Chain<'a> {
-    commit: u64,
-    entries: Vec<Entry<'a>>,
-    /// The commit of the entry before them.
-    previous: u64,
-}
-
-impl<'a> Chain<'a> {
-    fn of(key: &HostKey, record: &'a [u8], commit: u64) -> Result<Self, HistoryError> {
-        let mut entries = Vec::new();
-        for entry in Record::read(record)?.entries() {
-            let entry = entry?;
-            if entry.is_version_of(key) {
-                entries.push(entry);
-            }
-        }
-        let previous = entries.first().map(|entry| entry.head.previous);
-        let previous = previous.filter(|previous| *previous < commit);
-        Ok(Self {
-            commit,
-            entries,
-            previous: previous.ok_or(HistoryError::Parts("a host's chain is broken"))?,
-        })
-    }
-
-    fn changes(&self) -> Result<Vec<Change>, HistoryError> {
-        let mut changes = Vec::new();
-        for entry in &self.entries {
-            changes.extend(rows(self.commit, entry)?);
-        }
-        Ok(changes)
-    }
 }
 
 /// The newest commit of the history none of whose entries is later than `at`, or which at least begins
@@ -267,9 +237,26 @@ pub fn net_cells(
     commits: RangeInclusive<u64>,
     moments: Moments,
 ) -> Result<Net, StoreError> {
+    let net = net_cells_while(store, project, commits, moments, &|| true)?;
+    Ok(net.unwrap_or_default())
+}
+
+/// The same, for as long as it is wanted: `None` where that ended before it was done.
+pub(super) fn net_cells_while(
+    store: &dyn Store,
+    project: &str,
+    commits: RangeInclusive<u64>,
+    moments: Moments,
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<Option<Net>, StoreError> {
     let mut net = Net::default();
+    let mut is_done = true;
     let ascending = HistoryOrder::Ascending;
     store.history(commits, ascending, &mut |_, record| {
+        is_done = is_wanted();
+        if !is_done {
+            return Ok(ControlFlow::Break(()));
+        }
         for entry in Record::read(record)?.entries() {
             let entry = entry?;
             // Moments never decrease along the history.
@@ -284,7 +271,7 @@ pub fn net_cells(
     })?;
     net.cells.retain(|_, by| *by != 0);
     net.ignored.retain(|_, by| *by != 0);
-    Ok(net)
+    Ok(is_done.then_some(net))
 }
 
 impl Net {

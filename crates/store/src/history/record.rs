@@ -3,15 +3,17 @@
 //! Version (1 byte), moment of the first entry (8), number of entries (4), end of each (4 each), entries.
 //! Numbers are little-endian; ends count from the first entry's beginning. An entry is a head, what it
 //! does to the counts, and its detail, in postcard: who looks for a host skips counts and details, and
-//! who counts skips details. Holds: no bytes make the reading panic or take memory beyond their own
+//! who counts skips details. Of some a [`Waypoint`] follows. Holds: no bytes make the reading panic or take memory beyond their own
 //! length by more than a factor; moments of entries never decrease.
 
+use portolan_wire::caps;
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
 use serde::{Deserialize, Serialize};
 
 use super::HistoryError;
 use super::detail::Detail;
+use super::waypoint::Waypoint;
 
 /// The version that this program writes.
 pub(crate) const VERSION: u8 = 1;
@@ -125,6 +127,28 @@ impl Writer {
             .push(end.map_err(|_| HistoryError::TooLong(self.entries.len()))?);
         self.rows = self.rows.saturating_add(entry.rows);
         Ok(())
+    }
+
+    /// Adds an entry, unless the record would pass its caps with it: then it is as before. The first one
+    /// always fits.
+    pub(crate) fn push_within(&mut self, entry: NewEntry<'_>) -> Result<bool, HistoryError> {
+        let (bytes, rows) = (self.entries.len(), self.rows);
+        self.push(entry)?;
+        let is_over = self.entries.len() > caps::COMMIT_HISTORY_BYTES_MAX
+            || self.rows > caps::COMMIT_HISTORY_ROWS_MAX;
+        if is_over && self.ends.len() > 1 {
+            self.entries.truncate(bytes);
+            self.ends.pop();
+            self.rows = rows;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Whether it has reached its caps.
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries.len() >= caps::COMMIT_HISTORY_BYTES_MAX
+            || self.rows >= caps::COMMIT_HISTORY_ROWS_MAX
     }
 
     /// The record, or `None` where there is nothing to tell.
@@ -248,6 +272,15 @@ impl<'a> Entry<'a> {
     }
 
     pub(crate) fn detail(&self) -> Result<Detail<'a>, HistoryError> {
-        Ok(postcard::from_bytes(self.detail)?)
+        Ok(postcard::take_from_bytes(self.detail)?.0)
+    }
+
+    /// What follows the detail where the entry is a waypoint.
+    pub(crate) fn waypoint(&self) -> Result<Option<Waypoint<'a>>, HistoryError> {
+        let (_, rest) = postcard::take_from_bytes::<Detail<'a>>(self.detail)?;
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(postcard::from_bytes(rest)?))
     }
 }

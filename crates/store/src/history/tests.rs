@@ -64,7 +64,13 @@ fn commit(
         history_at: commit,
         retired_at: None,
     };
-    let value = snapshot::encode(&facts, compared.first_seen(at.0), Body(&body)).unwrap();
+    let value = snapshot::encode(
+        &facts,
+        compared.first_seen(at.0),
+        compared.way(commit),
+        Body(&body),
+    )
+    .unwrap();
     let record = record(before, &compared, at);
     let snapshot = Snapshot::decode("h", &value).unwrap();
     (Version { value, snapshot }, record)

@@ -12,10 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use super::SnapshotError;
 use super::first_seen::Runs;
+use crate::history::waypoint::Way;
 
 /// The version that this program writes: the first byte of a value.
-pub(super) const VERSION: u8 = 2;
-/// The one before it, which had no history.
+pub(super) const VERSION: u8 = 3;
+/// The one before it, which had no waypoints.
+const VERSION_2: u8 = 2;
+/// The one before that, which had no history.
 const VERSION_1: u8 = 1;
 
 /// What the commit says.
@@ -36,6 +39,9 @@ pub(crate) struct Head<'a> {
     pub(crate) retired_at: Option<i64>,
     /// Since when its ports are open, in their order.
     pub(crate) first_seen: Runs,
+    /// Where its waypoints begin. It follows the head, so that a version 2 is one without.
+    #[serde(skip)]
+    pub(crate) way: Way,
 }
 
 /// The same in version 1.
@@ -172,6 +178,11 @@ impl<'a> Set<'a> {
 pub(crate) fn split(value: &[u8]) -> Result<(Head<'_>, Body<'_>), SnapshotError> {
     match value.split_first() {
         Some((&VERSION, rest)) => {
+            let (head, rest) = postcard::take_from_bytes::<Head<'_>>(rest)?;
+            let (way, body) = postcard::take_from_bytes(rest)?;
+            Ok((Head { way, ..head }, Body(body)))
+        }
+        Some((&VERSION_2, rest)) => {
             let (head, body) = postcard::take_from_bytes(rest)?;
             Ok((head, Body(body)))
         }
@@ -202,6 +213,7 @@ impl<'a> Head1<'a> {
             history_at: 0,
             retired_at: None,
             first_seen: Runs::all_at(self.at, len),
+            way: Way::default(),
         }
     }
 }

@@ -11,6 +11,8 @@ pub(crate) mod first_seen;
 pub(crate) mod form;
 #[cfg(test)]
 mod version_1;
+#[cfg(test)]
+mod version_2;
 
 use std::collections::BTreeSet;
 
@@ -23,6 +25,7 @@ use portolan_wire::time::UnixMicros;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::StoreError;
+use crate::history::waypoint::Way;
 use first_seen::Runs;
 use form::{Body, Head, StoredAgent, StoredCoverage, StoredHost, StoredPort, Told, VERSION, split};
 
@@ -96,10 +99,12 @@ pub(crate) fn encode_body(report: &Report) -> Result<Vec<u8>, postcard::Error> {
     postcard::to_extend(&ports, postcard::to_stdvec(&told)?)
 }
 
-/// The value of a host: its facts and since when its ports are open, in front of a body.
+/// The value of a host: its facts, since when its ports are open, and where its waypoints begin, in
+/// front of a body.
 pub(crate) fn encode(
     facts: &HostFacts,
     first_seen: Runs,
+    way: Way,
     body: Body<'_>,
 ) -> Result<Vec<u8>, postcard::Error> {
     let head = Head {
@@ -115,10 +120,12 @@ pub(crate) fn encode(
         history_at: facts.history_at,
         retired_at: facts.retired_at.map(|at| at.0),
         first_seen,
+        way,
     };
     let mut value = Vec::with_capacity(160 + body.0.len());
     value.push(VERSION);
-    let mut value = postcard::to_extend(&head, value)?;
+    let value = postcard::to_extend(&head, value)?;
+    let mut value = postcard::to_extend(&head.way, value)?;
     value.extend_from_slice(body.0);
     Ok(value)
 }

@@ -6,7 +6,8 @@ use portolan_census::Selection;
 use portolan_store::HistoryOrder;
 use portolan_store::Store;
 use portolan_store::history::{
-    Moments, changes, changes_of_host, checkpoint, commit_until, counts_at, net_cells,
+    Moments, changes, changes_of_host, checkpoint, commit_until, counts_at, counts_at_while,
+    net_cells,
 };
 use portolan_wire::time::UnixMicros;
 
@@ -135,4 +136,35 @@ fn what_was_done_to_the_counts_adds_up_with_what_is_ignored() {
         3,
         "ignoring is no change of a port"
     );
+}
+
+/// Who asked and went away is read no further for.
+#[test]
+fn counts_of_a_moment_are_worked_out_for_as_long_as_they_are_wanted() {
+    let mut bench = Bench::new();
+    for sequence in 1..40 {
+        bench.clock.advance_s(1);
+        bench.send(report("h", 1, sequence, &[22, sequence as u16 + 100]));
+    }
+    let at = stored(&bench, "h").first_seen[0];
+    let state = bench.published.state.load_full();
+    let asked = std::cell::Cell::new(0);
+    let counts = |most: u32| {
+        asked.set(0);
+        let is_wanted = || {
+            asked.set(asked.get() + 1);
+            asked.get() <= most
+        };
+        let whole = Selection::Whole;
+        counts_at_while(&*bench.store, &state, PROJECT, &whole, at, &is_wanted).unwrap()
+    };
+    assert!(counts(10).is_none());
+    assert_eq!(
+        asked.get(),
+        11,
+        "records that are read after it was given up"
+    );
+    let page = counts(u32::MAX).unwrap().page(&every_tcp(), &all_rows());
+    let ports: Vec<_> = page.rows.iter().map(|row| row.port).collect();
+    assert_eq!(ports, [22, 101]);
 }

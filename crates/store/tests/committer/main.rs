@@ -8,9 +8,11 @@
 
 mod bench;
 mod decisions;
+mod full;
 mod history;
 mod history_read;
 mod ignoring;
+mod long_chain;
 mod memory_store;
 mod rebuild;
 mod records;

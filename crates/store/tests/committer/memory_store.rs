@@ -25,6 +25,10 @@ pub(crate) struct MemoryStore {
     at: AtomicI64,
     writes: AtomicU64,
     fails: Mutex<Option<StoreError>>,
+    /// How many commits succeed before that.
+    succeed: AtomicU64,
+    /// How many records of the history were asked for by their commits.
+    pub(crate) record_reads: AtomicU64,
     held: Mutex<()>,
     during: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
@@ -68,6 +72,11 @@ impl MemoryStore {
         self.fail_next_commit_with(StoreError::Write {
             what: "told to fail".into(),
         });
+    }
+
+    pub(crate) fn fail_commit_after_next(&self) {
+        self.succeed.store(1, Ordering::SeqCst);
+        self.fail_next_commit();
     }
 
     pub(crate) fn fail_next_commit_with(&self, error: StoreError) {
@@ -118,7 +127,13 @@ impl Store for MemoryStore {
         if let Some(during) = self.during.lock().unwrap().take() {
             during();
         }
-        if let Some(error) = self.fails.lock().unwrap().take() {
+        let succeeds = |left: u64| left.checked_sub(1);
+        let succeed = self
+            .succeed
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, succeeds);
+        if succeed.is_err()
+            && let Some(error) = self.fails.lock().unwrap().take()
+        {
             return Err(error);
         }
         assert_eq!(
@@ -174,6 +189,7 @@ impl Store for MemoryStore {
     }
 
     fn history_record(&self, commit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.record_reads.fetch_add(1, Ordering::SeqCst);
         Ok(self.history.lock().unwrap().record(commit))
     }
 

@@ -91,10 +91,10 @@ fn a_value_that_does_not_decode_ends_the_rebuild_with_its_cause() {
 #[test]
 fn a_value_of_another_version_ends_the_rebuild_with_the_way_to_bring_it_over() {
     let store = MemoryStore::default();
-    store.put_raw("h", &[3, 0, 0]);
+    store.put_raw("h", &[4, 0, 0]);
     let told = rebuild(&store, |_| {}).unwrap_err().to_string();
     for part in [
-        "a host's value has version 3, and this program reads versions 1 to 2",
+        "a host's value has version 4, and this program reads versions 1 to 3",
         "`portolan backup FILE`",
         "`portolan restore FILE`",
     ] {
@@ -104,7 +104,17 @@ fn a_value_of_another_version_ends_the_rebuild_with_the_way_to_bring_it_over() {
 
 #[test]
 fn a_value_of_another_version_or_cut_short_is_an_error() {
-    for value in [&[][..], &[0], &[3, 1, 2, 3], &[1], &[1, 1], &[2], &[2, 1]] {
+    for value in [
+        &[][..],
+        &[0],
+        &[4, 1, 2, 3],
+        &[1],
+        &[1, 1],
+        &[2],
+        &[2, 1],
+        &[3],
+        &[3, 1],
+    ] {
         assert!(Snapshot::decode("h", value).is_err(), "{value:?}");
     }
 }

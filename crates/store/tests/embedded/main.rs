@@ -10,6 +10,7 @@ mod behind_the_back;
 mod damage;
 mod every_byte;
 mod files;
+mod format_2;
 mod full_disk;
 mod history;
 mod kill;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use portolan_census::{Filter, Liveness, PageRequest, Selection, Sockets, Start, State};
 use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore, restore, verify};
+use portolan_store::history::checkpoint;
 use portolan_store::{
     Batch, Clock, Committer, Decision, HistorySpan, HistoryWrite, Prepared, Published,
     RecordChange, RecordKey, RecordKind, Retirement, Snapshot, Store, StoreError, rebuild_all,
@@ -30,7 +31,7 @@ use portolan_wire::time::UnixMicros;
 use crate::files::{files_below, written_end};
 use crate::model::{names, open, start};
 
-const AT: UnixMicros = UnixMicros(1_764_000_000_000_000);
+pub(crate) const AT: UnixMicros = UnixMicros(1_764_000_000_000_000);
 
 struct Fixed;
 
@@ -44,7 +45,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-fn key(project: &str, host: &str) -> HostKey {
+pub(crate) fn key(project: &str, host: &str) -> HostKey {
     HostKey {
         project: project.into(),
         host: host.into(),
@@ -56,7 +57,7 @@ fn text(text: &str) -> Option<String> {
 }
 
 /// A host with every attribute, in its own namespace and in a container.
-fn full(sequence: u64) -> Report {
+pub(crate) fn full(sequence: u64) -> Report {
     let own = OpenPort {
         pid: Some(812),
         path: text("/usr/sbin/sshd"),
@@ -118,7 +119,7 @@ fn full(sequence: u64) -> Report {
 }
 
 /// A host of which only the identity of its ports is known.
-fn bare(host_id: &str, ports: &[u16]) -> Report {
+pub(crate) fn bare(host_id: &str, ports: &[u16]) -> Report {
     let open = |&port| OpenPort::new(Transport::Tcp, "0.0.0.0".parse().unwrap(), port);
     Report {
         host: Host {
@@ -138,7 +139,7 @@ fn bare(host_id: &str, ports: &[u16]) -> Report {
     }
 }
 
-fn records() -> BTreeMap<RecordKey, Vec<u8>> {
+pub(crate) fn records() -> BTreeMap<RecordKey, Vec<u8>> {
     let record = |kind: RecordKind| {
         let id = format!("of kind {}", kind as u8);
         (RecordKey { kind, id }, vec![kind as u8; 40])
@@ -172,7 +173,9 @@ fn fill(store: &Arc<EmbeddedStore>) {
     assert_eq!(gone.unwrap(), Retirement::Retired);
     let again = records().into_iter().next().unwrap();
     committer.change_records(vec![put(again)]).unwrap();
-    store.save_seen(&seen(&published.state.load())).unwrap();
+    let state = published.state.load();
+    store.save_seen(&seen(&state)).unwrap();
+    store.save_checkpoint(&checkpoint(&state).unwrap()).unwrap();
 }
 
 /// Writes the fixtures of the format that this program writes.
@@ -207,7 +210,7 @@ fn make_the_fixture_of_this_format() {
 }
 
 /// A copy to open: opening changes files.
-fn copy_of(fixture: &str) -> tempfile::TempDir {
+pub(crate) fn copy_of(fixture: &str) -> tempfile::TempDir {
     let kept = fixtures().join(fixture);
     let copy = tempfile::tempdir().unwrap();
     for path in files_below(&kept) {
@@ -223,7 +226,7 @@ fn copy_of(fixture: &str) -> tempfile::TempDir {
     copy
 }
 
-fn assert_is(snapshot: Option<Snapshot>, report: &Report) {
+pub(crate) fn assert_is(snapshot: Option<Snapshot>, report: &Report) {
     let found = snapshot.unwrap();
     assert_eq!(found.host, report.host);
     let pair = (found.pair.generation, found.pair.sequence);

@@ -1,10 +1,6 @@
 //! Simulated weeks of reports, silences, moves, retirements and returns, on a real store: whatever is
 //! asked of a past moment is what the naive model held then.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that panics has failed"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod model;
 mod replay;

@@ -25,6 +25,8 @@ pub(crate) struct Socket {
 pub(crate) enum Step {
     /// Reports of different hosts in one commit: host, enterprise project, set.
     Reports(BTreeMap<&'static str, (&'static str, Vec<Socket>)>),
+    /// Several reports of one host in one commit, of which the counts are written down or not.
+    Together(&'static str, Vec<(&'static str, Vec<Socket>)>, bool),
     /// The same set again, by other processes.
     Restarts(&'static str),
     /// A container's next life has another id.
@@ -80,9 +82,12 @@ fn choice() -> impl Strategy<Value = Choice> {
 
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let set = || prop::collection::vec(socket(), 0..10);
-    let report = (prop::sample::select(&ENTERPRISE_PROJECTS[..]), set());
+    let report = || (prop::sample::select(&ENTERPRISE_PROJECTS[..]), set());
+    let several = prop::collection::vec(report(), 2..5);
     let step = prop_oneof![
-        12 => prop::collection::btree_map(host(), report, 1..3).prop_map(Step::Reports),
+        12 => prop::collection::btree_map(host(), report(), 1..3).prop_map(Step::Reports),
+        4 => (host(), several, any::<bool>())
+            .prop_map(|(host, reports, counted)| Step::Together(host, reports, counted)),
         3 => host().prop_map(Step::Restarts),
         2 => prop::sample::select(&["web", "cache"][..]).prop_map(Step::Replaces),
         2 => host().prop_map(Step::Retires),

@@ -105,12 +105,20 @@ impl World {
         self.clock.0.fetch_add(SECOND / 3, Ordering::SeqCst);
         match step {
             Step::Reports(reports) => {
-                self.told.extend(reports.clone());
-                let hosts: Vec<_> = reports.keys().copied().collect();
-                self.report(&hosts);
+                let reports = reports.iter();
+                self.report(reports.map(|(host, told)| (*host, told.clone())).collect());
             }
-            Step::Restarts(host) if self.told.contains_key(host) => self.report(&[*host]),
-            Step::Restarts(_) => {}
+            Step::Together(host, reports, counted) => {
+                let reports = reports.iter();
+                self.report(reports.map(|told| (*host, told.clone())).collect());
+                if *counted {
+                    self.write_down();
+                }
+            }
+            Step::Restarts(host) => {
+                let told = self.told.get(host).cloned();
+                self.report(told.into_iter().map(|told| (*host, told)).collect());
+            }
             Step::Replaces(name) => *self.lives.entry(name).or_default() += 1,
             Step::Retires(host) => self.retire(host),
             Step::Ignores(host, choice, on) => self.ignore(host, choice, *on),
@@ -121,25 +129,27 @@ impl World {
                 self.clock.0.fetch_sub(seconds * SECOND, Ordering::SeqCst);
             }
             Step::Restart => self.restart(),
-            Step::Checkpoint => {
-                let checkpoint = checkpoint(&self.state()).unwrap();
-                self.store.save_checkpoint(&checkpoint).unwrap();
-            }
+            Step::Checkpoint => self.write_down(),
             Step::Drops(days) => self.drop_all_but(*days),
         }
     }
 
-    fn report(&mut self, hosts: &[&'static str]) {
-        self.sequence += 1;
-        let pid = u32::try_from(self.sequence).unwrap();
+    fn write_down(&mut self) {
+        let checkpoint = checkpoint(&self.state()).unwrap();
+        self.store.save_checkpoint(&checkpoint).unwrap();
+    }
+
+    /// Reports in one commit, in that order.
+    fn report(&mut self, told: Vec<(&'static str, (&'static str, Vec<Socket>))>) {
         let mut reports = Vec::new();
-        for host in hosts {
-            let (enterprise_project, sockets) = &self.told[host];
+        for (host, (enterprise_project, sockets)) in told {
+            self.sequence += 1;
+            let pid = u32::try_from(self.sequence).unwrap();
             reports.push(Report {
                 host: WireHost {
-                    host_id: (*host).into(),
+                    host_id: host.into(),
                     host_name: (self.sequence % 7 > 2).then(|| format!("{host}-{}", pid % 3)),
-                    enterprise_project_id: (*enterprise_project).into(),
+                    enterprise_project_id: enterprise_project.into(),
                     ..WireHost::default()
                 },
                 generation: 1,
@@ -148,25 +158,31 @@ impl World {
                 heartbeat_interval_s: None,
                 agent: None,
                 coverage: Coverage::default(),
-                open_ports: open_ports(sockets, &self.lives, pid),
+                open_ports: open_ports(&sockets, &self.lives, pid),
                 transients: Vec::new(),
                 transients_lost: 0,
             });
+            self.told.insert(host, (enterprise_project, sockets));
         }
+        let mut at = self.clock.now().max(self.state().at().plus_micros(1));
         let prepare = |report| Prepared::new(PROJECT.into(), report, Selection::Whole).unwrap();
         let decided = self.committer.commit(reports.iter().map(prepare).collect());
         let all = Decision::Accepted { fresh: true };
         assert!(decided.unwrap().into_iter().all(|decision| decision == all));
         for report in reports {
-            self.note(report);
+            // The moments of a host's versions rise, and with them those of all behind in the commit.
+            let before = self.model.newest(&report.host.host_id);
+            at = at.max(before.map_or(at, |before| before.at.plus_micros(1)));
+            let host = key(&report.host.host_id);
+            self.note(report, at);
+            let newest = self.state().host(&host).unwrap().facts.at;
+            assert!(at <= newest, "{at} is no moment of the commit");
         }
     }
 
     /// Enters an accepted report into the model.
-    fn note(&mut self, report: Report) {
-        let state = self.state();
+    fn note(&mut self, report: Report, at: UnixMicros) {
         let host = report.host.host_id.as_str();
-        let at = state.host(&key(host)).unwrap().facts.at;
         let before = self.model.newest(host);
         let first_seen = |port: &OpenPort| {
             let ports = before.iter().flat_map(|version| &version.ports);

@@ -25,6 +25,8 @@ pub enum Allowed {
     Moment,
     /// What another answer of the same call has named.
     Cursor,
+    /// The id of a change.
+    ChangeId,
     /// Anything that is allowed, but not twice.
     Once,
 }
@@ -48,6 +50,7 @@ impl fmt::Display for Allowed {
             ),
             Self::Moment => f.write_str("a moment such as 2026-11-24T02:13:00Z"),
             Self::Cursor => f.write_str("a next_cursor of this call"),
+            Self::ChangeId => f.write_str("the id of a change, EPOCH-COMMIT-N"),
             Self::Once => f.write_str("given once"),
         }
     }
@@ -116,6 +119,14 @@ impl Parameter {
         Self {
             name,
             allowed: Allowed::Cursor,
+        }
+    }
+
+    /// The change behind which the answer begins.
+    pub const fn change_id(name: &'static str) -> Self {
+        Self {
+            name,
+            allowed: Allowed::ChangeId,
         }
     }
 

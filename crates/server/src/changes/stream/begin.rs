@@ -46,11 +46,13 @@ impl Begin {
                 as_is: false,
             }),
         };
-        let reset = |reason| begin(now, in_window(open, None), Some(reason));
+        let from_now = in_window(open, Some(now));
+        let reset = |reason| begin(now, from_now, Some(reason));
         let position = match after.map(|id| app.epoch.position(id)) {
             None => {
                 return match wanted.query.since {
-                    None => Ok(begin(now, in_window(open, None), None)),
+                    // Of the window that is open it tells what comes from now on, as behind any id.
+                    None => Ok(begin(now, from_now, None)),
                     Some(since) => {
                         let start = look::start_of(&*app.store, since).map_err(read_failed)?;
                         let window = in_window(window_of(since), None);

@@ -270,8 +270,8 @@ impl Follower {
             let store = &*app.store;
             let page = || {
                 let before = store.history_span()?;
-                let limit = caps::PAGE_LIMIT_MAX as usize;
-                let page = look::page(store, &wanted, HistoryOrder::Ascending, Some(after), limit)?;
+                let most = look::Most::rows(app, caps::PAGE_LIMIT_MAX as usize);
+                let page = look::page(store, &wanted, HistoryOrder::Ascending, Some(after), most)?;
                 // What was dropped meanwhile is not passed over.
                 Ok((
                     before.last,
@@ -311,9 +311,9 @@ impl Follower {
             let wanted = Arc::clone(&self.wanted);
             let read = move |app: &App| {
                 let (store, order) = (&*app.store, HistoryOrder::Ascending);
-                let limit = caps::PAGE_LIMIT_MAX as usize;
+                let most = look::Most::rows(app, caps::PAGE_LIMIT_MAX as usize);
                 let page = || {
-                    let page = damped::page(store, &wanted, order, Some(from), open, limit)?;
+                    let page = damped::page(store, &wanted, order, Some(from), open, most)?;
                     let span = store.history_span()?;
                     let window = from.window.map(|window| window.number);
                     let is_kept = window.is_none_or(|number| kept::window(&span, number));
