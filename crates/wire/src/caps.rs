@@ -222,7 +222,7 @@ pub const RECOUNT_SUMMED_A_HOST: u32 = 4;
 pub const EXPORTS_MAX: usize = 16;
 /// Most of them of one credential; beyond it 429 with Retry-After.
 pub const EXPORTS_OF_A_CREDENTIAL_MAX: usize = EXPORTS_MAX / PART_OF_AN_ADDRESS;
-/// Most hosts that are enrolled at a server at a time; beyond it 409. One takes some 600 bytes of
+/// Most hosts that are enrolled at a server at a time; beyond it 409. One takes about a kilobyte of
 /// memory.
 pub const ENROLMENTS_MAX: usize = 1_000_000;
 /// Shortest key by which an enrolment whose answer was lost is asked for again, in characters.

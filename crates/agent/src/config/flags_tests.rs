@@ -171,7 +171,7 @@ fn an_enrol_key_takes_the_place_of_a_token_and_may_be_missing() {
 
 #[test]
 fn a_token_becomes_as_old_as_is_said_within_limits() {
-    let hours = |hours| Duration::from_secs(hours * 3_600);
+    let hours = |hours: u64| Duration::from_secs(hours * 3_600);
     for (text, expected) in [("1h", 1), ("36h", 36), ("30d", 720), ("365d", 8_760)] {
         assert_eq!(
             with("--rotate-after", text).unwrap().rotate_after,

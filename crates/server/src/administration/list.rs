@@ -79,7 +79,7 @@ pub(crate) struct List {
 }
 
 /// Whether a credential is one that the caller could have made in that project.
-pub(super) fn is_visible(entry: &Entry, caller: &Caller, project_id: &str) -> bool {
+pub(crate) fn is_visible(entry: &Entry, caller: &Caller, project_id: &str) -> bool {
     entry.grant.project_id == project_id
         && within(&entry.grant.enterprise_projects, caller.granted())
 }

@@ -8,8 +8,9 @@ use portolan_wire::time::UnixMicros;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::administration::credential_is_visible;
 use crate::app::App;
-use crate::credentials::{Api, Call, Caller, Enrolment, within};
+use crate::credentials::{Api, Call, Caller, Enrolment, Kind, within};
 use crate::error::ApiError;
 use crate::hss::{decoded, json};
 use crate::native::paging;
@@ -23,8 +24,9 @@ struct Shown {
     host_id: String,
     enterprise_project_id: String,
     enrolled_at: UnixMicros,
-    /// The enrol key, or the administrator's credential, by which it was enrolled.
-    enrolled_by: String,
+    /// The enrol key, or the administrator's credential, by which it was enrolled; null where that is
+    /// revoked, or not the caller's to see. The audit log has it all the same.
+    enrolled_by: Option<String>,
     /// Since when the token is there that it uses.
     token_made_at: Option<UnixMicros>,
     /// Whether another token was given out that was not used yet.
@@ -33,19 +35,30 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(enrolment: &Enrolment) -> Self {
+    fn of(app: &App, caller: &Caller, enrolment: &Enrolment) -> Self {
         let entry = &enrolment.entry;
         Self {
             id: entry.id.clone(),
             host_id: enrolment.host_id().to_owned(),
             enterprise_project_id: entry.grant.enterprise_project_ids().concat(),
             enrolled_at: enrolment.enrolled_at,
-            enrolled_by: enrolment.enrolled_by().to_owned(),
+            enrolled_by: enrolled_by(app, caller, enrolment),
             token_made_at: entry.created_at,
             rotating: enrolment.next.is_some(),
             last_used: entry.last_used(),
         }
     }
+}
+
+fn enrolled_by(app: &App, caller: &Caller, enrolment: &Enrolment) -> Option<String> {
+    let id = enrolment.enrolled_by();
+    let kinds = [Kind::EnrolKey, Kind::Token, Kind::AccessKey, Kind::User];
+    let mut found = kinds
+        .into_iter()
+        .filter_map(|kind| app.credentials.get(kind, id));
+    let may_see = caller.entry().grant.is_whole_server()
+        || found.any(|by| credential_is_visible(&by, caller, enrolment.project_id()));
+    may_see.then(|| id.to_owned())
 }
 
 #[derive(Serialize, ToSchema)]
@@ -85,6 +98,9 @@ pub(crate) async fn list(
     json(&EnrolmentList {
         total_num,
         next_cursor: last.map(|last| last.host_id().to_owned()),
-        data_list: page.iter().map(|enrolment| Shown::of(enrolment)).collect(),
+        data_list: page
+            .iter()
+            .map(|enrolment| Shown::of(&app, &caller, enrolment))
+            .collect(),
     })
 }

@@ -87,7 +87,12 @@ fn assert_code(answer: &Answer, (status, code): (u16, &str)) {
 fn an_enrolled_host_has_a_token_that_speaks_for_it_alone() {
     let app = App::start(&[&admin()]);
     app.report(&admin(), &[&host("other")]);
-    let before = app.native(&admin(), "/hosts/other").ok();
+    let shown = |id: &str| {
+        let mut host = app.native(&admin(), &format!("/hosts/{id}")).ok();
+        host["as_of"].take();
+        host
+    };
+    let before = shown("other");
     let key = key(&app, &json!({"enterprise_projects": ["0"]}));
     let answer = made(&enrol(&app, &key, "web-1"));
     let expected = json!({
@@ -130,8 +135,7 @@ fn an_enrolled_host_has_a_token_that_speaks_for_it_alone() {
     let results = app.post(&token, "heartbeats", &beats);
     assert_eq!(each(&results, "status"), ["ok", "rejected"]);
     assert_eq!(results[1]["error_code"], "PORTOLAN.0018");
-    let after = app.native(&admin(), "/hosts/other").ok();
-    assert_eq!(after, before, "it is untouched");
+    assert_eq!(shown("other"), before, "it is untouched");
     assert_eq!(app.native(&admin(), "/hosts/nobody").status, 404);
 }
 
@@ -350,6 +354,16 @@ fn a_key_enrols_where_it_was_granted_and_its_administrator_grants_no_more_than_i
     assert_eq!(results[0]["error_code"], "PORTOLAN.0011");
     let own = other.in_enterprise_project("red");
     app.report(&token, &[&own]);
+    // By whom is told where that credential could be seen anyway.
+    let by = |by: &Token| {
+        let list = app.get(by, &path("enrolments")).ok();
+        data_list(&list)[0]["enrolled_by"].is_string()
+    };
+    assert!(by(&red) && by(&admin()));
+    let asked = json!({"host_id": "web-0", "enterprise_project_id": "red"});
+    made(&post(&app, &admin(), "enrol", &asked));
+    assert!(!by(&red) && by(&admin()));
+    assert_eq!(delete(&app, &admin(), "enrolments/web-0").status, 204);
     // Hosts of others are neither listed nor released.
     enrolled(&app, &admin(), "plain");
     let ids = |by: &Token| {
