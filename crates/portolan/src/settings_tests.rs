@@ -201,6 +201,7 @@ fn every_example_in_the_packages_file_is_a_setting() {
     let paths = [
         &server.tls_cert,
         &server.tls_key,
+        &server.tls_client_ca,
         &server.credentials,
         &server.secret_key_file,
     ];
@@ -216,8 +217,9 @@ fn every_example_in_the_packages_file_is_a_setting() {
     let kept = read.history.read(&mut Vec::new());
     assert_eq!(kept, Retention::default());
     assert!(read.history.retention.is_some() && read.history.bytes_max.is_some());
-    // Those, two that say yes or no, two numbers and two periods.
-    assert_eq!(count, paths.len() + 6);
+    assert_eq!(server.tls_client_certificate.as_deref(), Some("required"));
+    // Those, that one, two that say yes or no, two numbers and two periods.
+    assert_eq!(count, paths.len() + 7);
 }
 
 #[test]
