@@ -13,6 +13,7 @@ mod causes;
 mod collect;
 mod config;
 mod drive;
+mod enrolment;
 mod host;
 mod identity;
 pub mod machine;
@@ -30,8 +31,8 @@ mod withhold;
 pub use causes::with_causes;
 pub use collect::Collect;
 pub use config::{
-    Config, Flags, Mistakes, STATE_DIR_DEFAULT, Secret, ServerUrl, ServerUrlError, TokenError,
-    TokenSource,
+    ClientCertificate, ClientCertificateError, Config, Flags, Mistakes, ROTATE_AFTER_DEFAULT,
+    STATE_DIR_DEFAULT, Secret, ServerUrl, ServerUrlError, TokenError, TokenSource,
 };
 pub use drive::{DriveError, drive};
 pub use identity::next_generation;

@@ -2,9 +2,12 @@
 //!
 //! Order matters: the state folder is locked and the generation durable before anything is sent.
 
+use std::sync::Arc;
+
 use crate::collect::{Ids, System};
-use crate::config::Config;
+use crate::config::{Config, TokenSource};
 use crate::drive::{DriveError, drive};
+use crate::enrolment::Enrolment;
 use crate::identity::{Kept, Sources, random_id, random_seed};
 use crate::machine::Machine;
 use crate::meter::unix_seconds;
@@ -35,7 +38,7 @@ pub enum RunError {
 /// A server that is away is no error: the agent goes on trying.
 pub fn run(config: &Config, stop: &Stop) -> Result<(), RunError> {
     let transport = HttpTransport::new(config)?;
-    let state = StateDir::open(&config.state_dir)?;
+    let state = Arc::new(StateDir::open(&config.state_dir)?);
     let sources = Sources::read(&config.look.host_root);
     let mut kept = Kept::at_start(state.load()?, &sources, unix_seconds(), random_id);
     // IMPORTANT: before the first report; a generation used twice would let an older report win.
@@ -55,6 +58,14 @@ pub fn run(config: &Config, stop: &Stop) -> Result<(), RunError> {
         server.url = config.server.as_str(),
         "the agent has started"
     );
+    let transport = match config.token {
+        TokenSource::EnrolKey(_) => {
+            let (state, stop) = (Arc::clone(&state), stop.clone());
+            let enrolment = Enrolment::load(config, &ids.host_id, state, stop)?;
+            transport.enrolled(enrolment)?
+        }
+        TokenSource::File(_) | TokenSource::Literal(_) => transport,
+    };
     let machine = Machine::new(kept.generation, config.scan_interval, random_seed());
     let withhold = Withhold::new(state.load_client_udp()?);
     let system = System::new(ids, config.look.clone(), withhold, &state);

@@ -22,6 +22,7 @@ struct Shared {
 struct State {
     stopped: bool,
     woken: bool,
+    rotation: bool,
 }
 
 impl Stop {
@@ -39,6 +40,16 @@ impl Stop {
     /// Whether the agent was asked to end.
     pub fn is_stopped(&self) -> bool {
         self.lock().stopped
+    }
+
+    /// Asks an enrolled agent for another token, with its next message.
+    pub fn rotate_token(&self) {
+        self.lock().rotation = true;
+    }
+
+    /// Whether somebody has asked for that since the last call.
+    pub(crate) fn take_rotation(&self) -> bool {
+        std::mem::take(&mut self.lock().rotation)
     }
 
     /// Ends the present or the next [`wait`](Self::wait) early.
@@ -65,7 +76,7 @@ impl Stop {
         state.woken = false;
     }
 
-    /// A thread that panicked holds no half-written state here: both fields are single flags.
+    /// A thread that panicked holds no half-written state here: each field is a single flag.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.shared
             .state

@@ -241,7 +241,11 @@ fn it_is_told_by_the_variables_of_the_package_and_the_command_line_wins() {
     let mut environment: Vec<_> = packaged
         .iter()
         .copied()
-        .filter(|(name, _)| *name != "PORTOLAN_CA_FILE")
+        .filter(|(name, _)| {
+            // Files that are not there; and a key beside a token.
+            !["PORTOLAN_CA_FILE", "PORTOLAN_ENROL_KEY_FILE"].contains(name)
+                && !name.starts_with("PORTOLAN_TLS_")
+        })
         .collect();
     environment.extend([
         ("PORTOLAN_SERVER", url.as_str()),
@@ -295,5 +299,96 @@ fn what_lasts_is_in_the_log_when_it_begins_and_when_it_is_over() {
         count("the server takes what it is sent again failures=4"),
         1,
         "{log}"
+    );
+}
+
+/// What a server answers that gives out tokens, and loses the first answer to each question.
+fn enrolling(request: &Request, asked: &mut Vec<String>) -> Option<Response> {
+    let question = ["/enrol", "/enrol/rotate"]
+        .into_iter()
+        .find(|question| request.path.ends_with(question));
+    let Some(question) = question else {
+        return Some(Response::fine(request));
+    };
+    asked.push(question.to_owned());
+    let times = asked.iter().filter(|other| *other == question).count();
+    let letter = if question == "/enrol" { "e" } else { "r" };
+    let token = serde_json::json!({
+        "project_id": "p1", "enterprise_project_id": "0", "host_id": "binary-test",
+        "role": "agent", "token": letter.repeat(40),
+    });
+    (times > 1).then(|| Response::json(201, &token))
+}
+
+#[test]
+fn a_lost_answer_to_an_enrolment_or_a_rotation_costs_no_token() {
+    let mut asked = Vec::new();
+    let server = Server::start(move |request| enrolling(request, &mut asked));
+    let folder = Folder::new();
+    let (url, key, state) = (server.url(), folder.token(), folder.state());
+    let start = || {
+        Started::with(&[
+            "--server",
+            &url,
+            "--enrol-key-file",
+            &key,
+            "--project",
+            "p1",
+            "--state-dir",
+            &state,
+            "--host-id",
+            "binary-test",
+        ])
+    };
+    let of = |requests: &[Request], question: &str| -> Vec<Request> {
+        let those = requests.iter().filter(|r| r.path.ends_with(question));
+        those.cloned().collect()
+    };
+    let says = |request: &Request, token: &str| request.header("x-auth-token") == Some(token);
+    let (enrolled, rotated) = ("e".repeat(40), "r".repeat(40));
+    let agent = start();
+    let requests = server.wait("a report by the host's token", |requests| {
+        requests.iter().any(|r| r.is_report() && says(r, &enrolled))
+    });
+    let enrolments = of(&requests, "/enrol");
+    assert_eq!(enrolments.len(), 2);
+    assert!(
+        enrolments.iter().all(|r| says(r, &"t".repeat(32))),
+        "by the enrol key"
+    );
+    let retry_key = enrolments[0].body["retry_key"].as_str().unwrap();
+    assert_eq!(retry_key.len(), 64);
+    assert_eq!(
+        enrolments[1].body, enrolments[0].body,
+        "the same question again"
+    );
+    agent.signal(Signal::TERM);
+    assert_eq!(agent.output().status.code(), Some(0));
+    // The token is older than any may become.
+    let path = Path::new(&folder.state()).join("credential.json");
+    let mut kept: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    kept["made_at_s"] = serde_json::json!(1);
+    std::fs::write(&path, kept.to_string()).unwrap();
+    // Of the first rotation the answer is lost, so the token stays; the next start asks again.
+    let mut before = server.requests().len();
+    for expected in [&enrolled, &rotated] {
+        let agent = start();
+        let requests = server.wait("a report by the token in use", |requests| {
+            let new = requests.iter().skip(before);
+            new.clone().any(|r| r.is_report() && says(r, expected))
+        });
+        let rotations = of(&requests[before..], "/enrol/rotate");
+        assert_eq!(rotations.len(), 1);
+        assert!(says(&rotations[0], &enrolled), "by the token that is good");
+        agent.signal(Signal::TERM);
+        let log = text(&agent.output().stderr);
+        assert!(!log.contains(&enrolled) && !log.contains(&rotated), "{log}");
+        before = server.requests().len();
+    }
+    assert_eq!(
+        of(&server.requests(), "/enrol").len(),
+        2,
+        "it enrolled once"
     );
 }

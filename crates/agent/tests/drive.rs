@@ -76,6 +76,8 @@ impl Running {
             scan_interval: LOOK,
             state_dir: PathBuf::new(),
             ca_file: None,
+            client_certificate: None,
+            rotate_after: portolan_agent::ROTATE_AFTER_DEFAULT,
             host_id: None,
             look: portolan_sockets::Options::default(),
         };

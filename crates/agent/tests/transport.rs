@@ -34,6 +34,8 @@ fn config(server: &str) -> Config {
         scan_interval: ScanInterval::Auto,
         state_dir: PathBuf::new(),
         ca_file: None,
+        client_certificate: None,
+        rotate_after: portolan_agent::ROTATE_AFTER_DEFAULT,
         host_id: None,
         look: portolan_sockets::Options::default(),
     }

@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Restore(Restore),
     /// Make, list and revoke tokens
     Token(Tokens),
+    /// Make, list and revoke keys by which hosts enrol, and list and release those that did
+    EnrolKey(EnrolKeys),
     /// Make, list and revoke access keys, for clients that sign requests
     AccessKey(AccessKeys),
     /// Make, list and revoke users, who sign in with a password
@@ -90,6 +92,13 @@ pub(crate) struct Serve {
     /// The certificate's private key in PEM form; read again on SIGHUP
     #[arg(long, env = "PORTOLAN_TLS_KEY")]
     pub(crate) tls_key: Option<PathBuf>,
+    /// The CA that signs the certificates of hosts, in PEM form; read again on SIGHUP
+    #[arg(long, env = "PORTOLAN_TLS_CLIENT_CA")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Whether reports, heartbeats and enrolments need such a certificate: required or optional
+    /// [default: required]
+    #[arg(long, env = "PORTOLAN_TLS_CLIENT_CERTIFICATE", value_name = "WHETHER")]
+    pub(crate) tls_client_certificate: Option<String>,
     /// The key that secret keys are encrypted under [default: secret-key in the data folder]; made if
     /// it is missing
     #[arg(long, env = "PORTOLAN_SECRET_KEY_FILE")]
@@ -353,6 +362,53 @@ pub(crate) struct Restore {
 pub(crate) struct Tokens {
     #[command(subcommand)]
     pub(crate) action: CredentialAction,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EnrolKeys {
+    #[command(subcommand)]
+    pub(crate) action: EnrolKeyAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EnrolKeyAction {
+    /// Make one; its secret is printed now and never again
+    Create(CreateEnrolKey),
+    /// List what there is, without secrets
+    List(Server),
+    /// End one, at once; the hosts that it enrolled go on
+    Revoke(RevokeCredential),
+    /// List the enrolled hosts
+    Hosts(Server),
+    /// End the tokens of an enrolled host, at once; its id may be enrolled again
+    Release(ReleaseHost),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateEnrolKey {
+    #[command(flatten)]
+    pub(crate) server: Server,
+    /// An enterprise project to enrol hosts in; may be given again [default: all that the asking token
+    /// has]
+    #[arg(long = "enterprise-project")]
+    pub(crate) enterprise_projects: Vec<String>,
+    /// When it ends, such as 2027-01-01T00:00:00Z [default: never]
+    #[arg(long)]
+    pub(crate) expires_at: Option<String>,
+    /// How many hosts that it enrolled there may be at a time [default: any number]
+    #[arg(long)]
+    pub(crate) hosts_max: Option<u32>,
+    /// A name for people
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReleaseHost {
+    #[command(flatten)]
+    pub(crate) server: Server,
+    /// Its host id
+    pub(crate) host_id: String,
 }
 
 #[derive(Debug, Args)]

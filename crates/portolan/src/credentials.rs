@@ -1,4 +1,4 @@
-//! `portolan token`, `portolan access-key` and `portolan user`: they ask a server by HTTP, and never
+//! `portolan token`, `portolan enrol-key`, `portolan access-key` and `portolan user`: they ask a server by HTTP, and never
 //! open its store.
 //!
 //! Holds: stdout of `create` has the secret and nothing else, so that a script can take it as it is.
@@ -12,8 +12,9 @@ use serde_json::{Map, Value, json};
 
 use crate::ask::write;
 use crate::cli::{
-    AccessKeyAction, CreateAccessKey, CreateCredential, CreateUser, CredentialAction, Grant,
-    Output, RevokeCredential, Server, UserAction,
+    AccessKeyAction, CreateAccessKey, CreateCredential, CreateEnrolKey, CreateUser,
+    CredentialAction, EnrolKeyAction, Grant, Output, ReleaseHost, RevokeCredential, Server,
+    UserAction,
 };
 use crate::client::{Client, escape};
 use crate::output;
@@ -23,6 +24,16 @@ pub(crate) fn tokens(action: &CredentialAction) -> anyhow::Result<ExitCode> {
         CredentialAction::Create(arguments) => create_token(arguments),
         CredentialAction::List(server) => list("/tokens", server),
         CredentialAction::Revoke(arguments) => revoke("/tokens", arguments),
+    }
+}
+
+pub(crate) fn enrol_keys(action: &EnrolKeyAction) -> anyhow::Result<ExitCode> {
+    match action {
+        EnrolKeyAction::Create(arguments) => create_enrol_key(arguments),
+        EnrolKeyAction::List(server) => list_enrol_keys(server),
+        EnrolKeyAction::Revoke(arguments) => revoke("/enrol-keys", arguments),
+        EnrolKeyAction::Hosts(server) => list_enrolled(server),
+        EnrolKeyAction::Release(arguments) => release(arguments),
     }
 }
 
@@ -59,6 +70,16 @@ fn create_access_key(arguments: &CreateAccessKey) -> anyhow::Result<ExitCode> {
     made("/access-keys", &arguments.credential.server, &fields, asked)
 }
 
+fn create_enrol_key(arguments: &CreateEnrolKey) -> anyhow::Result<ExitCode> {
+    let mut asked = limits(
+        &arguments.enterprise_projects,
+        arguments.expires_at.as_deref(),
+    );
+    asked.insert("name".into(), json!(arguments.name));
+    asked.insert("hosts_max".into(), json!(arguments.hosts_max));
+    made("/enrol-keys", &arguments.server, &["secret"], asked)
+}
+
 fn named(arguments: &CreateCredential) -> Map<String, Value> {
     let mut asked = asked(&arguments.grant);
     asked.insert("name".into(), json!(arguments.name));
@@ -75,13 +96,18 @@ fn create_user(arguments: &CreateUser) -> anyhow::Result<ExitCode> {
 }
 
 fn asked(grant: &Grant) -> Map<String, Value> {
-    let mut asked = Map::new();
+    let mut asked = limits(&grant.enterprise_projects, grant.expires_at.as_deref());
     asked.insert("role".into(), json!(grant.role));
-    if !grant.enterprise_projects.is_empty() {
-        let ids = json!(grant.enterprise_projects);
+    asked
+}
+
+fn limits(enterprise_projects: &[String], expires_at: Option<&str>) -> Map<String, Value> {
+    let mut asked = Map::new();
+    if !enterprise_projects.is_empty() {
+        let ids = json!(enterprise_projects);
         asked.insert("enterprise_projects".into(), ids);
     }
-    if let Some(end) = &grant.expires_at {
+    if let Some(end) = expires_at {
         asked.insert("expires_at".into(), json!(end));
     }
     asked
@@ -125,6 +151,43 @@ fn list(path: &str, server: &Server) -> anyhow::Result<ExitCode> {
         "last_used",
     ];
     write(server.output, &head, rows)
+}
+
+fn list_enrol_keys(server: &Server) -> anyhow::Result<ExitCode> {
+    let rows = Client::new(server)?.read_all("/enrol-keys", "data_list", &[])?;
+    let head = [
+        "id",
+        "name",
+        "enterprise_projects",
+        "hosts",
+        "hosts_max",
+        "source",
+        "created_at",
+        "expires_at",
+        "last_used",
+    ];
+    write(server.output, &head, rows)
+}
+
+fn list_enrolled(server: &Server) -> anyhow::Result<ExitCode> {
+    let rows = Client::new(server)?.read_all("/enrolments", "data_list", &[])?;
+    let head = [
+        "host_id",
+        "enterprise_project_id",
+        "enrolled_at",
+        "enrolled_by",
+        "token_made_at",
+        "rotating",
+        "last_used",
+    ];
+    write(server.output, &head, rows)
+}
+
+fn release(arguments: &ReleaseHost) -> anyhow::Result<ExitCode> {
+    let client = Client::new(&arguments.server)?;
+    client.delete(&format!("/enrolments/{}", escape(&arguments.host_id)))?;
+    output::say(&format!("released {}", arguments.host_id));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn revoke(path: &str, arguments: &RevokeCredential) -> anyhow::Result<ExitCode> {

@@ -99,6 +99,8 @@ impl Agent {
             scan_interval: ScanInterval::Auto,
             state_dir: folder.path().join("agent"),
             ca_file: None,
+            client_certificate: None,
+            rotate_after: portolan_agent::ROTATE_AFTER_DEFAULT,
             host_id: None,
             look: portolan_sockets::Options::default(),
         };

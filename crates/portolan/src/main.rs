@@ -60,6 +60,7 @@ fn main() -> ExitCode {
         Command::Store(arguments) => store::store(&arguments),
         Command::Backup(arguments) => backup::backup(&arguments),
         Command::Restore(arguments) => backup::restore(&arguments),
+        Command::EnrolKey(arguments) => credentials::enrol_keys(&arguments.action),
         Command::Token(arguments) => credentials::tokens(&arguments.action),
         Command::AccessKey(arguments) => credentials::access_keys(&arguments.action),
         Command::User(arguments) => credentials::users(&arguments.action),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portolan_server::credentials::{ExternalKeystone, check_file};
-use portolan_server::{Retention, Settings, Tls, TlsFiles};
+use portolan_server::{ClientCertificates, Retention, Settings, Tls, TlsFiles};
 use portolan_wire::caps;
 use serde::Deserialize;
 
@@ -60,6 +60,10 @@ struct ServerTable {
     tls_cert: Option<PathBuf>,
     /// Its private key in PEM form.
     tls_key: Option<PathBuf>,
+    /// The CA of the certificates of hosts, in PEM form.
+    tls_client_ca: Option<PathBuf>,
+    /// Whether reports, heartbeats and enrolments need such a certificate: `required` or `optional`.
+    tls_client_certificate: Option<String>,
     /// The key that secret keys are encrypted under.
     secret_key_file: Option<PathBuf>,
     /// How long a host is silent until it is retired, such as `30d` or `never`.
@@ -136,14 +140,38 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
     };
     let tls_cert = arguments.tls_cert.clone().or(file.server.tls_cert);
     let tls_key = arguments.tls_key.clone().or(file.server.tls_key);
+    let clients = client_certificates(
+        arguments
+            .tls_client_ca
+            .clone()
+            .or(file.server.tls_client_ca),
+        arguments
+            .tls_client_certificate
+            .as_deref()
+            .or(file.server.tls_client_certificate.as_deref()),
+    );
+    let clients = clients.unwrap_or_else(|mistake| {
+        mistakes.push(mistake);
+        None
+    });
     let mut given_tls = false;
     let tls = match (tls_cert, tls_key) {
         (Some(certificate), Some(key)) => {
             given_tls = true;
-            let read = Tls::read(TlsFiles { certificate, key });
+            let read = Tls::read(TlsFiles {
+                certificate,
+                key,
+                clients,
+            });
             read.map_err(|e| mistakes.push(e.to_string())).ok()
         }
-        (None, None) => None,
+        (None, None) => {
+            // Else it would look as if somebody checked.
+            if clients.is_some() {
+                mistakes.push("--tls-client-ca needs --tls-cert and --tls-key".into());
+            }
+            None
+        }
         (Some(_), None) | (None, Some(_)) => {
             mistakes.push("--tls-cert and --tls-key go together: give both, or neither".into());
             None
@@ -198,6 +226,29 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
             retention,
         }),
         _ => Err(mistakes),
+    }
+}
+
+/// Which certificates of clients are looked at.
+fn client_certificates(
+    ca: Option<PathBuf>,
+    whether: Option<&str>,
+) -> Result<Option<ClientCertificates>, String> {
+    let is_required = match whether {
+        None | Some("required") => true,
+        Some("optional") => false,
+        Some(other) => {
+            return Err(format!(
+                "--tls-client-certificate must be required or optional, got {other}"
+            ));
+        }
+    };
+    match ca {
+        Some(ca) => Ok(Some(ClientCertificates { ca, is_required })),
+        None if whether.is_some() => {
+            Err("--tls-client-certificate needs --tls-client-ca".to_owned())
+        }
+        None => Ok(None),
     }
 }
 

@@ -9,6 +9,8 @@ fn arguments(config: Option<&Path>) -> cli::Serve {
         insecure_http: None,
         tls_cert: None,
         tls_key: None,
+        tls_client_ca: None,
+        tls_client_certificate: None,
         secret_key_file: None,
         retire_after: None,
     }
@@ -73,6 +75,31 @@ fn a_malformed_address_is_told_with_the_other_mistakes_wherever_it_stands() {
     let mistakes = read(&given).unwrap_err();
     let told = "--insecure-http must be true or false, got maybe";
     assert_eq!((mistakes.len(), mistakes[1].as_str()), (3, told));
+}
+
+#[test]
+fn certificates_of_clients_need_a_ca_and_tls_and_are_required_unless_said_otherwise() {
+    let said = |ca: Option<&str>, whether: Option<&str>| {
+        client_certificates(ca.map(Into::into), whether)
+            .map(|clients| clients.map(|clients| clients.is_required))
+    };
+    assert_eq!(said(None, None), Ok(None));
+    assert_eq!(said(Some("/ca"), None), Ok(Some(true)));
+    assert_eq!(said(Some("/ca"), Some("required")), Ok(Some(true)));
+    assert_eq!(said(Some("/ca"), Some("optional")), Ok(Some(false)));
+    assert!(
+        said(None, Some("optional"))
+            .unwrap_err()
+            .contains("--tls-client-ca")
+    );
+    assert!(
+        said(Some("/ca"), Some("no"))
+            .unwrap_err()
+            .contains("got no")
+    );
+    let file = file("[server]\ntls_client_ca = \"/ca\"\n");
+    let mistakes = read(&arguments(Some(file.path()))).unwrap_err();
+    assert_eq!(mistakes, ["--tls-client-ca needs --tls-cert and --tls-key"]);
 }
 
 #[test]
@@ -174,6 +201,7 @@ fn every_example_in_the_packages_file_is_a_setting() {
     let paths = [
         &server.tls_cert,
         &server.tls_key,
+        &server.tls_client_ca,
         &server.credentials,
         &server.secret_key_file,
     ];
@@ -189,8 +217,9 @@ fn every_example_in_the_packages_file_is_a_setting() {
     let kept = read.history.read(&mut Vec::new());
     assert_eq!(kept, Retention::default());
     assert!(read.history.retention.is_some() && read.history.bytes_max.is_some());
-    // Those, two that say yes or no, two numbers and two periods.
-    assert_eq!(count, paths.len() + 6);
+    assert_eq!(server.tls_client_certificate.as_deref(), Some("required"));
+    // Those, that one, two that say yes or no, two numbers and two periods.
+    assert_eq!(count, paths.len() + 7);
 }
 
 #[test]

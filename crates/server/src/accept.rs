@@ -35,7 +35,7 @@ use crate::limits::{Limit, Limits};
 use crate::metrics::Metrics;
 use crate::places::{Place, Places};
 use crate::seldom::Seldom;
-use crate::tls::Tls;
+use crate::tls::{ClientCertificate, Tls};
 
 /// How long a connection may finish what it is at, once the server drains.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -167,7 +167,7 @@ async fn serve(
     // Answers are small and whole; waiting for more to send would only delay them.
     let _best_effort = stream.set_nodelay(true);
     let Some(tls) = &front.tls else {
-        return talk(stream, peer, &front, &mut stop, place).await;
+        return talk(stream, (peer, None), &front, &mut stop, place).await;
     };
     let shaking = tls.acceptor().accept(stream);
     let shaken = tokio::select! {
@@ -175,7 +175,10 @@ async fn serve(
         shaken = tokio::time::timeout(front.limits.tls_handshake, shaking) => shaken,
     };
     match shaken {
-        Ok(Ok(stream)) => talk(stream, peer, &front, &mut stop, place).await,
+        Ok(Ok(stream)) => {
+            let certificate = tls.shown(stream.get_ref().1);
+            talk(stream, (peer, certificate), &front, &mut stop, place).await;
+        }
         Ok(Err(error)) => {
             front.metrics.tls_failed.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(error = %error, "a TLS handshake failed");
@@ -191,13 +194,16 @@ async fn serve(
 /// HTTP/1.1 on a connection, until it ends or the server is told to.
 async fn talk(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: Peer,
+    (peer, certificate): (Peer, Option<ClientCertificate>),
     front: &Arc<Front>,
     stop: &mut watch::Receiver<bool>,
     place: Place,
 ) {
     let answer = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
+        if let Some(certificate) = &certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
         let front = Arc::clone(front);
         let place = &place;
         async move {

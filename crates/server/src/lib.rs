@@ -1,7 +1,7 @@
 //! HTTP: reports in, the HSS API and the native API out.
 //!
 //! One folder a concern: [`credentials`], `ingest` (reports and heartbeats), `hss` (compatibility
-//! surface), `native`, `keystone` (log-ins), `administration`, `audit`, `edge` (what every request passes), `accept` and
+//! surface), `native`, `keystone` (log-ins), `administration`, `enrolment`, `audit`, `edge` (what every request passes), `accept` and
 //! `places` (connections), `limits`.
 //! Knows nothing of how open ports are found.
 #![forbid(unsafe_code)]
@@ -16,6 +16,7 @@ mod counts;
 pub mod credentials;
 mod descriptors;
 mod edge;
+mod enrolment;
 mod error;
 mod failures;
 mod hss;
@@ -41,5 +42,5 @@ pub use app::Settings;
 pub use limits::Limits;
 pub use running::Running;
 pub use serve::{ReadCredentials, ServeError, Setup, open_and_serve, serve};
-pub use tls::{Tls, TlsError, TlsFiles};
+pub use tls::{ClientCertificates, Tls, TlsError, TlsFiles};
 pub use upkeep::Retention;

@@ -17,7 +17,7 @@ use crate::credentials::{Kind, is_signed_request};
 use crate::edge::Peer;
 use crate::error::ApiError;
 use crate::hss::json;
-use crate::{administration, changes, hss, ingest, keystone, metrics, native, openapi};
+use crate::{administration, changes, enrolment, hss, ingest, keystone, metrics, native, openapi};
 
 /// The routes of a server that serves.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -123,6 +123,10 @@ fn native_routes() -> Routes {
         ),
         (native!("/ports/{port}/assets"), get(native::assets)),
         (native!("/export"), get(native::export)),
+        (native!("/enrol"), post(enrolment::enrol)),
+        (native!("/enrol/rotate"), post(enrolment::rotate)),
+        (native!("/enrolments"), get(enrolment::list)),
+        (native!("/enrolments/{host_id}"), delete(enrolment::release)),
         (native!("/recount"), get(native::recount)),
         (native!("/changes"), get(changes::changes)),
         (native!("/changes/stream"), get(changes::stream)),
@@ -160,6 +164,15 @@ fn credential_routes() -> Routes {
         (
             native!("/users/{id}"),
             delete(|a, b, c, d| administration::revoke(Kind::User, a, b, c, d)),
+        ),
+        (
+            native!("/enrol-keys"),
+            get(|a, b, c, d| administration::list(Kind::EnrolKey, a, b, c, d))
+                .post(administration::create_enrol_key),
+        ),
+        (
+            native!("/enrol-keys/{id}"),
+            delete(|a, b, c, d| administration::revoke(Kind::EnrolKey, a, b, c, d)),
         ),
     ]
 }

@@ -27,8 +27,8 @@ use crate::audit::{Audit, AuditError, AuditThread};
 use crate::changes::{self, Epoch, Streams};
 use crate::counts::UnionPages;
 use crate::credentials::{
-    Credentials, Directory, External, ExternalKeystone, SealKey, SecretKeyError, Session,
-    Signatures, decode, decode_session,
+    Credentials, Directory, Enrolment, External, ExternalKeystone, SealKey, SecretKeyError,
+    Session, Signatures, decode, decode_enrolment, decode_session,
 };
 use crate::edge::Edge;
 use crate::ingest::Room;
@@ -321,6 +321,8 @@ fn catch_up(store: &dyn Store, clock: &dyn Clock, setup: Setup) -> Result<Ready,
     let written = (setup.credentials)(credentials.has_made_administrator());
     credentials.replace_written(written.map_err(ServeError::Credentials)?);
     credentials.insert_sessions(&sessions(&rebuilt.records)?);
+    let enrolments = enrolments(&rebuilt.records)?;
+    credentials.enrolments.put_all(&enrolments);
     let (audit, audit_thread) = Audit::start(&setup.data_dir, clock.now())?;
     tracing::info!(
         hosts = rebuilt.loaded.hosts,
@@ -357,6 +359,17 @@ fn sessions(records: &[(RecordKey, Vec<u8>)]) -> Result<Vec<Arc<Session>>, Serve
     let sessions = decoded.filter_map(Result::transpose);
     sessions
         .map(|session| session.map(Arc::new))
+        .collect::<Result<_, _>>()
+        .map_err(|error| ServeError::Record(error.to_string()))
+}
+
+fn enrolments(records: &[(RecordKey, Vec<u8>)]) -> Result<Vec<Arc<Enrolment>>, ServeError> {
+    let decoded = records
+        .iter()
+        .map(|(key, value)| decode_enrolment(key, value));
+    let enrolments = decoded.filter_map(Result::transpose);
+    enrolments
+        .map(|enrolment| enrolment.map(Arc::new))
         .collect::<Result<_, _>>()
         .map_err(|error| ServeError::Record(error.to_string()))
 }

@@ -24,16 +24,23 @@ pub enum RecordKind {
     Ignore = 4,
     /// What a log-in made: a token that ends by itself. One a log-in.
     Session = 5,
+    /// An enrol key. One an enrol key.
+    EnrolKey = 6,
+    /// The credential of an enrolled host. One a host that is enrolled; replaced when its token is,
+    /// removed when it is released.
+    Enrolment = 7,
 }
 
 impl RecordKind {
     /// Every kind, by ascending number.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Token,
         Self::AccessKey,
         Self::User,
         Self::Ignore,
         Self::Session,
+        Self::EnrolKey,
+        Self::Enrolment,
     ];
 
     /// Reads a number from disk; `None` for one that this program does not know.
@@ -49,6 +56,8 @@ impl RecordKind {
             Self::User => "user",
             Self::Ignore => "ignored ports",
             Self::Session => "log-in",
+            Self::EnrolKey => "enrol key",
+            Self::Enrolment => "enrolment",
         }
     }
 }
@@ -156,12 +165,15 @@ mod tests {
 
     #[test]
     fn the_numbers_of_the_kinds_are_the_ones_on_disk() {
-        assert_eq!(RecordKind::ALL.map(|kind| kind as u8), [1, 2, 3, 4, 5]);
+        assert_eq!(
+            RecordKind::ALL.map(|kind| kind as u8),
+            [1, 2, 3, 4, 5, 6, 7]
+        );
         for kind in RecordKind::ALL {
             assert_eq!(RecordKind::from_number(kind as u8), Some(kind));
         }
         assert_eq!(RecordKind::from_number(0), None);
-        assert_eq!(RecordKind::from_number(6), None);
+        assert_eq!(RecordKind::from_number(8), None);
     }
 
     #[test]

@@ -228,7 +228,14 @@ pub const RECOUNT_SUMMED_A_HOST: u32 = 4;
 pub const EXPORTS_MAX: usize = 16;
 /// Most of them of one credential; beyond it 429 with Retry-After.
 pub const EXPORTS_OF_A_CREDENTIAL_MAX: usize = EXPORTS_MAX / PART_OF_AN_ADDRESS;
-/// Most tokens, access keys and users together that a server keeps; beyond it 409.
+/// Most hosts that are enrolled at a server at a time; beyond it 409. One takes about a kilobyte of
+/// memory.
+pub const ENROLMENTS_MAX: usize = 1_000_000;
+/// Shortest key by which an enrolment whose answer was lost is asked for again, in characters.
+pub const RETRY_KEY_CHARS_MIN: usize = 32;
+/// Longest such key, in characters.
+pub const RETRY_KEY_CHARS_MAX: usize = 128;
+/// Most tokens, access keys, users and enrol keys together that a server keeps; beyond it 409.
 pub const CREDENTIALS_MAX: usize = 10_000;
 /// Most enterprise projects that one credential names; who needs more has all of them.
 pub const CREDENTIAL_ENTERPRISE_PROJECTS_MAX: usize = 1_000;

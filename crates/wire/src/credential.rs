@@ -1,4 +1,5 @@
-//! What a credential is to be: the bodies of `POST …/tokens`, `…/access-keys` and `…/users`.
+//! What a credential is to be: the bodies of `POST …/tokens`, `…/access-keys`, `…/enrol-keys` and
+//! `…/users`.
 //!
 //! Read like reports, so that a fault names the field, what is allowed and what was given. An unknown
 //! field is a fault here: one that was meant to limit the credential must not be passed over.
@@ -9,8 +10,8 @@ use serde::{Deserialize, Deserializer};
 use crate::caps;
 use crate::json;
 use crate::report::{
-    Flag, Form, Item, List, Maybe, Moment, Object, OrDefault, Read, RequestFault, RoleText, Row,
-    SecretText, Text, shapes,
+    Flag, Form, Int, Item, List, Maybe, Moment, Object, OrDefault, Read, RequestFault, RoleText,
+    Row, SecretText, Text, shapes,
 };
 use crate::time::UnixMicros;
 
@@ -28,6 +29,8 @@ pub enum Role {
     Agent,
     /// Everything of its project.
     Admin,
+    /// Enrols hosts, nothing else. Enrol keys have it, and nothing else does.
+    Enrol,
 }
 
 impl Role {
@@ -37,14 +40,20 @@ impl Role {
             Self::Reader => "reader",
             Self::Agent => "agent",
             Self::Admin => "admin",
+            Self::Enrol => "enrol",
         }
     }
 
     /// The role of that text, exactly so.
     pub fn read(text: &str) -> Option<Self> {
-        [Self::Reader, Self::Agent, Self::Admin]
+        [Self::Reader, Self::Agent, Self::Admin, Self::Enrol]
             .into_iter()
             .find(|role| role.as_str() == text)
+    }
+
+    /// The same, of a token, an access key or a user that is to be made.
+    pub fn wished(text: &str) -> Option<Self> {
+        Self::read(text).filter(|role| *role != Self::Enrol)
     }
 }
 
@@ -56,6 +65,7 @@ pub struct CredentialRequest {
     #[cfg_attr(feature = "openapi", schema(required = false))]
     pub name: String,
     /// What its holder may do.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub role: Role,
     /// Its enterprise projects; without, all that the asking credential has.
     pub enterprise_projects: Option<Vec<String>>,
@@ -71,6 +81,7 @@ pub struct AccessKeyRequest {
     #[cfg_attr(feature = "openapi", schema(required = false))]
     pub name: String,
     /// What its holder may do.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub role: Role,
     /// Its enterprise projects; without, all that the asking credential has.
     pub enterprise_projects: Option<Vec<String>>,
@@ -79,6 +90,22 @@ pub struct AccessKeyRequest {
     /// Whether it signs only beside a security token, and ends.
     #[cfg_attr(feature = "openapi", schema(required = false))]
     pub temporary: bool,
+}
+
+/// The body of `POST …/enrol-keys`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EnrolKeyRequest {
+    /// A name for people; may be empty.
+    #[cfg_attr(feature = "openapi", schema(required = false))]
+    pub name: String,
+    /// The enterprise projects that hosts may be enrolled in; without, all that the asking credential
+    /// has.
+    pub enterprise_projects: Option<Vec<String>>,
+    /// When it ends; without, when the asking credential does. What it enrolled goes on.
+    pub expires_at: Option<UnixMicros>,
+    /// How many hosts that it enrolled there may be at a time; without, as many as the server keeps.
+    pub hosts_max: Option<u32>,
 }
 
 /// The body of `POST …/users`. It has no `Debug`: the password is in it.
@@ -92,6 +119,7 @@ pub struct UserRequest {
     /// The password.
     pub password: String,
     /// What its holder may do.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub role: Role,
     /// Its enterprise projects; without, all that the asking credential has.
     pub enterprise_projects: Option<Vec<String>>,
@@ -119,6 +147,17 @@ impl AccessKeyRequest {
     pub fn parse(body: &[u8]) -> Result<Self, RequestFault> {
         let text = json::whole(body)?;
         Ok(item(&ACCESS_KEY, text).read_closed::<AccessKeyShape>()?)
+    }
+}
+
+impl EnrolKeyRequest {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// As those of [`CredentialRequest::parse`].
+    pub fn parse(body: &[u8]) -> Result<Self, RequestFault> {
+        let text = json::whole(body)?;
+        Ok(item(&ENROL_KEY, text).read_closed::<EnrolKeyShape>()?)
     }
 }
 
@@ -174,6 +213,22 @@ const ACCESS_KEY: Form = Form {
     ],
 };
 
+/// How many hosts an enrol key is for.
+type Hosts = Int<u32, 1, { caps::ENROLMENTS_MAX as u64 }>;
+
+const ENROL_KEY: Form = Form {
+    list: "enrol key",
+    host_id: &[],
+    rows: &[
+        Row::required::<Object<EnrolKeyShape>>(""),
+        Row::optional::<Name>("name"),
+        Row::optional::<EnterpriseProjects>("enterprise_projects"),
+        Row::optional::<EnterpriseProject>("enterprise_projects[]"),
+        Row::optional::<Moment>("expires_at"),
+        Row::optional::<Hosts>("hosts_max"),
+    ],
+};
+
 const USER: Form = Form {
     list: "user",
     host_id: &[],
@@ -218,6 +273,19 @@ struct AccessKeyShape {
 }
 
 #[derive(Deserialize)]
+#[serde(remote = "EnrolKeyRequest")]
+struct EnrolKeyShape {
+    #[serde(default, deserialize_with = "OrDefault::<Name>::read")]
+    name: String,
+    #[serde(default, deserialize_with = "Maybe::<EnterpriseProjects>::read")]
+    enterprise_projects: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "Maybe::<Moment>::read")]
+    expires_at: Option<UnixMicros>,
+    #[serde(default, deserialize_with = "Maybe::<Hosts>::read")]
+    hosts_max: Option<u32>,
+}
+
+#[derive(Deserialize)]
 #[serde(remote = "UserRequest")]
 struct UserShape {
     #[serde(deserialize_with = "UserName::read")]
@@ -243,7 +311,7 @@ fn domain<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
     Ok(given.unwrap_or_else(domain_default))
 }
 
-shapes! { CredentialShape => CredentialRequest, AccessKeyShape => AccessKeyRequest, UserShape => UserRequest }
+shapes! { CredentialShape => CredentialRequest, AccessKeyShape => AccessKeyRequest, EnrolKeyShape => EnrolKeyRequest, UserShape => UserRequest }
 
 #[cfg(test)]
 mod tests {
@@ -348,6 +416,36 @@ mod tests {
         ] {
             assert_eq!(fault(body), (ErrorCode::NotJson, told.to_owned()));
         }
+    }
+
+    #[test]
+    fn the_role_of_enrol_keys_is_none_that_can_be_wished_for() {
+        let told = r#"role must be reader, agent or admin, got "enrol""#;
+        assert_eq!(
+            fault(r#"{"role":"enrol"}"#),
+            (ErrorCode::FieldInvalid, told.to_owned())
+        );
+        assert_eq!(Role::read("enrol"), Some(Role::Enrol));
+    }
+
+    #[test]
+    fn an_enrol_key_is_for_so_many_hosts() {
+        let read = |body: &str| EnrolKeyRequest::parse(body.as_bytes());
+        assert_eq!(read("{}").unwrap().hosts_max, None);
+        for (given, hosts_max) in [("1", 1), ("1000000", 1_000_000)] {
+            let body = format!(r#"{{"name":"n","hosts_max":{given}}}"#);
+            assert_eq!(read(&body).unwrap().hosts_max, Some(hosts_max));
+        }
+        for bad in ["0", "1000001", "\"1\""] {
+            let fault = read(&format!(r#"{{"hosts_max":{bad}}}"#)).unwrap_err();
+            let told = format!("hosts_max must be 1 to 1000000, got {bad}");
+            assert_eq!(fault.message, told);
+        }
+        let fault = read(r#"{"role":"admin"}"#).unwrap_err();
+        assert!(
+            fault.message.starts_with("role is no known field"),
+            "{fault}"
+        );
     }
 
     #[test]

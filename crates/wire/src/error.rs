@@ -66,6 +66,10 @@ pub enum ErrorCode {
     CredentialNotRevocable,
     /// One more credential of that kind or name cannot be made.
     CredentialNotMade,
+    /// The credential is one host's, and that host is another.
+    HostNotOfCredential,
+    /// The host has a credential already, which only itself or an administrator can replace.
+    HostEnrolled,
     /// A moment is outside the history that is kept.
     MomentNotKept,
     /// A cursor or the id of a change is of another store, or no longer kept.
@@ -104,13 +108,16 @@ impl ErrorCode {
             Self::CredentialUnknown => "PORTOLAN.0015",
             Self::CredentialNotRevocable => "PORTOLAN.0016",
             Self::CredentialNotMade => "PORTOLAN.0017",
+            Self::HostNotOfCredential => "PORTOLAN.0018",
+            Self::HostEnrolled => "PORTOLAN.0019",
             Self::MomentNotKept => "PORTOLAN.0020",
             Self::ChangeNotKept => "PORTOLAN.0021",
         }
     }
 
     /// The HTTP status of an answer with this code. Of a single report the codes PORTOLAN.0010 to
-    /// .0013 stand inside a 200; .0010 and .0011 are also told of a credential to be made, as a 400.
+    /// .0013 and .0018 stand inside a 200; .0010 and .0011 are also told of a credential to be made, as a
+    /// 400, and .0018 of one host's certificate, as a 403.
     pub const fn http_status(self) -> u16 {
         match self {
             Self::InvalidParameter
@@ -127,9 +134,9 @@ impl ErrorCode {
             | Self::MomentNotKept
             | Self::ChangeNotKept => 400,
             Self::Unauthenticated | Self::TokenExpired => 401,
-            Self::RoleNotAllowed | Self::AccessDenied => 403,
+            Self::RoleNotAllowed | Self::AccessDenied | Self::HostNotOfCredential => 403,
             Self::ApiNotFound | Self::HostUnknown | Self::CredentialUnknown => 404,
-            Self::CredentialNotRevocable | Self::CredentialNotMade => 409,
+            Self::CredentialNotRevocable | Self::CredentialNotMade | Self::HostEnrolled => 409,
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
             Self::UnsupportedEncoding => 415,
@@ -175,6 +182,8 @@ impl ErrorCode {
             Self::CredentialUnknown => "There is no such credential.",
             Self::CredentialNotRevocable => "The credential cannot be revoked here.",
             Self::CredentialNotMade => "The credential cannot be made.",
+            Self::HostNotOfCredential => "The credential is not for that host.",
+            Self::HostEnrolled => "The host is enrolled already.",
             Self::MomentNotKept => "The moment is outside the history that is kept.",
             Self::ChangeNotKept => "The position is not in the history that is kept.",
         }
@@ -213,6 +222,8 @@ impl ErrorCode {
             | Self::CredentialUnknown
             | Self::CredentialNotRevocable
             | Self::CredentialNotMade
+            | Self::HostNotOfCredential
+            | Self::HostEnrolled
             | Self::MomentNotKept
             | Self::ChangeNotKept => false,
         }

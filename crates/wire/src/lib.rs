@@ -8,6 +8,7 @@ pub mod caps;
 pub mod changes;
 pub mod credential;
 pub mod digest;
+pub mod enrolment;
 pub mod error;
 pub mod exposure;
 pub mod heartbeat;

@@ -8,7 +8,7 @@ use std::thread;
 
 use anyhow::Context as _;
 use portolan_agent::{Config, Flags, Stop, run, with_causes};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
 
@@ -50,13 +50,17 @@ fn main() -> ExitCode {
 
 fn serve(config: &Config) -> anyhow::Result<()> {
     let stop = Stop::new();
-    let mut signals = Signals::new([SIGTERM, SIGINT]).context("cannot watch for signals")?;
+    let mut signals =
+        Signals::new([SIGTERM, SIGINT, SIGUSR1]).context("cannot watch for signals")?;
     let on_signal = stop.clone();
     let _detached = thread::Builder::new()
         .name("portolan-signal".to_owned())
         .spawn(move || {
-            for _signal in signals.forever() {
-                on_signal.stop();
+            for signal in signals.forever() {
+                match signal {
+                    SIGUSR1 => on_signal.rotate_token(),
+                    _ => on_signal.stop(),
+                }
             }
         })
         .context("cannot start a thread")?;

@@ -15,7 +15,9 @@ use portolan_wire::caps::{
 };
 use portolan_wire::ids::EnterpriseProjectId;
 
-use super::{Config, STATE_DIR_DEFAULT, ServerUrl, TokenSource};
+use super::{
+    ClientCertificate, Config, ROTATE_AFTER_DEFAULT, STATE_DIR_DEFAULT, ServerUrl, TokenSource,
+};
 use crate::identity::is_host_id;
 use crate::machine::ScanInterval;
 use crate::transport::read_ca_file;
@@ -31,9 +33,17 @@ pub struct Flags {
     /// The server, such as `https://portolan.example:8443` (required)
     #[arg(long, env = "PORTOLAN_SERVER", value_name = "URL")]
     server: Option<String>,
-    /// The file that holds the token, alone (required)
+    /// The file that holds the token, alone (this or --enrol-key-file is required)
     #[arg(long, env = "PORTOLAN_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// The file that holds an enrol key, alone: this host gets a token of its own at the first start and
+    /// keeps it in the state folder
+    #[arg(long, env = "PORTOLAN_ENROL_KEY_FILE", value_name = "FILE")]
+    enrol_key_file: Option<PathBuf>,
+    /// How old that token becomes, in hours or days: 1h to 365d; SIGUSR1 replaces it at once
+    /// [default: 30d]
+    #[arg(long, env = "PORTOLAN_ROTATE_AFTER", value_name = "PERIOD")]
+    rotate_after: Option<String>,
     /// The project (required)
     #[arg(long, env = "PORTOLAN_PROJECT", value_name = "ID")]
     project: Option<String>,
@@ -50,6 +60,12 @@ pub struct Flags {
     /// The only certificates to trust for https, as PEM [default: the system's]
     #[arg(long, env = "PORTOLAN_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// This host's certificate, and those between it and its CA, as PEM: shown to a server that asks
+    #[arg(long, env = "PORTOLAN_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key, as PEM
+    #[arg(long, env = "PORTOLAN_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
     /// The id of this host [default: derived from the cloud instance or the machine-id]
     #[arg(long, env = "PORTOLAN_HOST_ID", value_name = "ID")]
     host_id: Option<String>,
@@ -95,7 +111,30 @@ impl Flags {
     pub fn check(self) -> Result<Config, Mistakes> {
         let mut mistakes = Mistakes(Vec::new());
         let server = mistakes.required("--server", self.server, |text| ServerUrl::parse(&text));
-        let token = mistakes.required("--token-file", self.token_file, readable_token);
+        let token = match (self.token_file, self.enrol_key_file) {
+            (Some(_), Some(_)) => {
+                let both = "--enrol-key-file: with --token-file there is nothing to enrol for";
+                mistakes.0.push(both.to_owned());
+                None
+            }
+            (None, Some(path)) => Some(TokenSource::EnrolKey(path)),
+            (file, None) => mistakes.required("--token-file", file, readable_token),
+        };
+        let rotate_after = mistakes.optional("--rotate-after", self.rotate_after, period);
+        let client_certificate = match (self.tls_cert, self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                let files = ClientCertificate { certificate, key };
+                mistakes.optional("--tls-cert", Some(files), |files| {
+                    files.read().map(|_usable| files)
+                })
+            }
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => {
+                let one = "--tls-cert and --tls-key go together: give both, or neither";
+                mistakes.0.push(one.to_owned());
+                None
+            }
+        };
         let project = mistakes.required("--project", self.project, checked_project);
         let enterprise_project =
             mistakes.optional("--enterprise-project", self.enterprise_project, checked_eps);
@@ -120,6 +159,8 @@ impl Flags {
                 scan_interval: scan_interval.unwrap_or(ScanInterval::Auto),
                 state_dir: self.state_dir.unwrap_or_else(|| STATE_DIR_DEFAULT.into()),
                 ca_file,
+                client_certificate,
+                rotate_after: rotate_after.unwrap_or(ROTATE_AFTER_DEFAULT),
                 host_id,
                 look: look(host_root, command_lines),
             }),
@@ -230,6 +271,19 @@ fn look(host_root: Option<PathBuf>, command_lines: Option<bool>) -> Options {
         command_lines: command_lines.unwrap_or(default.command_lines),
         ..default
     }
+}
+
+fn period(text: String) -> Result<Duration, String> {
+    let day = Duration::from_secs(86_400);
+    let hours = match text.split_at_checked(text.len().saturating_sub(1)) {
+        Some((digits, "h")) => digits.parse().ok(),
+        Some((digits, "d")) => digits.parse::<u32>().ok().and_then(|d| d.checked_mul(24)),
+        _ => None,
+    };
+    hours
+        .map(|hours: u32| Duration::from_secs(u64::from(hours) * 3_600))
+        .filter(|period| (day / 24..=day * 365).contains(period))
+        .ok_or_else(|| format!("a whole number of h or d from 1h to 365d, got {text:?}"))
 }
 
 fn interval(text: &str) -> Result<ScanInterval, String> {

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 
 /// A folder with a token file, and the flags that are required.
@@ -177,4 +179,53 @@ fn command_lines_are_told_when_asked_for_and_the_host_may_be_elsewhere() {
     assert_eq!(look.host_root, host.path());
     assert_eq!(look.passwd, host.path().join("etc/passwd"));
     assert_eq!(look.proc_root, PathBuf::from("/proc"));
+}
+
+#[test]
+fn an_enrol_key_takes_the_place_of_a_token_and_may_be_missing() {
+    let (_folder, mut args) = fine();
+    args.extend(["--enrol-key-file".to_owned(), "/nowhere/key".to_owned()]);
+    let told = check(&args).unwrap_err().to_string();
+    assert!(
+        told.contains("--enrol-key-file: with --token-file"),
+        "{told}"
+    );
+    args.drain(2..4);
+    let config = check(&args).unwrap();
+    assert!(
+        matches!(config.token, TokenSource::EnrolKey(path) if path == Path::new("/nowhere/key"))
+    );
+    assert_eq!(config.rotate_after, ROTATE_AFTER_DEFAULT);
+}
+
+#[test]
+fn a_token_becomes_as_old_as_is_said_within_limits() {
+    let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+    for (text, expected) in [("1h", 1), ("36h", 36), ("30d", 720), ("365d", 8_760)] {
+        assert_eq!(
+            with("--rotate-after", text).unwrap().rotate_after,
+            hours(expected),
+            "{text}"
+        );
+    }
+    for bad in ["", "h", "0h", "366d", "30", "30m", "ä", "99999999999d"] {
+        assert!(period(bad.to_owned()).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_certificate_needs_its_key_and_both_are_read() {
+    let told = with("--tls-cert", "/nowhere").unwrap_err().to_string();
+    assert!(
+        told.contains("--tls-cert and --tls-key go together"),
+        "{told}"
+    );
+    let (folder, mut args) = fine();
+    let path = folder.path().join("token").to_str().unwrap().to_owned();
+    args.extend(["--tls-cert".into(), path.clone(), "--tls-key".into(), path]);
+    let told = check(&args).unwrap_err().to_string();
+    assert!(
+        told.contains("--tls-cert: ") && told.contains("no certificate"),
+        "{told}"
+    );
 }

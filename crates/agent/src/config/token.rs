@@ -16,6 +16,9 @@ pub enum TokenSource {
     File(PathBuf),
     /// The token itself.
     Literal(Secret),
+    /// A file that holds an enrol key alone: with it this host gets a token of its own, which the state
+    /// folder keeps. Read when there is none, so that it may be gone afterwards.
+    EnrolKey(PathBuf),
 }
 
 /// A text that no log shows.
@@ -74,20 +77,22 @@ pub enum TokenError {
 }
 
 impl TokenSource {
-    /// The token as it is now.
+    /// The token, or the enrol key, as it is now.
     ///
     /// # Errors
     /// Where the file cannot be read or holds no token.
     pub fn read(&self) -> Result<Secret, TokenError> {
         match self {
             Self::Literal(secret) => Ok(secret.clone()),
-            Self::File(path) => Secret::token(&read_bounded(path)?),
+            Self::File(path) | Self::EnrolKey(path) => Secret::token(&read_bounded(path)?),
         }
     }
 
     /// Says in the log when others can read the token.
     pub(crate) fn warn_if_others_may_read(&self) {
-        let Self::File(path) = self else { return };
+        let (Self::File(path) | Self::EnrolKey(path)) = self else {
+            return;
+        };
         let mode = fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
         if mode & 0o077 != 0 {
             tracing::warn!(

@@ -180,7 +180,8 @@ impl Machine {
 fn what_to_check(status: u16) -> &'static str {
     match status {
         300..=399 => "--server: redirects are not followed, give the final address",
-        401 => "the token in --token-file",
+        401 => "the token in --token-file, or the enrol key in --enrol-key-file",
+        409 => "the enrolled hosts of the server: portolan enrol-key hosts, and release",
         403 => "--project and the role of the token",
         404 => "--server and --project",
         _ => "the version of the server",

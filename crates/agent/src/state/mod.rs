@@ -1,7 +1,8 @@
 //! The state folder: what must outlive the agent's process.
 //!
-//! Two small JSON files instead of a database: one that must be durable before the first report
-//! (`agent.json`: ids and generation), one that may be lost (`client-udp.json`). Writing is temporary
+//! Three small JSON files instead of a database: two that must be durable before they are used
+//! (`agent.json`: ids and generation; `credential.json`: the token of an enrolled host), one that may be
+//! lost (`client-udp.json`). Writing is temporary
 //! file, fsync, rename, fsync of the folder, so that a crash leaves the old file or the new one.
 //! Holds: one agent a folder (`agent.lock`); the folder that it makes is 0700 and its files 0600.
 //! A damaged file is moved aside, never overwritten: it may tell what happened.
@@ -18,6 +19,7 @@ pub use error::StateError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::enrolment::KeptCredential;
 use crate::identity::Kept;
 use crate::withhold::Identity;
 
@@ -25,6 +27,7 @@ use crate::withhold::Identity;
 const FILE_BYTES_MAX: u64 = 8 << 20;
 const AGENT: &str = "agent.json";
 const CLIENT_UDP: &str = "client-udp.json";
+const CREDENTIAL: &str = "credential.json";
 const LOCK: &str = "agent.lock";
 
 /// A state folder that this process holds the lock of, until it is dropped.
@@ -76,6 +79,20 @@ impl StateDir {
     /// Keeps the ids and the generation; durable when it returns.
     pub(crate) fn keep(&self, kept: &Kept) -> Result<(), StateError> {
         self.write(AGENT, kept, Durability::Synced)
+    }
+
+    /// What is kept of this host's enrolment; `None` before the first one or after damage.
+    pub(crate) fn load_credential(&self) -> Result<Option<KeptCredential>, StateError> {
+        match self.read::<KeptCredential>(CREDENTIAL)? {
+            Some(kept) if kept.is_sound() => Ok(Some(kept)),
+            Some(_) => self.move_aside(CREDENTIAL, "its format or its token is not one of ours"),
+            None => Ok(None),
+        }
+    }
+
+    /// Keeps it; durable when it returns.
+    pub(crate) fn keep_credential(&self, kept: &KeptCredential) -> Result<(), StateError> {
+        self.write(CREDENTIAL, kept, Durability::Synced)
     }
 
     /// The UDP ports of clients that were told; empty where unknown.

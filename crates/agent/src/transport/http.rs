@@ -17,7 +17,10 @@ use ureq::tls::TlsConfig;
 
 use super::roots::root_certs;
 use super::{Message, Outcome, Refusal, RootsError, Transport, body};
-use crate::config::{Config, Secret, TokenError, TokenSource};
+use crate::config::{
+    ClientCertificate, ClientCertificateError, Config, Secret, TokenError, TokenSource,
+};
+use crate::enrolment::Enrolment;
 use crate::trouble::Trouble;
 
 /// Longest time for name resolution, connection and TLS together.
@@ -40,6 +43,9 @@ pub enum TransportError {
     /// The certificates to trust cannot be read.
     #[error("the certificates to trust: {0}")]
     Roots(#[from] RootsError),
+    /// This host's own certificate cannot be read.
+    #[error("the certificate of this host: {0}")]
+    ClientCertificate(#[from] ClientCertificateError),
 }
 
 /// The way to one server.
@@ -48,10 +54,14 @@ pub struct HttpTransport {
     http: ureq::Agent,
     reports_url: String,
     heartbeats_url: String,
-    source: TokenSource,
-    token: Secret,
-    /// With reading the token again.
-    trouble: Trouble,
+    pub(super) enrol_url: String,
+    pub(super) rotate_url: String,
+    pub(super) source: TokenSource,
+    /// None before the host has enrolled.
+    pub(super) token: Option<Secret>,
+    pub(super) enrolment: Option<Enrolment>,
+    /// With reading the token again, or with getting another.
+    pub(super) trouble: Trouble,
 }
 
 impl HttpTransport {
@@ -60,7 +70,11 @@ impl HttpTransport {
     /// # Errors
     /// Where there is no token, or the certificates to trust cannot be read.
     pub fn new(config: &Config) -> Result<Self, TransportError> {
-        let token = config.token.read()?;
+        let token = match &config.token {
+            TokenSource::File(_) | TokenSource::Literal(_) => Some(config.token.read()?),
+            // What it answers is the token; see `enrolled`.
+            TokenSource::EnrolKey(_) => None,
+        };
         config.token.warn_if_others_may_read();
         let server = &config.server;
         if !server.is_https() && !server.is_loopback() {
@@ -84,24 +98,35 @@ impl HttpTransport {
         }
         if server.is_https() {
             let roots = root_certs(config.ca_file.as_deref())?;
-            http = http.tls_config(TlsConfig::builder().root_certs(roots).build());
+            let own = config.client_certificate.as_ref();
+            let own = own.map(ClientCertificate::read).transpose()?;
+            let tls = TlsConfig::builder().root_certs(roots).client_cert(own);
+            http = http.tls_config(tls.build());
         }
         Ok(Self {
             http: http.build().new_agent(),
             reports_url: server.endpoint(&config.project, "reports"),
             heartbeats_url: server.endpoint(&config.project, "heartbeats"),
+            enrol_url: server.endpoint(&config.project, "enrol"),
+            rotate_url: server.endpoint(&config.project, "enrol/rotate"),
             source: config.token.clone(),
             token,
+            enrolment: None,
             trouble: Trouble::default(),
         })
     }
 
-    fn post(&self, url: &str, body: &body::Body) -> Result<Answer, String> {
+    pub(super) fn post(
+        &self,
+        url: &str,
+        token: &Secret,
+        body: &body::Body,
+    ) -> Result<Answer, String> {
         let mut request = self
             .http
             .post(url)
             .header(header::CONTENT_TYPE, "application/json")
-            .header("X-Auth-Token", self.token.expose());
+            .header("X-Auth-Token", token.expose());
         if body.is_zstd {
             request = request.header(header::CONTENT_ENCODING, "zstd");
         }
@@ -120,10 +145,10 @@ impl HttpTransport {
     /// Takes up another token where there is one.
     fn token_changed(&mut self) -> bool {
         match self.source.read() {
-            Ok(token) if token != self.token => {
+            Ok(token) if Some(&token) != self.token.as_ref() => {
                 tracing::info!("the token file has another token; using it");
                 let _times = self.trouble.over();
-                self.token = token;
+                self.token = Some(token);
                 true
             }
             Ok(_) => false,
@@ -134,6 +159,26 @@ impl HttpTransport {
                 false
             }
         }
+    }
+}
+
+impl HttpTransport {
+    /// The token for the next request.
+    fn ready(&mut self) -> Result<Secret, Box<Outcome>> {
+        if self.enrolment.is_some() {
+            return self.ready_token();
+        }
+        let none = || Box::new(Outcome::Unreachable("there is no token".to_owned()));
+        self.token.clone().ok_or_else(none)
+    }
+
+    /// Another token after the one in use was refused, if there is one.
+    fn another_token(&mut self, refusal: Refusal) -> Result<Option<Secret>, Box<Outcome>> {
+        if self.enrolment.is_some() {
+            return self.enrol_again(refusal).map(Some);
+        }
+        let has_changed = self.token_changed();
+        Ok(self.token.clone().filter(|_| has_changed))
     }
 }
 
@@ -150,10 +195,21 @@ impl Transport for HttpTransport {
             Ok(body) => body,
             Err(reason) => return Outcome::Unreachable(reason),
         };
-        let mut answer = self.post(&url, &body);
-        // A rotated token needs neither a restart nor a back-off.
-        if matches!(&answer, Ok(answer) if answer.status == 401) && self.token_changed() {
-            answer = self.post(&url, &body);
+        let token = match self.ready() {
+            Ok(token) => token,
+            Err(outcome) => return *outcome,
+        };
+        let mut answer = self.post(&url, &token, &body);
+        if let Ok(refused) = &answer
+            && refused.status == 401
+        {
+            let refusal = refused.refusal();
+            // Another token needs neither a restart nor a back-off.
+            match self.another_token(refusal) {
+                Ok(Some(token)) => answer = self.post(&url, &token, &body),
+                Ok(None) => {}
+                Err(outcome) => return *outcome,
+            }
         }
         match answer {
             Err(reason) => Outcome::Unreachable(reason),
@@ -184,8 +240,8 @@ impl Transport for HttpTransport {
 }
 
 /// An answer, read whole.
-struct Answer {
-    status: u16,
+pub(super) struct Answer {
+    pub(super) status: u16,
     retry_after: Option<Duration>,
     body: Vec<u8>,
 }
@@ -200,7 +256,10 @@ impl Answer {
         }
     }
 
-    fn read<B: DeserializeOwned, T>(&self, take: impl FnOnce(B) -> Option<T>) -> Result<T, String> {
+    pub(super) fn read<B: DeserializeOwned, T>(
+        &self,
+        take: impl FnOnce(B) -> Option<T>,
+    ) -> Result<T, String> {
         let body: B = serde_json::from_slice(&self.body).map_err(|error| {
             let error = visible(&error.to_string());
             format!("the answer 200 is not what a Portolan server says: {error}")
@@ -208,7 +267,7 @@ impl Answer {
         take(body).ok_or_else(|| "the answer 200 does not hold exactly one result".to_owned())
     }
 
-    fn refusal(&self) -> Refusal {
+    pub(super) fn refusal(&self) -> Refusal {
         let text = match serde_json::from_slice::<ErrorBody>(&self.body) {
             Ok(error) => {
                 format!(

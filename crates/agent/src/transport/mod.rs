@@ -4,6 +4,7 @@
 //! have been applied all the same, and whoever reads it must reckon with that.
 
 mod body;
+mod enrolled;
 mod http;
 mod roots;
 

@@ -12,6 +12,7 @@ mod clients;
 mod commands;
 mod crash;
 mod credentials;
+mod enrolment;
 mod exports;
 mod full_disk;
 mod harness;

@@ -36,6 +36,15 @@ pub(crate) struct Made {
     secret: Option<String>,
 }
 
+impl Made {
+    pub(super) fn with(shown: Shown, secret: String) -> Self {
+        Self {
+            shown,
+            secret: Some(secret),
+        }
+    }
+}
+
 pub(crate) async fn create_token(
     State(app): State<Arc<App>>,
     Path(project_id): Path<String>,
@@ -51,10 +60,7 @@ pub(crate) async fn create_token(
     let proof = Proof::Token(TokenHash::of(&secret));
     let entry = Entry::new(id, name, grant, Source::Store, proof);
     let shown = keep(&app, &caller, peer, entry).await?;
-    created(&Made {
-        shown,
-        secret: Some(secret),
-    })
+    created(&Made::with(shown, secret))
 }
 
 pub(crate) async fn create_user(
@@ -104,6 +110,7 @@ pub(super) async fn keep(
         Kind::Token => "token.create",
         Kind::AccessKey => "access-key.create",
         Kind::User => "user.create",
+        Kind::EnrolKey => "enrol-key.create",
     };
     let detail = format!(
         "role {}, enterprise projects {}, expires {}",
@@ -115,7 +122,7 @@ pub(super) async fn keep(
             .map_or("never".to_owned(), |end| end.to_string())
     );
     let intent = Intent::new(caller.id(), peer, action, target).detail(detail);
-    let shown = Shown::of(&entry);
+    let shown = Shown::of(app, &entry);
     let work = {
         let app = Arc::clone(app);
         async move {
@@ -186,7 +193,7 @@ pub(super) fn invalid(detail: &str) -> ApiError {
     ApiError::new(ErrorCode::FieldInvalid, detail)
 }
 
-pub(super) async fn read<T: Send + 'static>(
+pub(crate) async fn read<T: Send + 'static>(
     app: &App,
     caller: &Caller,
     call: Call,
@@ -197,6 +204,6 @@ pub(super) async fn read<T: Send + 'static>(
     parsed.map_err(|fault| ApiError::new(fault.code, fault.message))
 }
 
-pub(super) fn created(made: &impl Serialize) -> Result<Response, ApiError> {
+pub(crate) fn created(made: &impl Serialize) -> Result<Response, ApiError> {
     Ok((StatusCode::CREATED, json(made)?).into_response())
 }

@@ -25,32 +25,44 @@ pub(crate) struct Shown {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     temporary: bool,
     project_id: String,
+    #[schema(value_type = portolan_wire::credential::Role)]
     role: &'static str,
     enterprise_projects: Vec<String>,
     source: &'static str,
+    /// Of an enrol key: how many hosts that it enrolled there are, and how many there may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hosts: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hosts_max: Option<u32>,
     created_at: Option<UnixMicros>,
     expires_at: Option<UnixMicros>,
     last_used: Option<UnixMicros>,
 }
 
 impl Shown {
-    pub(super) fn of(entry: &Entry) -> Self {
+    pub(super) fn of(app: &App, entry: &Entry) -> Self {
         let name = Some(entry.name.clone());
+        let enrol_key = match &entry.proof {
+            Proof::EnrolKey(key) => Some(key),
+            Proof::Token(_) | Proof::AccessKey(_) | Proof::User { .. } => None,
+        };
         Self {
             id: entry.id.clone(),
             name: name.filter(|name| !name.is_empty()),
             domain: match &entry.proof {
                 Proof::User { domain, .. } => Some(domain.clone()),
-                Proof::Token(_) | Proof::AccessKey(_) => None,
+                Proof::Token(_) | Proof::AccessKey(_) | Proof::EnrolKey(_) => None,
             },
             temporary: match &entry.proof {
                 Proof::AccessKey(key) => key.security_token.is_some(),
-                Proof::Token(_) | Proof::User { .. } => false,
+                Proof::Token(_) | Proof::User { .. } | Proof::EnrolKey(_) => false,
             },
             project_id: entry.grant.project_id.clone(),
             role: entry.grant.role.as_str(),
             enterprise_projects: entry.grant.enterprise_project_ids(),
             source: entry.source.as_str(),
+            hosts: enrol_key.map(|_| app.credentials.enrolments.enrolled_by(&entry.id)),
+            hosts_max: enrol_key.and_then(|key| key.hosts_max),
             created_at: entry.created_at,
             expires_at: entry.grant.expires_at,
             last_used: entry.last_used(),
@@ -67,7 +79,7 @@ pub(crate) struct List {
 }
 
 /// Whether a credential is one that the caller could have made in that project.
-pub(super) fn is_visible(entry: &Entry, caller: &Caller, project_id: &str) -> bool {
+pub(crate) fn is_visible(entry: &Entry, caller: &Caller, project_id: &str) -> bool {
     entry.grant.project_id == project_id
         && within(&entry.grant.enterprise_projects, caller.granted())
 }
@@ -93,6 +105,9 @@ pub(crate) async fn list(
     json(&List {
         total_num: all.len(),
         next_cursor: last.map(|entry| entry.id.clone()),
-        data_list: page.into_iter().map(|entry| Shown::of(entry)).collect(),
+        data_list: page
+            .into_iter()
+            .map(|entry| Shown::of(&app, entry))
+            .collect(),
     })
 }

@@ -8,13 +8,15 @@
 mod access_keys;
 mod act;
 mod create;
+mod enrol_keys;
 mod hosts;
 mod list;
 mod revoke;
 
 pub(crate) use access_keys::{MadeAccessKey, create_access_key};
 pub(crate) use act::{Intent, act};
-pub(crate) use create::{Made, create_token, create_user};
+pub(crate) use create::{Made, create_token, create_user, created, read};
+pub(crate) use enrol_keys::create_enrol_key;
 pub(crate) use hosts::remove_host;
-pub(crate) use list::{List, list};
+pub(crate) use list::{List, is_visible as credential_is_visible, list};
 pub(crate) use revoke::revoke;

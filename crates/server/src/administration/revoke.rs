@@ -29,6 +29,7 @@ pub(crate) async fn revoke(
         Kind::Token => "token.revoke",
         Kind::AccessKey => "access-key.revoke",
         Kind::User => "user.revoke",
+        Kind::EnrolKey => "enrol-key.revoke",
     };
     let named: String = id.chars().take(caps::AUDIT_TARGET_CHARS_MAX).collect();
     let target = format!("{project_id}/{}/{named}", kind.as_str());

@@ -30,6 +30,10 @@ pub(crate) enum Api {
     RevokeCredential,
     OwnCredential,
     Identity,
+    Enrol,
+    RotateToken,
+    ListEnrolments,
+    ReleaseHost,
     Backup,
 }
 
@@ -40,6 +44,8 @@ pub(crate) enum Need {
     Read,
     /// The role agent or admin.
     Report,
+    /// The role enrol or admin.
+    Enrol,
     /// The role admin.
     Administer,
     /// The role admin; also for `*`, as which credentials for every project are made and listed.
@@ -72,7 +78,13 @@ impl Api {
             | Self::Changes
             | Self::ChangeStream => Need::Read,
             Self::Reports | Self::Heartbeats => Need::Report,
-            Self::RemoveHost | Self::ModifyPortStatus => Need::Administer,
+            Self::Enrol => Need::Enrol,
+            // That it is an enrolled host's, the call checks itself.
+            Self::RotateToken => Need::Report,
+            Self::RemoveHost
+            | Self::ModifyPortStatus
+            | Self::ListEnrolments
+            | Self::ReleaseHost => Need::Administer,
             Self::CreateCredential | Self::ListCredentials | Self::RevokeCredential => {
                 Need::AdministerCredentials
             }
@@ -83,6 +95,6 @@ impl Api {
     /// Whether its calls are throttled. What agents send is not: a fleet has one credential, and the
     /// committer's queue says when it is too much.
     pub(crate) const fn is_throttled(self) -> bool {
-        !matches!(self.need(), Need::Report)
+        !matches!(self, Self::Reports | Self::Heartbeats)
     }
 }

@@ -12,16 +12,20 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use portolan_wire::error::ErrorCode;
 
 use crate::app::App;
-use crate::credentials::{Api, Entry, Known, signed, unavailable};
+use crate::credentials::{Api, Entry, Known, Role, signed, unavailable};
 use crate::edge::Peer;
+use crate::enrolment::first_use;
 use crate::error::ApiError;
 use crate::ingest::Incoming;
 use crate::limits::Limit;
+use crate::tls::ClientCertificate;
 
 /// The request.
 pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Incoming,
+    /// What the connection's client has shown of itself, where the server asks for that.
+    pub(super) certificate: Option<ClientCertificate>,
     app: Arc<App>,
     entry: Arc<Entry>,
 }
@@ -31,14 +35,18 @@ impl FromRequest<Arc<App>> for Call {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
+        let certificate = parts.extensions.get::<ClientCertificate>().cloned();
         let (entry, body) = if is_signed_request(&parts.headers) {
             signed::check(app, &parts, body).await?
         } else {
             (by_token(app, &parts.headers)?, Incoming::Coming(body))
         };
+        let from = parts.extensions.get::<Peer>().map(|peer| peer.0);
+        first_use(app, &entry, from).await?;
         Ok(Self {
             headers: parts.headers,
             body,
+            certificate,
             app: Arc::clone(app),
             entry,
         })
@@ -49,6 +57,10 @@ impl Call {
     /// The credential, unless it makes this call too often.
     pub(crate) fn credential(&self, api: Api) -> Result<&Arc<Entry>, ApiError> {
         in_pace(&self.app, &self.entry, api)?;
+        // No project is asked for there: nothing else would refuse an enrol key.
+        if api == Api::Identity && self.entry.grant.role == Role::Enrol {
+            return Err(ApiError::of(ErrorCode::RoleNotAllowed).told_to(&self.entry.id));
+        }
         Ok(&self.entry)
     }
 }

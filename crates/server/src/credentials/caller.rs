@@ -19,6 +19,8 @@ use crate::error::ApiError;
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     entry: Arc<Entry>,
+    /// The hosts that its client certificate is for, where it reports and has shown one.
+    certified: Option<Arc<[String]>>,
 }
 
 impl Caller {
@@ -38,18 +40,45 @@ impl Caller {
         }
         let allowed = match (entry.grant.role, need) {
             (Role::Admin, _)
-            | (_, Need::Any)
+            | (Role::Reader | Role::Agent, Need::Any)
             | (Role::Reader, Need::Read)
-            | (Role::Agent, Need::Report) => true,
-            (Role::Reader, Need::Report | Need::Administer | Need::AdministerCredentials)
-            | (Role::Agent, Need::Read | Need::Administer | Need::AdministerCredentials) => false,
+            | (Role::Agent, Need::Report)
+            | (Role::Enrol, Need::Enrol) => true,
+            (Role::Reader, Need::Report)
+            | (Role::Agent, Need::Read)
+            | (Role::Enrol, Need::Read | Need::Report | Need::Any)
+            | (Role::Reader | Role::Agent, Need::Enrol)
+            | (
+                Role::Reader | Role::Agent | Role::Enrol,
+                Need::Administer | Need::AdministerCredentials,
+            ) => false,
         };
         if !allowed {
             return Err(ApiError::of(ErrorCode::RoleNotAllowed).told_to(&entry.id));
         }
+        let certified = match need {
+            Need::Report | Need::Enrol => certified(call, entry)?,
+            Need::Read | Need::Administer | Need::AdministerCredentials | Need::Any => None,
+        };
         Ok(Self {
             entry: Arc::clone(entry),
+            certified,
         })
+    }
+
+    /// Whether it may report for that host, which one host's credential, or its certificate, may not
+    /// for any other.
+    pub(crate) fn speaks_for(&self, host_id: &str) -> bool {
+        let is_its = |own: &String| own == host_id;
+        self.entry.host_id.as_ref().is_none_or(is_its)
+            && self
+                .certified
+                .as_ref()
+                .is_none_or(|names| names.iter().any(is_its))
+    }
+
+    pub(crate) fn entry(&self) -> &Arc<Entry> {
+        &self.entry
     }
 
     /// The enterprise projects that the credential may read or speak for.
@@ -81,4 +110,16 @@ impl Caller {
             }
         }
     }
+}
+
+/// The hosts that the certificate of a connection is for.
+fn certified(call: &Call, entry: &Entry) -> Result<Option<Arc<[String]>>, ApiError> {
+    let Some(shown) = &call.certificate else {
+        return Ok(None);
+    };
+    if shown.is_required && shown.hosts.is_none() {
+        let detail = "a client certificate of the host is required here";
+        return Err(ApiError::new(ErrorCode::Unauthenticated, detail).told_to(&entry.id));
+    }
+    Ok(shown.hosts.clone())
 }

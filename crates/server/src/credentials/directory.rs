@@ -5,7 +5,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use portolan_wire::caps;
 
-use crate::credentials::{Credentials, Entry, Kind, Parent, Proof, Session, Sessions, TokenHash};
+use crate::credentials::{
+    Credentials, Enrolments, Entry, Kind, Parent, Proof, Session, Sessions, TokenHash,
+};
 
 /// Why one more credential cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +30,8 @@ pub(crate) struct Directory {
     made: ArcSwap<Credentials>,
     /// Tokens of log-ins.
     pub(crate) sessions: Sessions,
+    /// Tokens of enrolled hosts.
+    pub(crate) enrolments: Enrolments,
 }
 
 impl Directory {
@@ -37,6 +41,7 @@ impl Directory {
             written: ArcSwap::default(),
             made: ArcSwap::from_pointee(made),
             sessions: Sessions::default(),
+            enrolments: Enrolments::default(),
         }
     }
 
@@ -48,14 +53,15 @@ impl Directory {
             return Some(Arc::clone(entry));
         }
         let made = self.made.load().token(&hash).map(Arc::clone);
-        made.or_else(|| Some(Arc::clone(&self.sessions.token(&hash)?.entry)))
+        made.or_else(|| self.enrolments.entry(&hash))
+            .or_else(|| Some(Arc::clone(&self.sessions.token(&hash)?.entry)))
     }
 
     /// The log-in that a credential is the token of.
     pub(crate) fn session(&self, entry: &Entry) -> Option<Arc<Session>> {
         match &entry.proof {
             Proof::Token(hash) => self.sessions.token(hash),
-            Proof::AccessKey(_) | Proof::User { .. } => None,
+            Proof::AccessKey(_) | Proof::User { .. } | Proof::EnrolKey(_) => None,
         }
     }
 
@@ -69,7 +75,7 @@ impl Directory {
         self.list(Kind::User, |entry| {
             let theirs = match &entry.proof {
                 Proof::User { domain, .. } => domain,
-                Proof::Token(_) | Proof::AccessKey(_) => return false,
+                Proof::Token(_) | Proof::AccessKey(_) | Proof::EnrolKey(_) => return false,
             };
             entry.name == name && theirs == domain
         })
@@ -119,6 +125,12 @@ impl Directory {
         self.made.load().get(kind, id).map(Arc::clone)
     }
 
+    /// Whether a credential is still the one of its id.
+    pub(crate) fn is_there(&self, entry: &Entry) -> bool {
+        let now = self.get(entry.proof.kind(), &entry.id);
+        now.is_some_and(|now| now.proof == entry.proof && now.grant == entry.grant)
+    }
+
     /// All of a kind that `wanted` wants, by ascending id.
     pub(crate) fn list(&self, kind: Kind, wanted: impl Fn(&Entry) -> bool) -> Vec<Arc<Entry>> {
         let (written, made) = (self.written.load(), self.made.load());
@@ -153,7 +165,7 @@ impl Directory {
                     && other.name == entry.name
                     && other.grant.project_id == entry.grant.project_id
             }
-            Proof::Token(_) | Proof::AccessKey(_) => false,
+            Proof::Token(_) | Proof::AccessKey(_) | Proof::EnrolKey(_) => false,
         });
         if taken {
             Err(NotMade::NameTaken)

@@ -19,6 +19,7 @@ pub(crate) enum Kind {
     Token,
     AccessKey,
     User,
+    EnrolKey,
 }
 
 impl Kind {
@@ -28,11 +29,12 @@ impl Kind {
             Self::Token => "token",
             Self::AccessKey => "access-key",
             Self::User => "user",
+            Self::EnrolKey => "enrol-key",
         }
     }
 
     pub(crate) fn read(text: &str) -> Option<Self> {
-        [Self::Token, Self::AccessKey, Self::User]
+        [Self::Token, Self::AccessKey, Self::User, Self::EnrolKey]
             .into_iter()
             .find(|kind| kind.as_str() == text)
     }
@@ -43,6 +45,7 @@ impl Kind {
             Self::Token => RecordKind::Token,
             Self::AccessKey => RecordKind::AccessKey,
             Self::User => RecordKind::User,
+            Self::EnrolKey => RecordKind::EnrolKey,
         }
     }
 
@@ -51,7 +54,8 @@ impl Kind {
             RecordKind::Token => Some(Self::Token),
             RecordKind::AccessKey => Some(Self::AccessKey),
             RecordKind::User => Some(Self::User),
-            RecordKind::Ignore | RecordKind::Session => None,
+            RecordKind::EnrolKey => Some(Self::EnrolKey),
+            RecordKind::Ignore | RecordKind::Session | RecordKind::Enrolment => None,
         }
     }
 }
@@ -92,6 +96,16 @@ pub(crate) enum Proof {
         domain: String,
         password_argon2: String,
     },
+    /// By a token of that hash, which enrols hosts and does nothing else.
+    EnrolKey(EnrolKey),
+}
+
+/// What an enrol key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EnrolKey {
+    pub(crate) token: TokenHash,
+    /// How many hosts that it enrolled there may be at a time.
+    pub(crate) hosts_max: Option<u32>,
 }
 
 /// How the holder of an access key proves it.
@@ -109,6 +123,15 @@ impl Proof {
             Self::Token(_) => Kind::Token,
             Self::AccessKey(_) => Kind::AccessKey,
             Self::User { .. } => Kind::User,
+            Self::EnrolKey(_) => Kind::EnrolKey,
+        }
+    }
+
+    /// The hash by which it is looked up, of what stands in `X-Auth-Token`.
+    pub(crate) const fn token(&self) -> Option<TokenHash> {
+        match self {
+            Self::Token(token) | Self::EnrolKey(EnrolKey { token, .. }) => Some(*token),
+            Self::AccessKey(_) | Self::User { .. } => None,
         }
     }
 }
@@ -122,6 +145,8 @@ pub(crate) struct Entry {
     pub(crate) grant: Grant,
     pub(crate) source: Source,
     pub(crate) proof: Proof,
+    /// The only host that it speaks for, where it is one host's.
+    pub(crate) host_id: Option<String>,
     /// Unknown of what the operator wrote down.
     pub(crate) created_at: Option<UnixMicros>,
     /// The id of the credential that made it.
@@ -148,6 +173,7 @@ impl Entry {
             grant,
             source,
             proof,
+            host_id: None,
             created_at: None,
             created_by: None,
             pace: Pace::default(),
@@ -161,6 +187,14 @@ impl Entry {
         Self {
             created_at: Some(at),
             created_by: Some(by),
+            ..self
+        }
+    }
+
+    /// The same, which speaks for that host and no other.
+    pub(crate) fn of_host(self, host_id: String) -> Self {
+        Self {
+            host_id: Some(host_id),
             ..self
         }
     }
@@ -201,7 +235,7 @@ impl Entry {
             Proof::AccessKey(key) => {
                 key.security_token.is_none() || key.security_token == security_token
             }
-            Proof::Token(_) | Proof::User { .. } => false,
+            Proof::Token(_) | Proof::User { .. } | Proof::EnrolKey(_) => false,
         }
     }
 

@@ -10,6 +10,7 @@ mod api;
 mod call;
 mod caller;
 mod directory;
+mod enrolment;
 mod entry;
 mod external;
 mod file;
@@ -34,7 +35,8 @@ pub(crate) use api::{Api, Need};
 pub(crate) use call::{Call, Standing, in_pace, is_signed_request};
 pub(crate) use caller::Caller;
 pub(crate) use directory::Directory;
-pub(crate) use entry::{AccessKey, Entry, Kind, Proof, Source};
+pub(crate) use enrolment::{Enrolment, Enrolments, decode_enrolment, encode_enrolment, host_entry};
+pub(crate) use entry::{AccessKey, EnrolKey, Entry, Kind, Proof, Source};
 pub(crate) use external::{External, Known, unavailable};
 pub use external::{
     ExternalKeystone, ExternalRoles, KeystonePassword, ServiceUser, SettingsMistake,

@@ -5,6 +5,7 @@
 //! the credentials themselves, so there is no table to fill, and a call costs one atomic exchange.
 
 use std::num::NonZeroU32;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use portolan_wire::time::UnixMicros;
@@ -13,20 +14,18 @@ use crate::credentials::Api;
 
 const SECOND: i64 = 1_000_000;
 
-/// What a credential has called.
-#[derive(Debug)]
-pub(crate) struct Pace([AtomicI64; Api::COUNT]);
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self([const { AtomicI64::new(0) }; Api::COUNT])
-    }
-}
+/// What a credential has called. Made by its first call that counts: the token of an enrolled host
+/// mostly makes none, and there are many of them.
+#[derive(Debug, Default)]
+pub(crate) struct Pace(OnceLock<Box<[AtomicI64; Api::COUNT]>>);
 
 impl Pace {
     /// Whether the call may be made at `now`, where `a_second` of its kind may be; then it counts.
     pub(crate) fn allows(&self, api: Api, now: UnixMicros, a_second: NonZeroU32) -> bool {
-        let Some(paid) = self.0.get(api as usize) else {
+        let calls = self
+            .0
+            .get_or_init(|| Box::new([const { AtomicI64::new(0) }; Api::COUNT]));
+        let Some(paid) = calls.get(api as usize) else {
             return true;
         };
         let each = SECOND / i64::from(a_second.get());

@@ -6,7 +6,7 @@ use portolan_wire::time::UnixMicros;
 use serde::{Deserialize, Serialize};
 
 use crate::credentials::{
-    AccessKey, Entry, Grant, Kind, Proof, Role, Sealed, Source, TokenHash, hex, selection,
+    AccessKey, EnrolKey, Entry, Grant, Kind, Proof, Role, Sealed, Source, TokenHash, hex, selection,
 };
 
 const VERSION: u32 = 1;
@@ -53,6 +53,10 @@ enum RecordProof {
         domain: String,
         argon2: String,
     },
+    EnrolKey {
+        sha256: String,
+        hosts_max: Option<u32>,
+    },
 }
 
 /// The key and value of a credential.
@@ -79,6 +83,10 @@ pub(crate) fn encode(entry: &Entry) -> Result<(RecordKey, Vec<u8>), serde_json::
             } => RecordProof::Password {
                 domain: domain.clone(),
                 argon2: password_argon2.clone(),
+            },
+            Proof::EnrolKey(EnrolKey { token, hosts_max }) => RecordProof::EnrolKey {
+                sha256: hex::encode(&token.0),
+                hosts_max: *hosts_max,
             },
         },
     };
@@ -184,6 +192,10 @@ fn proof(proof: RecordProof) -> Option<Proof> {
             domain,
             password_argon2: argon2,
         },
+        RecordProof::EnrolKey { sha256, hosts_max } => Proof::EnrolKey(EnrolKey {
+            token: TokenHash(hex::decode(&sha256)?),
+            hosts_max,
+        }),
     })
 }
 
@@ -214,6 +226,10 @@ mod tests {
             access_key(None),
             access_key(Some(TokenHash::of("s"))),
             user,
+            Proof::EnrolKey(EnrolKey {
+                token: TokenHash::of("e"),
+                hosts_max: Some(3),
+            }),
         ];
         let grant = Grant {
             project_id: "p".into(),

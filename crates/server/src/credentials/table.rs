@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::credentials::{
-    Entry, Grant, Kind, Proof, SealKey, Sealed, SecretKeyError, Source, TokenHash, user_id,
+    EnrolKey, Entry, Grant, Kind, Proof, SealKey, Sealed, SecretKeyError, Source, TokenHash,
+    user_id,
 };
 
 /// Credentials that belong together: an operator's, or the store's.
@@ -30,6 +31,14 @@ impl Credentials {
             source,
             Proof::Token(token),
         );
+        self.insert(Arc::new(entry))
+    }
+
+    /// Adds an enrol key that an operator wrote down; says `false`, and changes nothing, where its token
+    /// is known already.
+    pub(super) fn add_enrol_key(&mut self, key: EnrolKey, name: String, grant: Grant) -> bool {
+        let proof = Proof::EnrolKey(key);
+        let entry = Entry::new(key.token.id(), name, grant, Source::File, proof);
         self.insert(Arc::new(entry))
     }
 
@@ -72,7 +81,7 @@ impl Credentials {
         if self.by_id.contains_key(&key) {
             return false;
         }
-        if let Proof::Token(hash) = entry.proof {
+        if let Some(hash) = entry.proof.token() {
             if self.by_token.contains_key(&hash) {
                 return false;
             }
@@ -87,8 +96,8 @@ impl Credentials {
 
     pub(super) fn remove(&mut self, kind: Kind, id: &str) {
         let removed = self.by_id.remove(&(kind, id.to_owned()));
-        if let Some(Proof::Token(hash)) = removed.as_deref().map(|entry| &entry.proof) {
-            self.by_token.remove(hash);
+        if let Some(hash) = removed.and_then(|entry| entry.proof.token()) {
+            self.by_token.remove(&hash);
         }
         if kind == Kind::AccessKey {
             self.by_ak.remove(id);
@@ -125,7 +134,7 @@ impl Credentials {
         entries
             .filter_map(|entry| match &entry.proof {
                 Proof::AccessKey(key) => Some((entry.id.as_str(), key.sealed.as_ref()?)),
-                Proof::Token(_) | Proof::User { .. } => None,
+                Proof::Token(_) | Proof::User { .. } | Proof::EnrolKey(_) => None,
             })
             .collect()
     }

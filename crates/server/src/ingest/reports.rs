@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::json;
-use crate::ingest::body;
+use crate::ingest::{body, of_another_host};
 use crate::limits::Limit;
 
 pub(crate) async fn reports(
@@ -27,7 +27,7 @@ pub(crate) async fn reports(
     let caller = Caller::authorise(&call, &project_id, Api::Reports)?;
     app.serving()?;
     let now = app.now();
-    let granted = caller.granted().clone();
+    let speaker = caller.clone();
     let project = ProjectId::from(project_id);
     let counting = Arc::clone(&app);
     let prepare = move |unpacked: &[u8]| {
@@ -37,7 +37,7 @@ pub(crate) async fn reports(
         Ok(items
             .into_iter()
             .enumerate()
-            .map(|(index, item)| Item::prepare(index, item, &project, &granted))
+            .map(|(index, item)| Item::prepare(index, item, &project, &speaker))
             .collect())
     };
     let items: Result<Vec<Item>, report::RequestFault> = body::read(
@@ -70,13 +70,17 @@ impl Item {
         index: usize,
         item: Result<report::Report, Fault>,
         project: &ProjectId,
-        granted: &Selection,
+        speaker: &Caller,
     ) -> Self {
         let report = match item {
             Ok(report) => report,
             Err(fault) => return Self::Rejected(fault),
         };
-        match Prepared::new(project.clone(), &report, granted.clone()) {
+        if !speaker.speaks_for(&report.host.host_id) {
+            let field = format!("reports[{index}].host.host_id");
+            return Self::Rejected(of_another_host(field, report.host.host_id));
+        }
+        match Prepared::new(project.clone(), &report, speaker.granted().clone()) {
             Ok(prepared) => Self::Ready(Box::new(prepared)),
             Err(error) => Self::Rejected(Fault {
                 code: ErrorCode::FieldInvalid,

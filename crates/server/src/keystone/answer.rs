@@ -19,7 +19,7 @@ impl Holder<'_> {
     pub(super) fn domain(&self) -> &str {
         match &self.0.proof {
             Proof::User { domain, .. } => domain,
-            Proof::Token(_) | Proof::AccessKey(_) => DEFAULT_DOMAIN,
+            Proof::Token(_) | Proof::AccessKey(_) | Proof::EnrolKey(_) => DEFAULT_DOMAIN,
         }
     }
 

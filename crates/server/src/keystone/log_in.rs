@@ -14,8 +14,8 @@ use portolan_wire::time::UnixMicros;
 use crate::app::App;
 use crate::audit::Act;
 use crate::credentials::{
-    Api, Entry, Grant, Mark, Method, Parent, Proof, Scope, Secret, Session, Source, TokenHash,
-    encode_session, in_pace, random_id, random_token,
+    Api, Entry, Grant, Mark, Method, Parent, Proof, Role, Scope, Secret, Session, Source,
+    TokenHash, encode_session, in_pace, random_id, random_token,
 };
 use crate::edge::Peer;
 use crate::error::ApiError;
@@ -108,6 +108,10 @@ fn by_token(app: &App, token: &Secret) -> Result<Proved, ApiError> {
     let entry = app.credentials.token(token.expose()).ok_or_else(refused)?;
     let told = |error: ApiError| error.told_to(&entry.id);
     if entry.is_expired(app.now()) {
+        return Err(told(refused()));
+    }
+    // What it is exchanged for would be bound to no host, or count for no enrol key.
+    if entry.host_id.is_some() || entry.grant.role == Role::Enrol {
         return Err(told(refused()));
     }
     let until = entry.grant.expires_at;

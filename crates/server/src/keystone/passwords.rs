@@ -162,7 +162,7 @@ fn hash_of(user: &Entry) -> Option<&str> {
         Proof::User {
             password_argon2, ..
         } => Some(password_argon2),
-        Proof::Token(_) | Proof::AccessKey(_) => None,
+        Proof::Token(_) | Proof::AccessKey(_) | Proof::EnrolKey(_) => None,
     }
 }
 

@@ -70,7 +70,9 @@ fn check(grant: &Grant) -> Result<(), ApiError> {
     .is_whole_server();
     match (everything, grant.role) {
         (true, Role::Admin) => Ok(()),
-        (true, Role::Reader | Role::Agent) => Err(ApiError::of(ErrorCode::RoleNotAllowed)),
+        (true, Role::Reader | Role::Agent | Role::Enrol) => {
+            Err(ApiError::of(ErrorCode::RoleNotAllowed))
+        }
         (false, _) => Err(ApiError::of(ErrorCode::AccessDenied)),
     }
 }

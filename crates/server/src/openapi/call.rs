@@ -12,6 +12,8 @@ pub(super) enum Access {
     Reader,
     /// The roles agent and admin.
     Agent,
+    /// The roles enrol and admin.
+    Enrol,
     /// The role admin.
     Admin,
     /// Any credential.

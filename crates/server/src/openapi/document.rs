@@ -74,7 +74,7 @@ fn operation(call: &Call) -> Value {
         .collect();
     let security = match call.access {
         Access::Open => json!([]),
-        Access::Reader | Access::Agent | Access::Admin | Access::Any => {
+        Access::Reader | Access::Agent | Access::Enrol | Access::Admin | Access::Any => {
             json!([{"token": []}, {"signature": []}])
         }
     };
@@ -111,6 +111,7 @@ pub(super) fn role(access: Access) -> Option<&'static str> {
     match access {
         Access::Reader => Some("reader or admin"),
         Access::Agent => Some("agent or admin"),
+        Access::Enrol => Some("enrol or admin"),
         Access::Admin => Some("admin"),
         Access::Any => Some("any"),
         Access::Open => None,

@@ -1,7 +1,10 @@
 //! Every call. A route that is missing here fails a test.
 
 use portolan_wire::changes::{AFTER, ChangesQuery};
-use portolan_wire::credential::{AccessKeyRequest, CredentialRequest, UserRequest};
+use portolan_wire::credential::{
+    AccessKeyRequest, CredentialRequest, EnrolKeyRequest, UserRequest,
+};
+use portolan_wire::enrolment::{EnrolRequest, HostToken};
 use portolan_wire::heartbeat::{HeartbeatsAnswer, HeartbeatsRequest};
 use portolan_wire::hss::batch_modify_port_status;
 use portolan_wire::hss::common_port_info::{CommonPort, CommonPortQuery};
@@ -21,6 +24,7 @@ use super::call::{Access, Call};
 use super::keystone;
 use crate::administration::{List, Made, MadeAccessKey};
 use crate::changes::ChangeList;
+use crate::enrolment::EnrolmentList;
 use crate::native::freshness::{OF_HOSTS, ONLY_FRESH};
 use crate::native::paging::{CURSOR, LIMIT};
 use crate::native::{
@@ -139,6 +143,23 @@ fn agents() -> Vec<Call> {
         .of(Access::Agent)
         .sends::<HeartbeatsRequest>()
         .answers::<HeartbeatsAnswer>(),
+        Call::post(
+            "/portolan/v1/projects/{project_id}/enrol",
+            "EnrolHost",
+            "Gives a host a token that speaks for it and no other",
+        )
+        .of(Access::Enrol)
+        .sends::<EnrolRequest>()
+        .answers::<HostToken>()
+        .created(),
+        Call::post(
+            "/portolan/v1/projects/{project_id}/enrol/rotate",
+            "RotateHostToken",
+            "Gives an enrolled host another token; its own ends when that one is used",
+        )
+        .of(Access::Agent)
+        .answers::<HostToken>()
+        .created(),
     ]
 }
 
@@ -276,6 +297,16 @@ fn administration() -> Vec<Call> {
             ["ListUsers", "CreateUser", "RevokeUser"],
             ["The users", "Makes a user", "Revokes a user"],
         ),
+        (
+            "/portolan/v1/projects/{project_id}/enrol-keys",
+            "/portolan/v1/projects/{project_id}/enrol-keys/{id}",
+            ["ListEnrolKeys", "CreateEnrolKey", "RevokeEnrolKey"],
+            [
+                "The enrol keys",
+                "Makes an enrol key; its secret is told once",
+                "Revokes an enrol key; the hosts that it enrolled go on",
+            ],
+        ),
     ];
     let of_kind = |(list, one, ids, summaries): (_, _, [_; 3], [_; 3])| {
         let [list_id, create_id, revoke_id] = ids;
@@ -283,6 +314,7 @@ fn administration() -> Vec<Call> {
         let create = Call::post(list, create_id, create_text).created();
         let create = match create_id {
             "CreateUser" => create.sends_strictly::<UserRequest>().answers::<Made>(),
+            "CreateEnrolKey" => create.sends_strictly::<EnrolKeyRequest>().answers::<Made>(),
             "CreateAccessKey" => create
                 .sends_strictly::<AccessKeyRequest>()
                 .answers::<MadeAccessKey>(),
@@ -303,13 +335,26 @@ fn administration() -> Vec<Call> {
         "RemoveHost",
         "Removes a host: its ports leave the counts",
     );
+    let enrolments = Call::get(
+        "/portolan/v1/projects/{project_id}/enrolments",
+        "ListEnrolments",
+        "The enrolled hosts",
+    )
+    .query([LIMIT, CURSOR])
+    .answers::<EnrolmentList>();
+    let release = Call::delete(
+        "/portolan/v1/projects/{project_id}/enrolments/{host_id}",
+        "ReleaseHost",
+        "Ends the tokens of an enrolled host; its id may be enrolled again",
+    );
     let backup = Call::get(
         "/portolan/v1/backup",
         "Backup",
         "A copy of everything, as it is at one moment",
     )
     .answers_bytes(&["application/octet-stream"]);
-    let calls = kinds.into_iter().flat_map(of_kind).chain([remove, backup]);
+    let others = [enrolments, release, remove, backup];
+    let calls = kinds.into_iter().flat_map(of_kind).chain(others);
     calls.map(|call| call.of(Access::Admin)).collect()
 }
 

@@ -217,6 +217,8 @@ fn published(status: u16, code: &str) -> &'static str {
         (404, "PORTOLAN.0015") => "There is no such credential.",
         (409, "PORTOLAN.0016") => "The credential cannot be revoked here.",
         (409, "PORTOLAN.0017") => "The credential cannot be made.",
+        (403, "PORTOLAN.0018") => "The credential is not for that host.",
+        (409, "PORTOLAN.0019") => "The host is enrolled already.",
         (400, "PORTOLAN.0020") => "The moment is outside the history that is kept.",
         (400, "PORTOLAN.0021") => "The position is not in the history that is kept.",
         _ => panic!("{code} with status {status} is not an error that a test expects"),

@@ -11,7 +11,7 @@ use crate::client::Request;
 use crate::fleet::{Host, tcp};
 
 /// Kinds of credentials, by their routes.
-const KINDS: [&str; 3] = ["tokens", "access-keys", "users"];
+const KINDS: [&str; 4] = ["tokens", "access-keys", "users", "enrol-keys"];
 const NOBODY: &str = "nobody";
 
 /// Credentials of a grant, one a kind, and hosts if the grant is of one enterprise project.
@@ -49,6 +49,9 @@ impl Victim {
         let mut wish = json!({
             "role": "reader", "name": name, "enterprise_projects": self.enterprise_projects,
         });
+        if let ("enrol-keys", Some(fields)) = (kind, wish.as_object_mut()) {
+            fields.remove("role");
+        }
         if kind == "users" {
             wish["password"] = json!("correct horse battery");
         }

@@ -35,6 +35,7 @@ mod checks;
 mod conflicts;
 mod connections;
 mod edge;
+mod enrolment;
 mod enterprise_projects;
 mod export;
 mod export_history;

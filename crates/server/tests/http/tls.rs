@@ -23,6 +23,7 @@ fn certificate(folder: &TempDir) -> (TlsFiles, Arc<ClientConfig>) {
     let files = TlsFiles {
         certificate: path("cert.pem"),
         key: path("key.pem"),
+        clients: None,
     };
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(cert)).unwrap();

@@ -21,8 +21,11 @@ pub use fault::{Fault, RequestFault};
 pub use parse::parse;
 pub(crate) use read::{Filled, Flag, Int, List, Maybe, Object, OrDefault, Read, Shape};
 pub(crate) use rule::{Form, Row};
-pub(crate) use shape::{Pair, shapes};
-pub(crate) use text::{DigestText, HostIdText, Moment, RoleText, SecretText, Text, TransportText};
+pub(crate) use shape::{Pair, enterprise_project, enterprise_project_default, shapes};
+pub(crate) use text::{
+    DigestText, EnterpriseProjectText, HostIdText, Moment, RoleText, SecretText, Text,
+    TransportText,
+};
 
 use crate::digest::Digest;
 use crate::open_port::{OpenPort, Transport};

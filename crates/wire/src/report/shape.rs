@@ -86,11 +86,11 @@ pub(super) struct HostShape {
     kernel_version: Option<String>,
 }
 
-fn enterprise_project_default() -> String {
+pub(crate) fn enterprise_project_default() -> String {
     EnterpriseProjectId::DEFAULT.to_owned()
 }
 
-fn enterprise_project<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
+pub(crate) fn enterprise_project<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
     let given = Maybe::<EnterpriseProjectText>::read(json)?;
     Ok(given.unwrap_or_else(enterprise_project_default))
 }

@@ -64,7 +64,7 @@ impl FromText for RoleText {
     const RULE: Rule = Rule::Role;
 
     fn from_text(text: &str) -> Option<Role> {
-        Role::read(text)
+        Role::wished(text)
     }
 }
 

@@ -159,6 +159,8 @@ impl Scene {
             scan_interval: ScanInterval::Auto,
             state_dir: PathBuf::new(),
             ca_file: None,
+            client_certificate: None,
+            rotate_after: portolan_agent::ROTATE_AFTER_DEFAULT,
             host_id: Some(computer.host_id.to_owned()),
             look: portolan_sockets::Options::default(),
         };

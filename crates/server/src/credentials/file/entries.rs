@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::credentials::file::selection;
 use crate::credentials::{
-    AccessKey, Entry, Grant, Proof, Role, Secret, SigningKey, Source, TokenHash, hex,
+    AccessKey, EnrolKey, Entry, Grant, Proof, Role, Secret, SigningKey, Source, TokenHash, hex,
 };
 
 /// What is wrong in the file, one sentence a mistake.
@@ -82,31 +82,33 @@ pub(super) struct UserEntry {
     expires_at: Option<String>,
 }
 
+/// `[[enrol_key]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EnrolKeyEntry {
+    #[serde(default)]
+    name: String,
+    secret: Option<String>,
+    secret_sha256: Option<String>,
+    project_id: Option<String>,
+    enterprise_projects: Option<Vec<String>>,
+    hosts_max: Option<u32>,
+    expires_at: Option<String>,
+}
+
 fn default_domain() -> String {
     "default".to_owned()
 }
 
 impl TokenEntry {
     pub(super) fn read(self, mistakes: &mut Mistakes) -> Option<(TokenHash, Grant)> {
-        let token = match (&self.secret, &self.secret_sha256) {
-            (Some(secret), None) => chars(
-                "secret",
-                secret,
-                caps::TOKEN_CHARS_MIN,
-                caps::TOKEN_CHARS_MAX,
-            )
-            .map(|()| TokenHash::of(secret)),
-            (None, Some(text)) => hex::decode(text)
-                .map(TokenHash)
-                .ok_or("secret_sha256 must be 64 hex digits".into()),
-            _ => Err("exactly one of secret and secret_sha256 must be given".into()),
-        };
-        let token = mistakes.take(token);
+        let token = mistakes.take(token(&self.secret, &self.secret_sha256));
+        let role = role(mistakes, &self.role);
         let grant = grant(
             mistakes,
             &self.project_id,
             &self.enterprise_projects,
-            &self.role,
+            role,
             &self.expires_at,
         );
         token.zip(grant)
@@ -127,11 +129,12 @@ impl AccessKeyEntry {
                 mistakes.tell("expires_at must be given with a security_token");
             }
         }
+        let role = role(mistakes, &self.role);
         let grant = grant(
             mistakes,
             &self.project_id,
             &self.enterprise_projects,
-            &self.role,
+            role,
             &self.expires_at,
         )?;
         let sk = Secret::new(self.sk);
@@ -144,6 +147,28 @@ impl AccessKeyEntry {
     }
 }
 
+impl EnrolKeyEntry {
+    /// The key, its name, and where it enrols hosts.
+    pub(super) fn read(self, mistakes: &mut Mistakes) -> Option<(EnrolKey, String, Grant)> {
+        mistakes.take(chars("name", &self.name, 0, caps::STRING_CHARS_MAX));
+        let token = mistakes.take(token(&self.secret, &self.secret_sha256));
+        let hosts_max = self.hosts_max;
+        let most = caps::ENROLMENTS_MAX;
+        if hosts_max.is_some_and(|hosts| hosts == 0 || hosts as usize > most) {
+            mistakes.tell(format!("hosts_max must be 1 to {most}"));
+        }
+        let grant = grant(
+            mistakes,
+            &self.project_id,
+            &self.enterprise_projects,
+            Some(Role::Enrol),
+            &self.expires_at,
+        );
+        let token = token?;
+        Some((EnrolKey { token, hosts_max }, self.name, grant?))
+    }
+}
+
 impl UserEntry {
     /// Name, domain, hash of the password, and what it grants.
     pub(super) fn read(self, mistakes: &mut Mistakes) -> Option<(String, String, String, Grant)> {
@@ -153,14 +178,38 @@ impl UserEntry {
         if !hash.is_ok_and(|hash| hash.algorithm.as_str() == "argon2id") {
             mistakes.tell("password_argon2 must be an Argon2id hash in the PHC form, $argon2id$…");
         }
+        let role = role(mistakes, &self.role);
         let grant = grant(
             mistakes,
             &self.project_id,
             &self.enterprise_projects,
-            &self.role,
+            role,
             &self.expires_at,
         );
         Some((self.name, self.domain, self.password_argon2, grant?))
+    }
+}
+
+fn role(mistakes: &mut Mistakes, role: &Option<String>) -> Option<Role> {
+    let role = role.as_deref().unwrap_or("none");
+    let wished = Role::wished(role);
+    mistakes.take(wished.ok_or_else(|| format!("role must be reader, agent or admin, got {role}")))
+}
+
+/// The hash of a token that is given either way.
+fn token(secret: &Option<String>, sha256: &Option<String>) -> Result<TokenHash, String> {
+    match (secret, sha256) {
+        (Some(secret), None) => chars(
+            "secret",
+            secret,
+            caps::TOKEN_CHARS_MIN,
+            caps::TOKEN_CHARS_MAX,
+        )
+        .map(|()| TokenHash::of(secret)),
+        (None, Some(text)) => hex::decode(text)
+            .map(TokenHash)
+            .ok_or("secret_sha256 must be 64 hex digits".into()),
+        _ => Err("exactly one of secret and secret_sha256 must be given".into()),
     }
 }
 
@@ -169,7 +218,7 @@ fn grant(
     mistakes: &mut Mistakes,
     project_id: &Option<String>,
     enterprise_projects: &Option<Vec<String>>,
-    role: &Option<String>,
+    role: Option<Role>,
     expires_at: &Option<String>,
 ) -> Option<Grant> {
     let project_id = project_id.clone().unwrap_or_default();
@@ -181,10 +230,6 @@ fn grant(
     ));
     let granted: Option<Selection> =
         mistakes.take(selection(enterprise_projects.clone().unwrap_or_default()));
-    let role = role.as_deref().unwrap_or("none");
-    let role = mistakes.take(
-        Role::read(role).ok_or_else(|| format!("role must be reader, agent or admin, got {role}")),
-    );
     let expires_at = mistakes.take(
         expires_at
             .as_deref()

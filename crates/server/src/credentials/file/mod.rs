@@ -14,7 +14,9 @@ use portolan_wire::ids::EnterpriseProjectId;
 use serde::Deserialize;
 
 use crate::credentials::Credentials;
-use crate::credentials::file::entries::{AccessKeyEntry, Mistakes, TokenEntry, UserEntry};
+use crate::credentials::file::entries::{
+    AccessKeyEntry, EnrolKeyEntry, Mistakes, TokenEntry, UserEntry,
+};
 
 /// A credentials file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +53,7 @@ struct File {
     token: Vec<TokenEntry>,
     access_key: Vec<AccessKeyEntry>,
     user: Vec<UserEntry>,
+    enrol_key: Vec<EnrolKeyEntry>,
 }
 
 /// Reads a credentials file.
@@ -114,6 +117,14 @@ impl File {
                 && !credentials.add_user(name, domain, password, grant)
             {
                 mistakes.tell("name is given twice in its domain");
+            }
+        }
+        for (place, entry) in (1..).zip(self.enrol_key) {
+            mistakes.of("enrol_key", place);
+            if let Some((key, name, grant)) = entry.read(&mut mistakes)
+                && !credentials.add_enrol_key(key, name, grant)
+            {
+                mistakes.tell("secret is given twice");
             }
         }
         match mistakes.into_told() {
@@ -266,6 +277,36 @@ mod tests {
             !shown.contains("hidden") && !shown.contains("tttt"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn an_enrol_key_is_known_and_its_mistakes_are_told() {
+        let entry = |rest: &str| {
+            let secret = "e".repeat(32);
+            format!(
+                "[[enrol_key]]\nsecret = \"{secret}\"\nproject_id = \"p\"\nenterprise_projects = [\"0\"]\n{rest}"
+            )
+        };
+        let credentials = read(&entry("hosts_max = 7\nname = \"racks\"\n")).unwrap();
+        let hash = TokenHash::of(&"e".repeat(32));
+        let key = credentials.token(&hash).unwrap();
+        assert_eq!(key.grant.role, crate::credentials::Role::Enrol);
+        let crate::credentials::Proof::EnrolKey(proof) = key.proof else {
+            panic!("{key:?}")
+        };
+        assert_eq!((proof.hosts_max, key.name.as_str()), (Some(7), "racks"));
+        let told = read(&entry("hosts_max = 0\n")).unwrap_err();
+        assert!(
+            told.contains("enrol_key 1: hosts_max must be 1 to 1000000"),
+            "{told}"
+        );
+        let told = read(&format!("{}{}", entry(""), entry(""))).unwrap_err();
+        assert!(
+            told.contains("enrol_key 2: secret is given twice"),
+            "{told}"
+        );
+        // It has a role already.
+        assert!(read(&entry("role = \"agent\"\n")).is_err());
     }
 
     #[test]

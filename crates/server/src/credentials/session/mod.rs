@@ -144,6 +144,7 @@ impl Mark {
                 add(domain.as_bytes());
                 add(password_argon2.as_bytes());
             }
+            Proof::EnrolKey(key) => add(&key.token.0),
         }
         let grant = &entry.grant;
         add(entry.name.as_bytes());

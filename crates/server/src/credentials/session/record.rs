@@ -40,7 +40,7 @@ pub(crate) fn encode_session(session: &Session) -> Result<Vec<u8>, serde_json::E
     let Session { entry, parent, .. } = session;
     let sha256 = match &entry.proof {
         Proof::Token(hash) => hex::encode(&hash.0),
-        Proof::AccessKey(_) | Proof::User { .. } => String::new(),
+        Proof::AccessKey(_) | Proof::User { .. } | Proof::EnrolKey(_) => String::new(),
     };
     serde_json::to_vec(&Record {
         version: VERSION,

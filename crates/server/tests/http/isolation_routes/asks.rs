@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::world::{Holder, Way, groups};
+use super::world::{Holder, Way, enrolled_host, groups};
 use crate::app::{ALL, Token};
 use crate::client::Request;
 use crate::fleet::{Host, digest, tcp};
@@ -23,7 +23,7 @@ pub(super) struct Known {
     pub(super) tokens: Vec<String>,
 }
 
-const KINDS: [(&str, &str, &str); 3] = [
+const KINDS: [(&str, &str, &str); 4] = [
     (
         "GET /portolan/v1/projects/{project_id}/tokens",
         "POST /portolan/v1/projects/{project_id}/tokens",
@@ -39,8 +39,13 @@ const KINDS: [(&str, &str, &str); 3] = [
         "POST /portolan/v1/projects/{project_id}/users",
         "DELETE /portolan/v1/projects/{project_id}/users/{id}",
     ),
+    (
+        "GET /portolan/v1/projects/{project_id}/enrol-keys",
+        "POST /portolan/v1/projects/{project_id}/enrol-keys",
+        "DELETE /portolan/v1/projects/{project_id}/enrol-keys/{id}",
+    ),
 ];
-pub(super) const KIND_NAMES: [&str; 3] = ["tokens", "access-keys", "users"];
+pub(super) const KIND_NAMES: [&str; 4] = ["tokens", "access-keys", "users", "enrol-keys"];
 
 /// Reads of a project, by their queries.
 const READS: &[(&str, &[&str])] = &[
@@ -362,6 +367,7 @@ fn acts(project: &str, hidden: &[&Group], administers: bool) -> Vec<Ask> {
             }
         }
     }
+    enrolments(&mut asks, project, hidden);
     let beats: Vec<Value> = all
         .iter()
         .map(|host| host.heartbeat(&json!(digest(&host.ports))))
@@ -375,6 +381,24 @@ fn acts(project: &str, hidden: &[&Group], administers: bool) -> Vec<Ask> {
     let report = "POST /portolan/v1/projects/{project_id}/reports";
     asks.push(of_project(report, project, "").with(&json!({ "reports": reports })));
     asks
+}
+
+/// Of enrolled hosts: that one is enrolled cannot be kept from who would enrol it, so nobody does.
+fn enrolments(asks: &mut Vec<Ask>, project: &str, hidden: &[&Group]) {
+    let list = "GET /portolan/v1/projects/{project_id}/enrolments";
+    for query in ["?limit=200", "?limit=1", "?limit=1&cursor=enrolled"] {
+        asks.push(of_project(list, project, query));
+    }
+    let release = "DELETE /portolan/v1/projects/{project_id}/enrolments/{host_id}";
+    let ids = hidden.iter().map(|group| enrolled_host(group));
+    for id in ids.chain(["nobody".to_owned()]) {
+        asks.push(of_project(release, project, &id));
+    }
+    let enrol = "POST /portolan/v1/projects/{project_id}/enrol";
+    let nobody = json!({"host_id": "no host"});
+    asks.push(of_project(enrol, project, "").with(&nobody));
+    let rotate = "POST /portolan/v1/projects/{project_id}/enrol/rotate";
+    asks.push(of_project(rotate, project, "").with(&json!({})));
 }
 
 fn credentials(asks: &mut Vec<Ask>, grant: &Token, project: &str, known: &Known, every: usize) {
@@ -391,7 +415,9 @@ fn credentials(asks: &mut Vec<Ask>, grant: &Token, project: &str, known: &Known,
             let password = "correct horse battery";
             json!({"name": "n", "role": "reader", "enterprise_projects": [id], "password": password})
         });
-        asks.push(of_project(create, project, "").with(&wish.unwrap_or_else(|| json!({}))));
+        asks.push(
+            of_project(create, project, "").with(&wish.unwrap_or_else(|| json!({"name": 7}))),
+        );
         let of_it = known
             .credentials
             .iter()

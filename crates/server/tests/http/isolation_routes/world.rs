@@ -195,6 +195,8 @@ impl Server {
                 "tokens",
                 "access-keys",
                 "users",
+                "enrol-keys",
+                "enrolments",
             ] {
                 let more = if rest.contains('?') { "&" } else { "?" };
                 let target = format!("/portolan/v1/projects/{project}/{rest}{more}limit=200");
@@ -206,10 +208,20 @@ impl Server {
     }
 }
 
-/// Reports a group, and ignores what is dangerous of half of them.
+/// A host of a group that has a token of its own.
+pub(super) fn enrolled_host(group: &Group) -> String {
+    format!("enrolled-{}", group.word)
+}
+
+/// Reports a group, enrols a host of it, and ignores what is dangerous of half of them.
 fn bring(app: &App, group: &Group) {
     let root = root(group.project);
     app.report(&root, &group.hosts.iter().collect::<Vec<_>>());
+    let host_id = enrolled_host(group);
+    let enrolled = json!({"host_id": host_id, "enterprise_project_id": group.enterprise_project});
+    let target = format!("/portolan/v1/projects/{}/enrol", group.project);
+    let answer = app.send(&Request::post(target, enrolled.to_string()).token(&root));
+    assert_eq!(answer.status, 201);
     if group.enterprise_project == "0" {
         return;
     }
