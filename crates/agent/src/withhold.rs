@@ -29,7 +29,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    fn of(port: &OpenPort) -> Self {
+    pub(crate) fn of(port: &OpenPort) -> Self {
         Self {
             netns: port.netns.clone(),
             transport: port.transport,

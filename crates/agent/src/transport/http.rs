@@ -5,6 +5,7 @@
 //! redirects are not followed, so the token goes to the configured server alone; the proxy of the
 //! environment is used, but never for a server on this machine.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use portolan_wire::error::ErrorBody;
@@ -96,7 +97,7 @@ impl HttpTransport {
         })
     }
 
-    fn post(&self, url: &str, body: &body::Body) -> Result<Answer, String> {
+    fn post(&self, url: &str, body: &body::Body) -> Result<Answer, Failed> {
         let mut request = self
             .http
             .post(url)
@@ -107,13 +108,16 @@ impl HttpTransport {
         }
         let mut response = request
             .send(&body.bytes[..])
-            .map_err(|error| in_words(&error))?;
+            .map_err(|error| Failed::of(&error))?;
         let bytes = response
             .body_mut()
             .with_config()
             .limit(ANSWER_BYTES_MAX)
             .read_to_vec()
-            .map_err(|error| format!("reading the answer: {}", in_words(&error)))?;
+            .map_err(|error| Failed {
+                reason: format!("reading the answer: {}", in_words(&error)),
+                is_sent: true,
+            })?;
         Ok(Answer::new(&response, bytes))
     }
 
@@ -148,7 +152,7 @@ impl Transport for HttpTransport {
         .clone();
         let body = match body::encode(message) {
             Ok(body) => body,
-            Err(reason) => return Outcome::Unreachable(reason),
+            Err(reason) => return Outcome::NotSent(reason),
         };
         let mut answer = self.post(&url, &body);
         // A rotated token needs neither a restart nor a back-off.
@@ -156,7 +160,8 @@ impl Transport for HttpTransport {
             answer = self.post(&url, &body);
         }
         match answer {
-            Err(reason) => Outcome::Unreachable(reason),
+            Err(failed) if failed.is_sent => Outcome::Unreachable(failed.reason),
+            Err(failed) => Outcome::NotSent(failed.reason),
             Ok(answer) if answer.status != 200 => Outcome::Refused(answer.refusal()),
             Ok(answer) if is_report => {
                 let read = |body: ReportsAnswer| single(body.results);
@@ -250,6 +255,32 @@ fn single<T>(results: Vec<T>) -> Option<T> {
 }
 
 /// What failed, with the hint for the one certificate mistake that everybody makes once.
+/// A request that got no answer.
+struct Failed {
+    reason: String,
+    /// Whether it may have reached somebody.
+    is_sent: bool,
+}
+
+impl Failed {
+    fn of(error: &ureq::Error) -> Self {
+        let is_sent = match error {
+            ureq::Error::HostNotFound
+            | ureq::Error::ConnectionFailed
+            | ureq::Error::ConnectProxyFailed(_)
+            | ureq::Error::BadUri(_)
+            | ureq::Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => false,
+            // Others are told of a connection that stood, too.
+            ureq::Error::Io(cause) => cause.kind() != ErrorKind::ConnectionRefused,
+            _ => true,
+        };
+        Self {
+            reason: in_words(error),
+            is_sent,
+        }
+    }
+}
+
 fn in_words(error: &ureq::Error) -> String {
     let text = error.to_string();
     if text.contains("CaUsedAsEndEntity") {
