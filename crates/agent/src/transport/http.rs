@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use portolan_wire::error::ErrorBody;
 use portolan_wire::heartbeat::{HeartbeatResult, HeartbeatsAnswer};
-use portolan_wire::report::{ReportResult, ReportsAnswer};
+use portolan_wire::report::{COMES_AGAIN, ReportResult, ReportsAnswer};
 use portolan_wire::visible::visible;
 use serde::de::DeserializeOwned;
 use ureq::http::{Response, header};
@@ -51,6 +51,8 @@ pub struct HttpTransport {
     heartbeats_url: String,
     source: TokenSource,
     token: Secret,
+    /// The last answer said when to come again.
+    comes_again: bool,
     /// With reading the token again.
     trouble: Trouble,
 }
@@ -93,6 +95,7 @@ impl HttpTransport {
             heartbeats_url: server.endpoint(&config.project, "heartbeats"),
             source: config.token.clone(),
             token,
+            comes_again: false,
             trouble: Trouble::default(),
         })
     }
@@ -103,6 +106,9 @@ impl HttpTransport {
             .post(url)
             .header(header::CONTENT_TYPE, "application/json")
             .header("X-Auth-Token", self.token.expose());
+        if self.comes_again {
+            request = request.header(COMES_AGAIN, "1");
+        }
         if body.is_zstd {
             request = request.header(header::CONTENT_ENCODING, "zstd");
         }
@@ -159,6 +165,8 @@ impl Transport for HttpTransport {
         if matches!(&answer, Ok(answer) if answer.status == 401) && self.token_changed() {
             answer = self.post(&url, &body);
         }
+        let told = |answer: &Answer| answer.status != 200 && answer.retry_after.is_some();
+        self.comes_again = answer.as_ref().is_ok_and(told);
         match answer {
             Err(failed) if failed.is_sent => Outcome::Unreachable(failed.reason),
             Err(failed) => Outcome::NotSent(failed.reason),

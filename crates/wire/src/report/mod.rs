@@ -28,6 +28,10 @@ use crate::digest::Digest;
 use crate::open_port::{OpenPort, Transport};
 use crate::time::UnixMicros;
 
+/// The header of a request that was refused with Retry-After and comes again after that: it goes
+/// before those that come for the first time.
+pub const COMES_AGAIN: &str = "x-portolan-comes-again";
+
 /// The body of `POST …/reports`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
