@@ -43,6 +43,7 @@ mod users;
 
 pub use collector::Collector;
 pub use options::Options;
+pub use owners::{HolderSource, KernelHolder};
 pub use scan::{Scan, ScanError, Socket, Statistics};
 
 /// An agent moves its collector to the thread that scans.

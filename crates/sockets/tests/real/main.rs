@@ -16,6 +16,7 @@ mod incremental;
 mod kinds;
 mod namespaces;
 mod owners;
+mod partial;
 mod privilege;
 mod program;
 mod runtimes;
