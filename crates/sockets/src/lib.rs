@@ -24,12 +24,12 @@
 //! }
 //! # Ok::<(), portolan_sockets::ScanError>(())
 //! ```
-#![forbid(unsafe_code)]
 
 mod cgroup;
 mod clock;
 mod collector;
 mod diag;
+mod events;
 #[cfg(test)]
 mod fake_proc;
 mod kernel_socket;
@@ -42,12 +42,16 @@ mod scan;
 mod users;
 
 pub use collector::Collector;
+pub use events::{
+    Event, EventKind, KernelCost, ProgramCost, Step, Watch, WatchError,
+};
 pub use options::Options;
 pub use owners::{HolderSource, KernelHolder};
 pub use scan::{Scan, ScanError, Socket, Statistics};
 
-/// An agent moves its collector to the thread that scans.
+/// An agent moves its collector to the thread that scans, and its watch to the one that waits.
 const _: fn() = || {
     fn must_be_send<T: Send>() {}
     must_be_send::<Collector>();
+    must_be_send::<Watch>();
 };

@@ -1,8 +1,9 @@
-//! The project's own commands: `cargo xtask test`, `clients`, `deb`, `bench`, `peers`, `long`.
+//! The project's own commands: `cargo xtask test`, `clients`, `bpf`, `deb`, `bench`, `peers`, `long`.
 //!
 //! A program instead of scripts, so that one toolchain is all that a new machine needs.
 #![forbid(unsafe_code)]
 
+mod bpf;
 mod clean_machine;
 mod clients;
 mod deb;
@@ -19,6 +20,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
   test             install what the tests need, then fmt, clippy, doc and all tests
   clients          install the real clients that the tests run, as test does
+  bpf              build the programs that run in the kernel, after a change of their source
   deb              build the Debian packages of server and agent into target/debian
   packages         build the packages, and follow docs/OPERATIONS.md on a clean Debian
   bench [HOSTS]    load a generated fleet (100000 hosts) into a release server and measure it
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test"] => test(),
         ["clients"] => clients::install(),
+        ["bpf"] => bpf::build(),
         ["deb"] => deb::build(),
         ["bench"] => bench("100000", "1"),
         ["bench", hosts] => bench(hosts, "1"),

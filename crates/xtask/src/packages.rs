@@ -16,6 +16,8 @@ pub(crate) const TESTS: &[Needed] = &[
     ("mkfs.ext4", "e2fsprogs"), // a disk that loses power, as a loop image
     ("systemd-analyze", "systemd"), // whether the packages' units are sound
     ("cc", "gcc"),              // zstd and ring hold C and assembly
+    ("clang", "clang"), // whether the kernel's programs are what their source gives, as BPF below
+    ("llvm-strip", "llvm"),
     // Real containers. A `docker` alone may be a client without a server.
     ("dockerd", "docker.io"),
     ("docker", "docker.io"),
@@ -33,6 +35,9 @@ pub(crate) const CLIENTS: &[Needed] = &[
     ("node", "nodejs"),
     ("npm", "npm"), // brings the service's Node SDK
 ];
+
+/// For building the programs that run in the kernel.
+pub(crate) const BPF: &[Needed] = &[("clang", "clang"), ("llvm-strip", "llvm")];
 
 /// For building packages.
 pub(crate) const DEB: &[Needed] = &[

@@ -12,6 +12,7 @@
 mod against_ss;
 mod churn;
 mod containers;
+mod events;
 mod incremental;
 mod kinds;
 mod namespaces;
