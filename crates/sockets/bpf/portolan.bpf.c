@@ -87,8 +87,9 @@ struct {
 INLINE void count(u32 counter)
 {
 	u64 *value = bpf_map_lookup_elem(&counters, &counter);
+	/* A program may be interrupted by another task of its CPU, and no loss may go uncounted. */
 	if (value)
-		*value += 1;
+		__sync_fetch_and_add(value, 1);
 }
 
 /* The process's number as the reader sees it; 0 where its namespace does not show it. */

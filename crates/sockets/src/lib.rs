@@ -41,10 +41,8 @@ mod processes;
 mod scan;
 mod users;
 
-pub use collector::Collector;
-pub use events::{
-    Event, EventKind, KernelCost, ProgramCost, Step, Watch, WatchError,
-};
+pub use collector::{Collector, Namespace};
+pub use events::{Event, EventKind, HolderWalk, KernelCost, ProgramCost, Step, Watch, WatchError};
 pub use options::Options;
 pub use owners::{HolderSource, KernelHolder};
 pub use scan::{Scan, ScanError, Socket, Statistics};
@@ -54,4 +52,5 @@ const _: fn() = || {
     fn must_be_send<T: Send>() {}
     must_be_send::<Collector>();
     must_be_send::<Watch>();
+    must_be_send::<HolderWalk>();
 };

@@ -5,6 +5,7 @@
 
 mod assemble;
 mod attribute;
+mod knowledge;
 mod known;
 mod look;
 mod unseen;
@@ -22,6 +23,7 @@ use crate::owners::HolderSource;
 use crate::processes::Processes;
 use crate::users::Users;
 use crate::{Options, Scan, ScanError, Statistics};
+pub use knowledge::Namespace;
 use known::Sockets;
 use look::Looked;
 use unseen::Privilege;
@@ -43,6 +45,8 @@ pub struct Collector {
     clock: BootClock,
     boot_id: String,
     scans: u64,
+    /// The host's namespace, once found.
+    host: Option<NsKey>,
 }
 
 impl Collector {
@@ -61,6 +65,7 @@ impl Collector {
             clock: BootClock::new(),
             boot_id: boot_id.unwrap_or_else(|_| "unknown".to_owned()),
             scans: 0,
+            host: None,
             options,
         }
     }
@@ -122,6 +127,7 @@ impl Collector {
             retries: dumps_discarded,
             ..Statistics::default()
         };
+        self.host = Some(namespaces.host);
         self.note(seen, &namespaces, now, &mut statistics)?;
         self.attribute(&namespaces, now, &mut statistics)
             .map_err(|error| self.processes_unreadable(error))?;

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use aya::programs::cgroup_sock::CgroupSockLink;
+use aya::programs::tp_btf::BtfTracePointLink;
 use aya::programs::{BtfTracePoint, CgroupAttachMode, CgroupSock, Iter, Program, ProgramError};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 
@@ -24,22 +26,36 @@ pub(super) const HOLDERS: &str = "holders";
 /// The cgroup that all others are below: the inode of the hierarchy's root.
 const ROOT_CGROUP: u64 = 1;
 
+/// What keeps the programs attached: they run until it is dropped, whoever else has them loaded.
+pub(super) struct Links {
+    _cgroups: Vec<CgroupSockLink>,
+    _states: BtfTracePointLink,
+}
+
 /// Loads everything with a ring of that many bytes, a power of two and whole pages, and attaches.
-pub(super) fn attach(ring_bytes: u32) -> Result<Ebpf, WatchError> {
+pub(super) fn attach(ring_bytes: u32) -> Result<(Ebpf, Links), WatchError> {
     let types = Btf::parse_file("/sys/kernel/btf/vmlinux", Endianness::default())
         .map_err(|error| WatchError::new(Step::Types, error))?;
     let mut ebpf = prepare(&types, ring_bytes)?;
     let cgroups = cgroup_root().map_err(|error| WatchError::new(Step::Cgroups, error))?;
     // Ends first: what opens while the programs are being attached then has its end told, too.
+    let mut links = Vec::with_capacity(UDP.len());
     for name in UDP {
-        attach_to_cgroups(name, program(&mut ebpf, name)?, &cgroups)?;
+        links.push(attach_to_cgroups(
+            name,
+            program(&mut ebpf, name)?,
+            &cgroups,
+        )?);
     }
-    attach_to_states(program(&mut ebpf, TCP_STATE)?, &types)?;
+    let links = Links {
+        _cgroups: links,
+        _states: attach_to_states(program(&mut ebpf, TCP_STATE)?, &types)?,
+    };
     let holders: &mut Iter = program(&mut ebpf, HOLDERS)?;
     holders
         .load("task_file", &types)
         .map_err(|error| WatchError::new(Step::Load(HOLDERS), error))?;
-    Ok(ebpf)
+    Ok((ebpf, links))
 }
 
 fn prepare(types: &Btf, ring_bytes: u32) -> Result<Ebpf, WatchError> {
@@ -63,25 +79,28 @@ fn attach_to_cgroups(
     name: &'static str,
     program: &mut CgroupSock,
     cgroups: &File,
-) -> Result<(), WatchError> {
+) -> Result<CgroupSockLink, WatchError> {
     program
         .load()
         .map_err(|error| WatchError::new(Step::Load(name), error))?;
     // A link of a cgroup always allows others beside it, and refuses the flag that would say so.
     program
         .attach(cgroups, CgroupAttachMode::Single)
-        .map_err(|error| WatchError::new(Step::Attach(name), error))?;
-    Ok(())
+        .and_then(|id| program.take_link(id))
+        .map_err(|error| WatchError::new(Step::Attach(name), error))
 }
 
-fn attach_to_states(program: &mut BtfTracePoint, types: &Btf) -> Result<(), WatchError> {
+fn attach_to_states(
+    program: &mut BtfTracePoint,
+    types: &Btf,
+) -> Result<BtfTracePointLink, WatchError> {
     program
         .load("inet_sock_set_state", types)
         .map_err(|error| WatchError::new(Step::Load(TCP_STATE), error))?;
     program
         .attach()
-        .map_err(|error| WatchError::new(Step::Attach(TCP_STATE), error))?;
-    Ok(())
+        .and_then(|id| program.take_link(id))
+        .map_err(|error| WatchError::new(Step::Attach(TCP_STATE), error))
 }
 
 /// A program of the object, by its name and kind.

@@ -4,19 +4,57 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use aya::Ebpf;
 use aya::programs::Iter;
 
+use super::attach::{HOLDERS, program};
 use super::record::Fields;
-use crate::owners::KernelHolder;
+use crate::owners::{HolderSource, KernelHolder};
 
 /// `struct holder` of `bpf/portolan.bpf.c`.
 const RECORD_BYTES: usize = 24;
 
-/// Walks once over the files of all processes of the caller's process namespace.
-pub(super) fn pass(program: &mut Iter, each: impl FnMut(KernelHolder)) -> io::Result<()> {
-    let mut file = open(program).map_err(io::Error::other)?;
-    read(&mut file, each)
+/// Walks over all files, once a call.
+#[derive(Clone)]
+pub struct HolderWalk(Arc<Mutex<Ebpf>>);
+
+impl HolderWalk {
+    pub(super) fn new(programs: Arc<Mutex<Ebpf>>) -> Self {
+        Self(programs)
+    }
+
+    /// Hands out every descriptor of an open port that a process of the caller's process namespace
+    /// has; see [`Watch::holders`](super::Watch::holders).
+    ///
+    /// # Errors
+    /// The kernel refused it, or what it wrote was cut.
+    pub fn holders(&mut self, each: impl FnMut(KernelHolder)) -> io::Result<()> {
+        let mut file = {
+            let mut programs = locked(&self.0);
+            let walk: &mut Iter = program(&mut programs, HOLDERS).map_err(io::Error::other)?;
+            open(walk).map_err(io::Error::other)?
+        };
+        read(&mut file, each)
+    }
+}
+
+impl HolderSource for HolderWalk {
+    fn holders(&mut self, each: &mut dyn FnMut(KernelHolder)) -> io::Result<()> {
+        Self::holders(self, each)
+    }
+}
+
+impl std::fmt::Debug for HolderWalk {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.debug_struct("HolderWalk").finish_non_exhaustive()
+    }
+}
+
+/// The programs, also after a panic elsewhere: no change to them is ever half done.
+pub(super) fn locked(programs: &Mutex<Ebpf>) -> MutexGuard<'_, Ebpf> {
+    programs.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A link lasts for one file, so each pass makes its own.

@@ -2,16 +2,17 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex};
 
 use aya::Ebpf;
 use aya::maps::{MapData, PerCpuArray, RingBuf};
-use aya::programs::{BtfTracePoint, CgroupSock, Iter};
+use aya::programs::{BtfTracePoint, CgroupSock};
 
-use super::attach::{HOLDERS, TCP_STATE, UDP, attach, program};
+use super::attach::{Links, TCP_STATE, UDP, attach};
 use super::cost::{KernelCost, ProgramCost, estimate, extrapolate, measured};
 use super::error::{Step, WatchError};
 use super::event::Event;
-use super::holders;
+use super::holders::{HolderWalk, locked};
 use super::window::Window;
 use super::{memory, record};
 use crate::owners::KernelHolder;
@@ -37,8 +38,9 @@ enum Counter {
 pub struct Watch {
     ring: RingBuf<MapData>,
     counters: PerCpuArray<MapData, u64>,
-    /// The programs and their links: dropped, they are detached.
-    programs: Ebpf,
+    programs: Arc<Mutex<Ebpf>>,
+    /// Dropped, the programs are detached.
+    _links: Links,
     window: Window,
     /// What was lost up to the last draining.
     lost: u64,
@@ -70,7 +72,7 @@ impl Watch {
         Self::over(memory::giving_back(|| attach(bytes))?)
     }
 
-    fn over(mut programs: Ebpf) -> Result<Self, WatchError> {
+    fn over((mut programs, links): (Ebpf, Links)) -> Result<Self, WatchError> {
         let failed = |error| WatchError::new(Step::Prepare, error);
         let mut map = |name| {
             let missing = || aya::maps::MapError::InvalidName {
@@ -85,7 +87,8 @@ impl Watch {
         Ok(Self {
             ring,
             counters,
-            programs,
+            programs: Arc::new(Mutex::new(programs)),
+            _links: links,
             window: Window::default(),
             lost: 0,
         })
@@ -123,19 +126,26 @@ impl Watch {
     /// # Errors
     /// The kernel refused it, or what it wrote was cut.
     pub fn holders(&mut self, each: impl FnMut(KernelHolder)) -> io::Result<()> {
-        let program: &mut Iter = program(&mut self.programs, HOLDERS).map_err(io::Error::other)?;
-        holders::pass(program, each)
+        self.holder_walk().holders(each)
+    }
+
+    /// The same for somebody else, such as a collector, while this waits for events. It works also
+    /// when the watch has ended.
+    #[must_use]
+    pub fn holder_walk(&self) -> HolderWalk {
+        HolderWalk::new(Arc::clone(&self.programs))
     }
 
     /// What the programs have cost since they were attached, beside [`Watch::holders`], which is
     /// CPU time of its caller.
     #[must_use]
     pub fn cost(&self) -> KernelCost {
-        let [released, bound4, bound6] = UDP.map(|name| self.measured_udp(name));
+        let programs = locked(&self.programs);
+        let [released, bound4, bound6] = UDP.map(|name| measured_udp(&programs, name));
         let kinds = [
             (
-                "tcp_state",
-                self.measured_tcp(),
+                TCP_STATE,
+                measured_tcp(&programs),
                 Counter::RunsState,
                 Counter::EventsState,
             ),
@@ -167,21 +177,21 @@ impl Watch {
         }
     }
 
-    fn measured_tcp(&self) -> Option<(u64, u64)> {
-        let program: &BtfTracePoint = self.programs.program(TCP_STATE)?.try_into().ok()?;
-        measured(program.fd().ok()?)
-    }
-
-    fn measured_udp(&self, name: &str) -> Option<(u64, u64)> {
-        let program: &CgroupSock = self.programs.program(name)?.try_into().ok()?;
-        measured(program.fd().ok()?)
-    }
-
     /// Over all processors.
     fn count(&self, counter: Counter) -> u64 {
         let values = self.counters.get(&(counter as u32), 0);
         values.map_or(0, |values| values.iter().sum())
     }
+}
+
+fn measured_tcp(programs: &Ebpf) -> Option<(u64, u64)> {
+    let program: &BtfTracePoint = programs.program(TCP_STATE)?.try_into().ok()?;
+    measured(program.fd().ok()?)
+}
+
+fn measured_udp(programs: &Ebpf, name: &str) -> Option<(u64, u64)> {
+    let program: &CgroupSock = programs.program(name)?.try_into().ok()?;
+    measured(program.fd().ok()?)
 }
 
 fn sum(one: Option<(u64, u64)>, other: Option<(u64, u64)>) -> Option<(u64, u64)> {

@@ -17,7 +17,7 @@ mod witnesses;
 pub(crate) use find::{Found, Namespaces};
 pub(crate) use list::{Listing, Means, Ports, is_candidate};
 pub(crate) use mounts::Mounts;
-pub(crate) use names::Names;
+pub(crate) use names::{Names, name_of_inode};
 pub(crate) use visit::{MEMBERS_TRIED, Place, Seen, visit};
 
 /// What tells one network namespace from another while both exist. Afterwards it is given to

@@ -217,7 +217,7 @@ fn choose(
 }
 
 /// Inodes are used again after a restart, so the boot id is part of the name.
-fn name_of_inode(key: NsKey, boot_id: &str) -> String {
+pub(crate) fn name_of_inode(key: NsKey, boot_id: &str) -> String {
     let boot: String = boot_id.chars().take(8).collect();
     match key {
         NsKey::Inode(inode) => format!("netns:{inode}@{boot}"),

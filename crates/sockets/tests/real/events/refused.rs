@@ -4,7 +4,7 @@ use std::process::Command;
 
 use portolan_sockets::Watch;
 
-use crate::scene::isolated;
+use crate::scene::{Cgroup, isolated};
 
 /// Set in the process that attaches and says how it went.
 const TELL: &str = "PORTOLAN_TEST_TELL_A_WATCH";
@@ -25,19 +25,14 @@ fn tells_how_attaching_went_when_asked_to() {
     }
 }
 
-/// Attaches as nobody with these capabilities, in a copy that everybody may run.
-fn told_with(capabilities: &str) -> String {
+/// Attaches by a command that gets a copy of this program which everybody may run.
+fn told_by(command: &mut Command) -> String {
     let folder = tempfile::tempdir().unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), mode).unwrap();
     let exe = folder.path().join("watch");
     std::fs::copy(std::env::current_exe().unwrap(), &exe).unwrap();
-    let output = Command::new("setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-        .args([
-            &format!("--inh-caps={capabilities}"),
-            &format!("--ambient-caps={capabilities}"),
-        ])
+    let output = command
         .arg(&exe)
         .args([
             "--exact",
@@ -53,6 +48,18 @@ fn told_with(capabilities: &str) -> String {
     let line = said.lines().find_map(|line| line.strip_prefix(MARK));
     line.unwrap_or_else(|| panic!("{said}\n{errors}"))
         .to_owned()
+}
+
+/// Attaches as nobody with these capabilities.
+fn told_with(capabilities: &str) -> String {
+    told_by(
+        Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .args([
+                &format!("--inh-caps={capabilities}"),
+                &format!("--ambient-caps={capabilities}"),
+            ]),
+    )
 }
 
 #[test]
@@ -72,6 +79,32 @@ fn what_is_missing_is_named_and_three_capabilities_are_enough() {
                 "{two}"
             );
             assert_eq!(told_with("-all,+bpf,+perfmon,+net_admin"), "attached");
+        },
+    );
+}
+
+#[test]
+fn a_part_of_the_cgroups_is_not_taken_for_the_whole() {
+    isolated(
+        module_path!(),
+        "a_part_of_the_cgroups_is_not_taken_for_the_whole",
+        || {
+            let cgroup = Cgroup::new(0xe2);
+            let enter = format!("echo $$ > {}/cgroup.procs", cgroup.path.display());
+            let root = cgroup.path.parent().unwrap().display().to_string();
+            // As a container: a view of the cgroups that begins at its own, and its own processes.
+            let view = format!("umount {root} && mount -t cgroup2 cgroup2 {root} && \"$@\"");
+            let inside =
+                "unshare --cgroup --mount --pid --fork --mount-proc sh -c \"$0\" sh \"$@\"";
+            let line = format!("{enter} && {inside}");
+            let alone = told_by(Command::new("sh").args(["-c", &line, &view]));
+            let need = "cgroup hierarchy failed: it needs a mount of cgroup2 that shows the whole";
+            assert!(alone.contains(need), "{alone}");
+            // One that sees the host's processes finds the whole by the first of them.
+            let inside = "unshare --cgroup --mount sh -c \"$0\" sh \"$@\"";
+            let line = format!("{enter} && {inside}");
+            let told = told_by(Command::new("sh").args(["-c", &line, &view]));
+            assert_eq!(told, "attached");
         },
     );
 }

@@ -26,12 +26,12 @@ fn what_a_full_ring_cannot_hold_is_counted_and_later_events_come_again() {
         "what_a_full_ring_cannot_hold_is_counted_and_later_events_come_again",
         || {
             let netns = netns_inode("thread-self");
-            let mut watch = Watch::attach_with_ring(4_096).unwrap();
+            let mut watch = Watch::attach_with_ring(64 << 10).unwrap();
             let mut program = Program::start(
                 "
 say('ready')
 while hear():
-    for _ in range(50): tcp('127.0.0.1', 8000).close()
+    for _ in range(300): tcp('127.0.0.1', 8000).close()
     say('done'); hear(); tcp('127.0.0.1', 8001).close(); say('one')
 ",
             );
@@ -40,8 +40,9 @@ while hear():
                 assert_eq!(program.hear(), "done");
                 assert!(is_readable(&watch));
                 let mut held = 0;
-                let lost = watch.drain(|event| held += u64::from(event.netns == netns));
-                assert!(held > 0 && lost > 0 && held + lost >= 100, "{held} {lost}");
+                // Those of the rest of the machine take room as well.
+                let lost = watch.drain(|_| held += 1);
+                assert!(held > 0 && lost > 0 && held + lost >= 600, "{held} {lost}");
                 program.tell("one");
                 assert_eq!(program.hear(), "one");
                 let mut ports = Vec::new();
@@ -55,17 +56,17 @@ while hear():
                 );
                 assert_eq!(ports, [8001, 8001]);
             }
-            assert!(watch.cost().lost > 100, "{:?}", watch.cost());
+            assert!(watch.cost().lost > 600, "{:?}", watch.cost());
         },
     );
 }
 
-/// The programs, links and maps that this process has.
-fn bpf_descriptors() -> usize {
+/// What of BPF this process has: all, or links alone, by which programs are attached.
+fn descriptors(kind: &str) -> usize {
     let links = read_dir("/proc/self/fd").unwrap().flatten();
     let links = links.filter_map(|entry| read_link(entry.path()).ok());
     links
-        .filter(|link| link.to_string_lossy().contains("bpf"))
+        .filter(|link| link.to_string_lossy().contains(kind))
         .count()
 }
 
@@ -75,11 +76,17 @@ fn a_watch_that_ends_leaves_nothing_attached() {
         module_path!(),
         "a_watch_that_ends_leaves_nothing_attached",
         || {
-            assert_eq!(bpf_descriptors(), 0);
             let watch = Watch::attach().unwrap();
-            assert!(bpf_descriptors() > 8);
+            let mut walk = watch.holder_walk();
+            assert_eq!(descriptors("bpf_link"), 4);
             drop(watch);
-            assert_eq!(bpf_descriptors(), 0);
+            assert_eq!(descriptors("bpf_link"), 0);
+            let _program = Program::start("s = tcp('127.0.0.1', 8000); say('ready'); hear()");
+            let mut holders = 0;
+            walk.holders(|_| holders += 1).unwrap();
+            assert_eq!(holders, 1);
+            drop(walk);
+            assert_eq!(descriptors("bpf"), 0);
         },
     );
 }
