@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::collect::{Ids, System};
+use crate::collect::{Ids, Means, System};
 use crate::config::Config;
 use crate::drive::{DriveError, drive};
 use crate::identity::{Kept, Sources, random_id, random_seed};
@@ -58,7 +58,12 @@ pub fn run(config: &Config, stop: &Stop) -> Result<(), RunError> {
         "the agent has started"
     );
     let machine = Machine::new(kept.generation, config.scan_interval, random_seed());
-    let system = System::new(ids, Withhold::new(state.load_client_udp()?), &state);
+    let means = Means {
+        events: config.events,
+        caps: config.caps,
+    };
+    let withhold = Withhold::new(state.load_client_udp()?);
+    let system = System::new(ids, means, withhold, &state);
     let keep_generation = |generation| {
         kept.generation = generation;
         if let Err(error) = state.keep(&kept) {

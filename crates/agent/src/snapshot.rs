@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use portolan_wire::digest::Digest;
-use portolan_wire::open_port::{OpenPort, canonicalise};
+use portolan_wire::open_port::{Identity, OpenPort, canonicalise};
 use portolan_wire::report::{Agent, Coverage, Host, Report, Transient};
 use portolan_wire::time::UnixMicros;
 
@@ -59,6 +59,11 @@ impl Snapshot {
     /// The set, in canonical form.
     pub fn open_ports(&self) -> &[OpenPort] {
         &self.open_ports
+    }
+
+    /// Whether the set holds a port of that identity.
+    pub(crate) fn holds(&self, identity: Identity<'_>) -> bool {
+        holds(&self.open_ports, identity)
     }
 
     /// The same set, to be kept.
@@ -116,4 +121,11 @@ impl Snapshot {
     pub(crate) fn agent_id(&self) -> &str {
         self.host.agent_id.as_deref().unwrap_or("")
     }
+}
+
+/// Whether a canonical set holds a port of that identity.
+pub(crate) fn holds(ports: &[OpenPort], identity: Identity<'_>) -> bool {
+    ports
+        .binary_search_by(|held| held.identity().cmp(&identity))
+        .is_ok()
 }

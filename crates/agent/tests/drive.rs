@@ -74,6 +74,8 @@ impl Running {
             project: "p1".to_owned(),
             enterprise_project: "0".to_owned(),
             scan_interval: LOOK,
+            events: false,
+            caps: None,
             state_dir: PathBuf::new(),
             ca_file: None,
             host_id: None,
@@ -81,7 +83,7 @@ impl Running {
         let transport = HttpTransport::new(&config).unwrap();
         let machine = Machine::new(GENERATION, LOOK, 1);
         let scripted = Scripted(Arc::new(Mutex::new(vec![22])));
-        let (ports, stop) = (Arc::clone(&scripted.0), Stop::new());
+        let (ports, stop) = (Arc::clone(&scripted.0), Stop::new().unwrap());
         let generations = Arc::new(Mutex::new(Vec::new()));
         let (kept, to_stop) = (Arc::clone(&generations), stop.clone());
         let (end, ended) = channel();

@@ -32,6 +32,8 @@ fn config(server: &str) -> Config {
         project: "p/1".to_owned(),
         enterprise_project: "0".to_owned(),
         scan_interval: ScanInterval::Auto,
+        events: false,
+        caps: None,
         state_dir: PathBuf::new(),
         ca_file: None,
         host_id: None,

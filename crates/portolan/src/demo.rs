@@ -97,11 +97,13 @@ impl Agent {
             project: PROJECT.into(),
             enterprise_project: "0".into(),
             scan_interval: ScanInterval::Auto,
+            events: true,
+            caps: None,
             state_dir: folder.path().join("agent"),
             ca_file: None,
             host_id: None,
         };
-        let stop = Stop::new();
+        let stop = Stop::new().context("cannot make what ends the agent")?;
         let agents_stop = stop.clone();
         let thread = std::thread::Builder::new()
             .name("agent".into())

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(config: &Config) -> anyhow::Result<()> {
-    let stop = Stop::new();
+    let stop = Stop::new().context("cannot make what ends the agent")?;
     let mut signals = Signals::new([SIGTERM, SIGINT]).context("cannot watch for signals")?;
     let on_signal = stop.clone();
     let _detached = thread::Builder::new()

@@ -17,9 +17,9 @@ use portolan_wire::caps::TRANSIENTS_MAX;
 use portolan_wire::open_port::OpenPort;
 use portolan_wire::report::Transient;
 
-use super::transients::{Carried, holds};
+use super::transients::Carried;
 use super::{Machine, Told};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, holds};
 
 /// Most answers to one report that may get lost: more than an hour, at the slowest pace.
 pub(super) const REPEATS_MAX: u32 = 100;
@@ -111,7 +111,7 @@ impl Machine {
 
     fn is_confirmed(&self, port: &OpenPort) -> bool {
         let held = self.confirmed.as_ref();
-        held.is_some_and(|held| holds(&held.ports, port))
+        held.is_some_and(|held| holds(&held.ports, port.identity()))
     }
 
     /// The server holds the report.
@@ -170,7 +170,7 @@ impl Machine {
 impl Attempt {
     /// Whether the server has that port by it, as far as is known.
     fn tells(&self, port: &OpenPort) -> bool {
-        !self.is_refused && holds(self.snapshot.open_ports(), port)
+        !self.is_refused && self.snapshot.holds(port.identity())
     }
 
     fn count(&self) -> u64 {

@@ -42,8 +42,9 @@ use crate::trouble::Trouble;
 use backoff::Backoff;
 use fate::{Attempt, Held};
 use order::Silent;
+pub(crate) use pace::GATHER;
 use pace::Pace;
-pub use pace::ScanInterval;
+pub use pace::{ScanInterval, Tempo, WATCHED_LOOK_GAP};
 pub use pair::Pair;
 use transients::{Carried, Waiting};
 
@@ -173,6 +174,17 @@ impl Machine {
             None => 0,
         };
         self.newest = Some(Newest { snapshot, revision });
+    }
+
+    /// Events say at `now` that only a look can tell what there is. It comes as soon as looking is cheap
+    /// enough.
+    pub fn touched(&mut self, now: Duration) {
+        self.look_at = self.look_at.min(self.pace.after_event().max(now));
+    }
+
+    /// How fast to look from now on.
+    pub fn set_tempo(&mut self, tempo: Tempo) {
+        self.pace.set_tempo(tempo);
     }
 
     /// A look that failed at `now`. Until one succeeds there are no heartbeats, because nobody

@@ -13,6 +13,7 @@ use portolan_wire::open_port::OpenPort;
 use portolan_wire::report::Transient;
 use portolan_wire::time::UnixMicros;
 
+use crate::snapshot::holds;
 use crate::withhold::Identity;
 
 /// Transients of one report, and how many there were beyond them.
@@ -82,7 +83,7 @@ impl Waiting {
         after: &[OpenPort],
         at: UnixMicros,
     ) -> Vec<(OpenPort, Transient)> {
-        let is_in = |ports: &[OpenPort], port: &OpenPort| holds(ports, port);
+        let is_in = |ports: &[OpenPort], port: &OpenPort| holds(ports, port.identity());
         for port in after.iter().filter(|port| !is_in(before, port)) {
             self.appeared.insert(Identity::of(port), at);
         }
@@ -100,14 +101,6 @@ impl Waiting {
             self.appeared.remove(&Identity::of(port));
         }
     }
-}
-
-/// Whether a canonical set holds the identity of `port`.
-pub(super) fn holds(ports: &[OpenPort], port: &OpenPort) -> bool {
-    let identity = port.identity();
-    ports
-        .binary_search_by(|held| held.identity().cmp(&identity))
-        .is_ok()
 }
 
 fn transient(port: &OpenPort, opened_at: Option<UnixMicros>, closed_at: UnixMicros) -> Transient {

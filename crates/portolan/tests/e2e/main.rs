@@ -12,6 +12,7 @@ mod clients;
 mod commands;
 mod crash;
 mod credentials;
+mod events;
 mod exports;
 mod full_disk;
 mod harness;

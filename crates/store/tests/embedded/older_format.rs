@@ -103,6 +103,7 @@ fn full(sequence: u64) -> Report {
             mode: text("poll"),
             cpu_ms: Some(12),
             rss_bytes: Some(6_291_456),
+            ephemeral_udp: None,
         }),
         coverage: Coverage {
             privileged: true,
