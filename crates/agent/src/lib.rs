@@ -13,6 +13,7 @@ mod budget;
 mod causes;
 mod collect;
 mod config;
+pub mod doctor;
 mod drive;
 mod host;
 mod identity;
@@ -32,8 +33,8 @@ pub use budget::Caps;
 pub use causes::with_causes;
 pub use collect::{Collect, Happened};
 pub use config::{
-    Config, Flags, Mistakes, STATE_DIR_DEFAULT, Secret, ServerUrl, ServerUrlError, TokenError,
-    TokenSource,
+    Config, DoctorFlags, Flags, Mistakes, STATE_DIR_DEFAULT, Secret, ServerUrl, ServerUrlError,
+    TokenError, TokenSource,
 };
 pub use drive::{DriveError, drive};
 pub use identity::next_generation;

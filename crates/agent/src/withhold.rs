@@ -85,6 +85,7 @@ mod tests {
         let port = OpenPort::new(Transport::Udp, any, port);
         Socket {
             port,
+            cookie: None,
             client_udp,
             first_seen,
             holders: 1,

@@ -28,6 +28,9 @@ pub struct Scan {
 pub struct Socket {
     /// The open port. Names and images of containers are not looked up here.
     pub port: OpenPort,
+    /// The kernel's cookie of the socket, never used twice in one boot; none where only `/proc/net` told
+    /// of it.
+    pub cookie: Option<u64>,
     /// Whether it looks like a UDP client: bound to no address, on a port of its namespace's
     /// ephemeral range. The kernel does not tell a client's port from a server's; how long it
     /// lives does.

@@ -105,6 +105,11 @@ impl Between {
         });
     }
 
+    /// The opening of a socket that no look has held before.
+    pub(crate) fn opening(&self, cookie: u64) -> Option<&Event> {
+        self.open.get(&cookie).map(|open| &open.event)
+    }
+
     /// How many UDP ports of an ephemeral range were opened.
     pub(crate) fn ephemeral(&self) -> u64 {
         self.ephemeral

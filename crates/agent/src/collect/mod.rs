@@ -6,6 +6,7 @@
 mod between;
 mod moments;
 mod system;
+mod told_owners;
 mod watching;
 
 use std::os::fd::BorrowedFd;

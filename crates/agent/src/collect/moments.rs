@@ -59,7 +59,7 @@ impl Moments {
 }
 
 /// Whether a report may carry it: whoever names a file decides what is in its name.
-fn is_tellable(path: &str) -> bool {
+pub(super) fn is_tellable(path: &str) -> bool {
     path.chars().count() <= PATH_CHARS_MAX && !path.contains('\0')
 }
 

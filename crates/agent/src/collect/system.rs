@@ -12,6 +12,7 @@ use portolan_wire::report::{Host, Transient};
 
 use super::between::{Between, Passed};
 use super::moments::Moments;
+use super::told_owners::ToldOwners;
 use super::watching::Watching;
 use super::{Collect, Happened, Ids};
 use crate::budget::{Budget, Caps, Meter, Reached, Step, Verdict};
@@ -35,6 +36,7 @@ pub(crate) struct System<'a> {
     collector: Collector,
     watching: Watching,
     between: Between,
+    told_owners: ToldOwners,
     /// Transients that were found while looking.
     passed: Vec<Transient>,
     /// When every namespace was looked into last; never, or no longer to be relied on.
@@ -72,6 +74,7 @@ impl<'a> System<'a> {
             collector,
             watching,
             between: Between::default(),
+            told_owners: ToldOwners::default(),
             passed: Vec::new(),
             all_looked_at: None,
             newest: None,
@@ -139,22 +142,21 @@ impl<'a> System<'a> {
         let everywhere = |at: Instant| now.saturating_duration_since(at) >= WATCHED_LOOK_GAP;
         let is_due = self.all_looked_at.is_none_or(everywhere);
         let touched = self.between.to_look_into();
-        let scan = if is_due || self.watching.is_attached() && touched.is_empty() {
+        let is_watched = self.watching.is_attached();
+        let (result, looked_into) = if is_due || is_watched && touched.is_empty() {
             self.all_looked_at = Some(now);
-            self.collector.scan()
-        } else if self.watching.is_attached() {
-            let scan = self.collector.look_into(&touched);
-            let collector = &self.collector;
-            let held = |netns, cookie| collector.holds(netns, cookie);
-            self.between.looked(Some(&touched), held);
-            return scan.inspect_err(|_| self.all_looked_at = None);
+            (self.collector.scan(), None)
+        } else if is_watched {
+            (self.collector.look_into(&touched), Some(touched))
         } else {
-            return self.collector.scan_in_turn(OTHERS_A_LOOK);
+            (self.collector.scan_in_turn(OTHERS_A_LOOK), None)
         };
+        let mut scan = result.inspect_err(|_| self.all_looked_at = None)?;
+        self.told_owners.fill(&mut scan, &self.between);
         let collector = &self.collector;
         let held = |netns, cookie| collector.holds(netns, cookie);
-        self.between.looked(None, held);
-        scan.inspect_err(|_| self.all_looked_at = None)
+        self.between.looked(looked_into.as_ref(), held);
+        Ok(scan)
     }
 
     fn mode(&self) -> &'static str {

@@ -27,7 +27,11 @@ const SCAN_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 
 /// Collects the open ports of this machine and reports them to a Portolan server.
 #[derive(Clone, Debug, Default, Parser)]
-#[command(name = "portolan-agent", version)]
+#[command(
+    name = "portolan-agent",
+    version,
+    after_help = "portolan-agent doctor: says what an agent would see here and what is missing"
+)]
 pub struct Flags {
     /// The server, such as `https://portolan.example:8443` (required)
     #[arg(long, env = "PORTOLAN_SERVER", value_name = "URL")]
@@ -91,6 +95,16 @@ impl Flags {
     /// A flag that does not exist, and the requests for help and version.
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         Self::try_parse_from(args)
+    }
+
+    /// Whether a server is given.
+    pub(super) fn names_a_server(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// Whether events are wanted, as far as that is said rightly.
+    pub(super) fn wants_events(&self) -> bool {
+        self.events.as_deref() != Some("off")
     }
 
     /// Checks everything.

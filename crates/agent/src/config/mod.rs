@@ -4,12 +4,14 @@
 //! [`Config`] from the command line has passed every check that needs no network.
 
 mod caps;
+mod doctor;
 mod flags;
 mod server_url;
 mod token;
 
 use std::path::PathBuf;
 
+pub use doctor::DoctorFlags;
 pub use flags::{Flags, Mistakes};
 pub use server_url::{ServerUrl, ServerUrlError};
 pub use token::{Secret, TokenError, TokenSource};
