@@ -13,7 +13,7 @@ use portolan_sockets::ScanError;
 
 use crate::causes::with_causes;
 use crate::collect::Collect;
-use crate::machine::{Action, Machine};
+use crate::machine::{Action, GATHER, Machine};
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
 use crate::transport::{Message, Outcome, Transport};
@@ -52,13 +52,24 @@ pub fn drive(
                 keep_generation(machine.generation());
             }
         }
+        machine.set_tempo(collector.upkeep(origin.elapsed()));
+        let happened = collector.happened();
+        machine.came_and_went(happened.transients, 0);
+        if happened.needs_look {
+            machine.touched(origin.elapsed());
+        }
         match machine.next(origin.elapsed()) {
             Action::Look => match looks.tell(collector.look()) {
                 Some((snapshot, cpu)) => machine.looked(origin.elapsed(), snapshot, cpu),
                 None => machine.look_failed(origin.elapsed()),
             },
             Action::Send(message) => sender.send(message)?,
-            Action::Wait(wait) => stop.wait(wait),
+            Action::Wait(wait) => {
+                if stop.wait(wait, collector.events()) {
+                    // What belongs together comes within a few milliseconds.
+                    thread::sleep(GATHER);
+                }
+            }
         }
     }
     Ok(())

@@ -9,9 +9,11 @@
 //! says in `coverage`. Limits: one host, one server, one state folder an agent.
 #![forbid(unsafe_code)]
 
+mod budget;
 mod causes;
 mod collect;
 mod config;
+pub mod doctor;
 mod drive;
 mod enrolment;
 mod host;
@@ -28,15 +30,17 @@ mod transport;
 mod trouble;
 mod withhold;
 
+pub use budget::Caps;
 pub use causes::with_causes;
-pub use collect::Collect;
+pub use collect::{Collect, Happened};
 pub use config::{
-    ClientCertificate, ClientCertificateError, Config, Flags, Mistakes, ROTATE_AFTER_DEFAULT,
-    STATE_DIR_DEFAULT, Secret, ServerUrl, ServerUrlError, TokenError, TokenSource,
+    ClientCertificate, ClientCertificateError, Config, DoctorFlags, Flags, Mistakes,
+    ROTATE_AFTER_DEFAULT, STATE_DIR_DEFAULT, Secret, ServerUrl, ServerUrlError, TokenError,
+    TokenSource,
 };
 pub use drive::{DriveError, drive};
 pub use identity::next_generation;
-pub use machine::ScanInterval;
+pub use machine::{ScanInterval, Tempo};
 pub use run::{RunError, run};
 pub use snapshot::Snapshot;
 pub use state::StateError;

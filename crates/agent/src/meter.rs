@@ -6,6 +6,8 @@ use portolan_wire::report::Agent;
 use portolan_wire::time::UnixMicros;
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::budget::{Meter, Usage};
+
 /// Now, by the wall clock. It may jump; nothing is ordered by it.
 #[expect(clippy::disallowed_methods, reason = "this is the agent's clock")]
 pub(crate) fn wall_clock() -> UnixMicros {
@@ -25,14 +27,27 @@ pub(crate) fn thread_cpu() -> Duration {
     duration(clock_gettime(ClockId::ThreadCPUTime))
 }
 
-/// Who reports, and what it has cost until now. In `portolan demo` that is the whole process.
-pub(crate) fn agent() -> Agent {
-    let cpu = duration(clock_gettime(ClockId::ProcessCPUTime));
+/// Who reports, and what it has cost until now.
+pub(crate) fn agent(mode: &str, usage: Usage, ephemeral_udp: Option<u64>) -> Agent {
     Agent {
         version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        mode: Some("poll".to_owned()),
-        cpu_ms: u64::try_from(cpu.as_millis()).ok(),
-        rss_bytes: resident_bytes(),
+        mode: Some(mode.to_owned()),
+        cpu_ms: u64::try_from(usage.cpu.as_millis()).ok(),
+        rss_bytes: usage.memory_bytes,
+        ephemeral_udp,
+    }
+}
+
+/// Measures this process. In `portolan demo` that is the server as well.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProcessMeter;
+
+impl Meter for ProcessMeter {
+    fn usage(&mut self, kernel: Duration) -> Usage {
+        Usage {
+            cpu: duration(clock_gettime(ClockId::ProcessCPUTime)) + kernel,
+            memory_bytes: resident_bytes(),
+        }
     }
 }
 
@@ -53,7 +68,13 @@ mod tests {
 
     #[test]
     fn a_process_costs_memory_and_time() {
-        let agent = agent();
+        let usage = ProcessMeter.usage(Duration::ZERO);
+        let beside = ProcessMeter.usage(Duration::from_secs(3_600));
+        assert!(
+            beside.cpu - usage.cpu >= Duration::from_secs(3_600),
+            "{beside:?}"
+        );
+        let agent = agent("poll", usage, None);
         assert!(agent.rss_bytes.unwrap() > 100_000, "{agent:?}");
         assert!(agent.cpu_ms.is_some());
         assert_eq!(agent.mode.as_deref(), Some("poll"));

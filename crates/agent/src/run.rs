@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::collect::{Ids, System};
+use crate::collect::{Ids, Means, System};
 use crate::config::{Config, TokenSource};
 use crate::drive::{DriveError, drive};
 use crate::enrolment::Enrolment;
@@ -67,8 +67,13 @@ pub fn run(config: &Config, stop: &Stop) -> Result<(), RunError> {
         TokenSource::File(_) | TokenSource::Literal(_) => transport,
     };
     let machine = Machine::new(kept.generation, config.scan_interval, random_seed());
+    let means = Means {
+        look: config.look.clone(),
+        events: config.events,
+        caps: config.caps,
+    };
     let withhold = Withhold::new(state.load_client_udp()?);
-    let system = System::new(ids, config.look.clone(), withhold, &state);
+    let system = System::new(ids, means, withhold, &state);
     let keep_generation = |generation| {
         kept.generation = generation;
         if let Err(error) = state.keep(&kept) {

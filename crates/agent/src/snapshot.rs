@@ -4,9 +4,11 @@
 //! thinking about order or twins. Holds: `digest` is that of `open_ports`.
 //! Limit: one host's set, [`OPEN_PORTS_MAX`](portolan_wire::caps::OPEN_PORTS_MAX) by the server.
 
+use std::sync::Arc;
+
 use portolan_wire::digest::Digest;
-use portolan_wire::open_port::{OpenPort, canonicalise};
-use portolan_wire::report::{Agent, Coverage, Host, Report};
+use portolan_wire::open_port::{Identity, OpenPort, canonicalise};
+use portolan_wire::report::{Agent, Coverage, Host, Report, Transient};
 use portolan_wire::time::UnixMicros;
 
 use crate::machine::Pair;
@@ -18,7 +20,8 @@ pub struct Snapshot {
     observed_at: UnixMicros,
     agent: Agent,
     coverage: Coverage,
-    open_ports: Vec<OpenPort>,
+    /// Shared: the look before, an attempt and what the server holds are mostly the same set.
+    open_ports: Arc<Vec<OpenPort>>,
     digest: Digest,
 }
 
@@ -38,7 +41,7 @@ impl Snapshot {
             observed_at,
             agent,
             coverage,
-            open_ports,
+            open_ports: Arc::new(open_ports),
             digest,
         }
     }
@@ -58,6 +61,26 @@ impl Snapshot {
         &self.open_ports
     }
 
+    /// Whether the set holds a port of that identity.
+    pub(crate) fn holds(&self, identity: Identity<'_>) -> bool {
+        holds(&self.open_ports, identity)
+    }
+
+    /// The same set, to be kept.
+    pub(crate) fn shared_ports(&self) -> Arc<Vec<OpenPort>> {
+        Arc::clone(&self.open_ports)
+    }
+
+    /// The same look, with the memory of an equal set.
+    pub(crate) fn sharing(self, other: &Self) -> Self {
+        if self.open_ports == other.open_ports {
+            let open_ports = Arc::clone(&other.open_ports);
+            Self { open_ports, ..self }
+        } else {
+            self
+        }
+    }
+
     /// Whether `other` tells the same: set, attributes, host and coverage. When the agent looked
     /// and what it cost are not part of it, else every look would be news.
     pub(crate) fn tells_the_same_as(&self, other: &Self) -> bool {
@@ -67,8 +90,14 @@ impl Snapshot {
             && self.host == other.host
     }
 
-    /// The report that tells this look under `pair`.
-    pub(crate) fn report(&self, pair: Pair, heartbeat_interval_s: u32) -> Report {
+    /// The report that tells this look under `pair`, with transients beside it.
+    pub(crate) fn report(
+        &self,
+        pair: Pair,
+        heartbeat_interval_s: u32,
+        transients: Vec<Transient>,
+        transients_lost: u64,
+    ) -> Report {
         Report {
             host: self.host.clone(),
             generation: pair.generation,
@@ -77,9 +106,9 @@ impl Snapshot {
             heartbeat_interval_s: Some(heartbeat_interval_s),
             agent: Some(self.agent.clone()),
             coverage: self.coverage.clone(),
-            open_ports: self.open_ports.clone(),
-            transients: Vec::new(),
-            transients_lost: 0,
+            open_ports: self.open_ports.to_vec(),
+            transients,
+            transients_lost,
         }
     }
 
@@ -92,4 +121,11 @@ impl Snapshot {
     pub(crate) fn agent_id(&self) -> &str {
         self.host.agent_id.as_deref().unwrap_or("")
     }
+}
+
+/// Whether a canonical set holds a port of that identity.
+pub(crate) fn holds(ports: &[OpenPort], identity: Identity<'_>) -> bool {
+    ports
+        .binary_search_by(|held| held.identity().cmp(&identity))
+        .is_ok()
 }

@@ -1,87 +1,95 @@
 //! Ends a running agent, and wakes its loop early.
 //!
-//! A condition variable instead of a flag that is looked at now and then: the loop sleeps until its
-//! next deadline, however far away, and still ends at once. Holds: a stop is never taken back.
+//! An eventfd instead of a flag that is looked at now and then: the loop sleeps until its next
+//! deadline, however far away, until the kernel has events, or until this, in one poll(2). Holds: a
+//! stop is never taken back.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+
 /// Tells an agent to end; clones tell the same agent.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Stop {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    stopped: bool,
-    woken: bool,
-    rotation: bool,
+    is_stopped: AtomicBool,
+    is_rotation_due: AtomicBool,
+    bell: OwnedFd,
 }
 
 impl Stop {
     /// Not stopped yet.
-    pub fn new() -> Self {
-        Self::default()
+    ///
+    /// # Errors
+    /// The process may open no more files.
+    pub fn new() -> io::Result<Self> {
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                is_stopped: AtomicBool::new(false),
+                is_rotation_due: AtomicBool::new(false),
+                bell,
+            }),
+        })
     }
 
     /// Asks the agent to end. Callable any number of times, from any thread.
     pub fn stop(&self) {
-        self.lock().stopped = true;
-        self.shared.changed.notify_all();
+        self.shared.is_stopped.store(true, Ordering::Release);
+        self.wake();
     }
 
     /// Whether the agent was asked to end.
     pub fn is_stopped(&self) -> bool {
-        self.lock().stopped
+        self.shared.is_stopped.load(Ordering::Acquire)
     }
 
     /// Asks an enrolled agent for another token, with its next message.
     pub fn rotate_token(&self) {
-        self.lock().rotation = true;
+        self.shared.is_rotation_due.store(true, Ordering::Release);
     }
 
     /// Whether somebody has asked for that since the last call.
     pub(crate) fn take_rotation(&self) -> bool {
-        std::mem::take(&mut self.lock().rotation)
+        self.shared.is_rotation_due.swap(false, Ordering::AcqRel)
     }
 
     /// Ends the present or the next [`wait`](Self::wait) early.
     pub(crate) fn wake(&self) {
-        self.lock().woken = true;
-        self.shared.changed.notify_all();
+        // It fails only where it rings already.
+        let _rings = rustix::io::write(&self.shared.bell, &1_u64.to_ne_bytes());
     }
 
-    /// Returns after `limit`, or as soon as it is stopped or woken.
-    pub(crate) fn wait(&self, limit: Duration) {
+    /// Returns after `limit`, or as soon as it is stopped or woken, or `events` are readable. Whether
+    /// they are.
+    pub(crate) fn wait(&self, limit: Duration, events: Option<BorrowedFd<'_>>) -> bool {
         let deadline = Instant::now().checked_add(limit);
-        let mut state = self.lock();
-        while !state.stopped && !state.woken {
+        let bell = self.shared.bell.as_fd();
+        while !self.is_stopped() {
             let left = deadline.map_or(limit, |at| at.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                break;
+            let timeout = Timespec::try_from(left).ok();
+            let mut watched = vec![PollFd::from_borrowed_fd(bell, PollFlags::IN)];
+            watched.extend(events.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+            if poll(&mut watched, timeout.as_ref()).is_err() {
+                // A signal; the deadline is where it was.
+                continue;
             }
-            state = self
-                .shared
-                .changed
-                .wait_timeout(state, left)
-                .map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state);
+            let mut ready = watched.iter().map(|fd| !fd.revents().is_empty());
+            let (rings, has_events) = (ready.next(), ready.next());
+            if rings == Some(true) {
+                let _count = rustix::io::read(&self.shared.bell, &mut [0; 8]);
+            }
+            return has_events == Some(true);
         }
-        state.woken = false;
-    }
-
-    /// A thread that panicked holds no half-written state here: each field is a single flag.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.shared
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        false
     }
 }
 
@@ -93,25 +101,43 @@ mod tests {
 
     #[test]
     fn a_stop_before_or_during_a_wait_ends_it_and_every_later_one() {
-        let stop = Stop::new();
+        let stop = Stop::new().unwrap();
         let other = stop.clone();
-        let thread = std::thread::spawn(move || other.wait(LONG));
+        let thread = std::thread::spawn(move || other.wait(LONG, None));
         stop.stop();
         thread.join().unwrap();
-        stop.wait(LONG);
+        stop.wait(LONG, None);
         assert!(stop.is_stopped());
     }
 
     #[test]
     fn a_wake_ends_one_wait_and_stops_nothing() {
-        let stop = Stop::new();
+        let stop = Stop::new().unwrap();
         stop.wake();
-        stop.wait(LONG);
+        stop.wake();
+        stop.wait(LONG, None);
         assert!(!stop.is_stopped());
         let from = Instant::now();
-        stop.wait(Duration::from_millis(5));
+        stop.wait(Duration::from_millis(5), None);
         assert!(
             from.elapsed() >= Duration::from_millis(5),
+            "the wake was used up"
+        );
+    }
+
+    #[test]
+    fn events_end_a_wait_as_long_as_they_are_there() {
+        let stop = Stop::new().unwrap();
+        let events = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+        assert!(!stop.wait(Duration::from_millis(1), Some(events.as_fd())));
+        rustix::io::write(&events, &1_u64.to_ne_bytes()).unwrap();
+        for _ in 0..2 {
+            assert!(stop.wait(LONG, Some(events.as_fd())));
+        }
+        stop.wake();
+        assert!(stop.wait(LONG, Some(events.as_fd())), "both at once");
+        assert!(
+            !stop.wait(Duration::from_millis(1), None),
             "the wake was used up"
         );
     }

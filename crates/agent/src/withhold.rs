@@ -29,7 +29,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    fn of(port: &OpenPort) -> Self {
+    pub(crate) fn of(port: &OpenPort) -> Self {
         Self {
             netns: port.netns.clone(),
             transport: port.transport,
@@ -85,6 +85,7 @@ mod tests {
         let port = OpenPort::new(Transport::Udp, any, port);
         Socket {
             port,
+            cookie: None,
             client_udp,
             first_seen,
             holders: 1,

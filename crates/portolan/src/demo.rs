@@ -97,6 +97,8 @@ impl Agent {
             project: PROJECT.into(),
             enterprise_project: "0".into(),
             scan_interval: ScanInterval::Auto,
+            events: true,
+            caps: None,
             state_dir: folder.path().join("agent"),
             ca_file: None,
             client_certificate: None,
@@ -104,7 +106,7 @@ impl Agent {
             host_id: None,
             look: portolan_sockets::Options::default(),
         };
-        let stop = Stop::new();
+        let stop = Stop::new().context("cannot make what ends the agent")?;
         let agents_stop = stop.clone();
         let thread = std::thread::Builder::new()
             .name("agent".into())

@@ -46,11 +46,10 @@ mod runtimes;
 mod scan;
 mod users;
 
-pub use collector::Collector;
-pub use events::{
-    Event, EventKind, HolderWalk, KernelCost, KernelHolder, ProgramCost, Step, Watch, WatchError,
-};
+pub use collector::{Collector, Namespace};
+pub use events::{Event, EventKind, HolderWalk, KernelCost, ProgramCost, Step, Watch, WatchError};
 pub use options::Options;
+pub use owners::{HolderSource, KernelHolder};
 pub use scan::{Scan, ScanError, Socket, Statistics};
 
 /// An agent moves its collector to the thread that scans, and its watch to the one that waits.

@@ -28,6 +28,9 @@ pub struct Scan {
 pub struct Socket {
     /// The open port.
     pub port: OpenPort,
+    /// The kernel's cookie of the socket, never used twice in one boot; none where only `/proc/net` told
+    /// of it.
+    pub cookie: Option<u64>,
     /// Whether it looks like a UDP client: bound to no address, on a port of its namespace's
     /// ephemeral range. The kernel does not tell a client's port from a server's; how long it
     /// lives does.
@@ -42,8 +45,11 @@ pub struct Socket {
 /// What one scan cost, and how it was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// Network namespaces that were looked into.
+    /// Network namespaces that were looked into in this scan.
     pub namespaces: u64,
+    /// How long ago that namespace was looked into whose last look is the longest ago; zero when
+    /// all were looked into now.
+    pub oldest_look: Duration,
     /// Open ports that were found.
     pub sockets: u64,
     /// Sockets whose owner was sought: new ones, those whose owner went, and now and then those
@@ -62,6 +68,10 @@ pub struct Statistics {
     pub fd_dirs_walked: u64,
     /// Links in those folders that were read.
     pub fds_read: u64,
+    /// Passes over all open files that a [`HolderSource`](crate::HolderSource) made.
+    pub holder_passes: u64,
+    /// Such passes that failed, so that files were walked.
+    pub holder_passes_failed: u64,
     /// Known owners that were asked whether they still hold their socket.
     pub owners_verified: u64,
     /// CPU time of the scan, user and system, on all its threads.

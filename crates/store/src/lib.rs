@@ -30,7 +30,7 @@ pub use answers::{Asked, confirm, decided};
 pub use clock::{Clock, SystemClock};
 pub use committer::{
     Committer, Decision, Handle, Ignoring, IgnoringDone, OnHistory, OnHistorySlot, Prepared,
-    Published, Queue, QueueFull, Recent, RecentCommit, Retirement, Submission, start,
+    Published, Queue, QueueFull, Recent, RecentCommit, Retirement, Submission, Turns, start,
 };
 pub use counters::Counters;
 pub use error::StoreError;

@@ -131,6 +131,12 @@ pub const SILENT_RETIRED_MAX: usize = 1_000;
 
 /// Most submissions that wait for the committer; beyond it 429 with Retry-After.
 pub const COMMIT_QUEUE_MAX: usize = 16_384;
+/// Longest time that reports wait for the committer, in seconds, at the rate that it was measured to
+/// have; beyond it 429 with Retry-After. An agent waits 30 s for its answer.
+pub const COMMIT_QUEUE_WAIT_S_MAX: usize = 20;
+/// Longest Retry-After, in seconds; an agent obeys none beyond it, as a wrong value must not silence a
+/// host for a day.
+pub const RETRY_AFTER_S_MAX: u32 = 600;
 /// Most bytes of submissions that wait for the committer; beyond it 429 with Retry-After.
 pub const COMMIT_QUEUE_BYTES_MAX: usize = 256 << 20;
 /// Reports after which a durable write takes no further request; the last one that it takes may bring

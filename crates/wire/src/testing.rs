@@ -165,6 +165,7 @@ fn agent() -> impl Strategy<Value = Agent> {
             mode,
             cpu_ms,
             rss_bytes,
+            ephemeral_udp: None,
         })
 }
 

@@ -2,12 +2,12 @@
 //!
 //! Exit codes: 0 after SIGTERM or SIGINT, 1 when it failed, 2 for bad usage.
 
-use std::io::{IsTerminal as _, stderr};
+use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::process::ExitCode;
 use std::thread;
 
 use anyhow::Context as _;
-use portolan_agent::{Config, Flags, Stop, run, with_causes};
+use portolan_agent::{Config, DoctorFlags, Flags, Mistakes, Stop, doctor, run, with_causes};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
@@ -16,7 +16,18 @@ const EXIT_FAILED: u8 = 1;
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let flags = match Flags::read(std::env::args_os()) {
+    let mut args = std::env::args_os();
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == "doctor")
+    {
+        let _program = args.next();
+        return match DoctorFlags::read(args) {
+            Ok(flags) => diagnose(flags),
+            Err(error) => error.exit(),
+        };
+    }
+    let flags = match Flags::read(args) {
         Ok(flags) => flags,
         // It prints help and version on stdout and exits 0, mistakes on stderr and exits 2.
         Err(error) => error.exit(),
@@ -35,21 +46,42 @@ fn main() -> ExitCode {
                 ExitCode::from(EXIT_FAILED)
             }
         },
-        Err(mistakes) => {
-            #[expect(
-                clippy::print_stderr,
-                reason = "for a person, who gets it without log fields"
-            )]
-            {
-                eprintln!("portolan-agent: {mistakes}");
-            }
-            ExitCode::from(EXIT_USAGE)
-        }
+        Err(mistakes) => tell(&mistakes),
     }
 }
 
+fn tell(mistakes: &Mistakes) -> ExitCode {
+    #[expect(
+        clippy::print_stderr,
+        reason = "for a person, who gets it without log fields"
+    )]
+    {
+        eprintln!("portolan-agent: {mistakes}");
+    }
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// The answer goes to stdout: it is what was asked for.
+fn diagnose(flags: DoctorFlags) -> ExitCode {
+    let is_json = flags.is_json();
+    let (events, server) = match flags.check() {
+        Ok(checked) => checked,
+        Err(mistakes) => return tell(&mistakes),
+    };
+    let diagnosis = doctor::diagnose(server.as_ref(), events);
+    let text = if is_json {
+        serde_json::to_string_pretty(&diagnosis).unwrap_or_default() + "\n"
+    } else {
+        diagnosis.to_string()
+    };
+    if stdout().write_all(text.as_bytes()).is_err() || !diagnosis.ok {
+        return ExitCode::from(EXIT_FAILED);
+    }
+    ExitCode::SUCCESS
+}
+
 fn serve(config: &Config) -> anyhow::Result<()> {
-    let stop = Stop::new();
+    let stop = Stop::new().context("cannot make what ends the agent")?;
     let mut signals =
         Signals::new([SIGTERM, SIGINT, SIGUSR1]).context("cannot watch for signals")?;
     let on_signal = stop.clone();

@@ -15,9 +15,11 @@ use portolan_wire::caps::{
 };
 use portolan_wire::ids::EnterpriseProjectId;
 
+use super::caps::{cpu_share, size};
 use super::{
     ClientCertificate, Config, ROTATE_AFTER_DEFAULT, STATE_DIR_DEFAULT, ServerUrl, TokenSource,
 };
+use crate::budget::Caps;
 use crate::identity::is_host_id;
 use crate::machine::ScanInterval;
 use crate::transport::read_ca_file;
@@ -28,7 +30,11 @@ const SCAN_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 
 /// Collects the open ports of this machine and reports them to a Portolan server.
 #[derive(Clone, Debug, Default, Parser)]
-#[command(name = "portolan-agent", version)]
+#[command(
+    name = "portolan-agent",
+    version,
+    after_help = "portolan-agent doctor: says what an agent would see here and what is missing"
+)]
 pub struct Flags {
     /// The server, such as `https://portolan.example:8443` (required)
     #[arg(long, env = "PORTOLAN_SERVER", value_name = "URL")]
@@ -54,6 +60,17 @@ pub struct Flags {
     /// [default: auto]
     #[arg(long, env = "PORTOLAN_SCAN_INTERVAL", value_name = "INTERVAL")]
     scan_interval: Option<String>,
+    /// Whether the kernel is to tell when ports open and close: auto (where it can), or off
+    /// [default: auto]
+    #[arg(long, env = "PORTOLAN_EVENTS", value_name = "WHEN")]
+    events: Option<String>,
+    /// CPU of one core over a minute beyond which the agent looks rarely and lets the kernel's events
+    /// go, such as 0.5% or 20% [default: 2%]
+    #[arg(long, env = "PORTOLAN_CPU_MAX", value_name = "SHARE")]
+    cpu_max: Option<String>,
+    /// Resident memory beyond which it drops what it can, such as 64MiB or 1GiB [default: 64MiB]
+    #[arg(long, env = "PORTOLAN_MEMORY_MAX", value_name = "SIZE")]
+    memory_max: Option<String>,
     /// The state folder [default: /var/lib/portolan-agent]
     #[arg(long, env = "PORTOLAN_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
@@ -104,6 +121,16 @@ impl Flags {
         Self::try_parse_from(args)
     }
 
+    /// Whether a server is given.
+    pub(super) fn names_a_server(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// Whether events are wanted, as far as that is said rightly.
+    pub(super) fn wants_events(&self) -> bool {
+        self.events.as_deref() != Some("off")
+    }
+
     /// Checks everything.
     ///
     /// # Errors
@@ -141,6 +168,9 @@ impl Flags {
         let scan_interval = mistakes.optional("--scan-interval", self.scan_interval, |text| {
             interval(&text)
         });
+        let events = mistakes.optional("--events", self.events, |text| events(&text));
+        let cpu_max = mistakes.optional("--cpu-max", self.cpu_max, |text| cpu_share(&text));
+        let memory_max = mistakes.optional("--memory-max", self.memory_max, |text| size(&text));
         let ca_file = mistakes.optional("--ca-file", self.ca_file, |path| {
             read_ca_file(&path).map(|_certificates| path)
         });
@@ -157,6 +187,11 @@ impl Flags {
                 enterprise_project: enterprise_project
                     .unwrap_or_else(|| EnterpriseProjectId::DEFAULT.to_owned()),
                 scan_interval: scan_interval.unwrap_or(ScanInterval::Auto),
+                events: events.unwrap_or(true),
+                caps: Some(Caps {
+                    cpu_a_minute: cpu_max.unwrap_or(Caps::default().cpu_a_minute),
+                    memory_bytes: memory_max.unwrap_or(Caps::default().memory_bytes),
+                }),
                 state_dir: self.state_dir.unwrap_or_else(|| STATE_DIR_DEFAULT.into()),
                 ca_file,
                 client_certificate,
@@ -284,6 +319,14 @@ fn period(text: String) -> Result<Duration, String> {
         .map(|hours: u32| Duration::from_secs(u64::from(hours) * 3_600))
         .filter(|period| (day / 24..=day * 365).contains(period))
         .ok_or_else(|| format!("a whole number of h or d from 1h to 365d, got {text:?}"))
+}
+
+fn events(text: &str) -> Result<bool, String> {
+    match text {
+        "auto" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("auto or off, got {text:?}")),
+    }
 }
 
 fn interval(text: &str) -> Result<ScanInterval, String> {

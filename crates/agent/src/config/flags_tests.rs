@@ -41,6 +41,7 @@ fn the_required_flags_suffice_and_the_rest_has_defaults() {
     );
     assert_eq!(config.scan_interval, ScanInterval::Auto);
     assert_eq!(config.state_dir, PathBuf::from("/var/lib/portolan-agent"));
+    assert_eq!((config.events, config.caps), (true, Some(Caps::default())));
     assert_eq!((config.ca_file, config.host_id), (None, None));
     assert_eq!(config.look, Options::default());
 }
@@ -58,6 +59,12 @@ fn all_mistakes_are_told_at_once() {
         "all_granted_eps",
         "--scan-interval",
         "1h",
+        "--events",
+        "on",
+        "--cpu-max",
+        "2",
+        "--memory-max",
+        "64",
         "--ca-file",
         "/does/not/exist/either",
         "--host-id",
@@ -67,7 +74,7 @@ fn all_mistakes_are_told_at_once() {
     ];
     let text = check(&args.map(str::to_owned)).unwrap_err().to_string();
     assert!(
-        text.starts_with("8 mistakes in the configuration:\n"),
+        text.starts_with("10 mistakes in the configuration:\n"),
         "{text}"
     );
     for flag in args.iter().step_by(2) {
@@ -127,6 +134,16 @@ fn scan_intervals_are_read_within_their_limits() {
     ] {
         assert!(interval(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn events_can_be_switched_off_and_caps_be_given() {
+    assert!(!with("--events", "off").unwrap().events);
+    assert!(with("--events", "auto").unwrap().events);
+    let caps = with("--cpu-max", "5%").unwrap().caps.unwrap();
+    assert_eq!(caps.cpu_a_minute, Duration::from_secs(3));
+    let caps = with("--memory-max", "1GiB").unwrap().caps.unwrap();
+    assert_eq!(caps.memory_bytes, 1 << 30);
 }
 
 #[test]

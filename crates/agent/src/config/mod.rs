@@ -3,7 +3,9 @@
 //! The command line is read in `flags`; `portolan demo` builds a [`Config`] itself. Holds: a
 //! [`Config`] from the command line has passed every check that needs no network.
 
+mod caps;
 mod client_certificate;
+mod doctor;
 mod flags;
 mod server_url;
 mod token;
@@ -14,10 +16,12 @@ use std::time::Duration;
 use portolan_sockets::Options;
 
 pub use client_certificate::{ClientCertificate, ClientCertificateError};
+pub use doctor::DoctorFlags;
 pub use flags::{Flags, Mistakes};
 pub use server_url::{ServerUrl, ServerUrlError};
 pub use token::{Secret, TokenError, TokenSource};
 
+use crate::budget::Caps;
 use crate::machine::ScanInterval;
 
 /// Where the state folder is unless told otherwise.
@@ -39,6 +43,10 @@ pub struct Config {
     pub enterprise_project: String,
     /// How often to look.
     pub scan_interval: ScanInterval,
+    /// Whether to use the kernel's events where they can be had.
+    pub events: bool,
+    /// What the agent may cost; nothing where it shares its process with others.
+    pub caps: Option<Caps>,
     /// The state folder; made if it is not there.
     pub state_dir: PathBuf,
     /// The only certificates to trust for `https`, as PEM; without it the system's.

@@ -24,7 +24,19 @@ impl Machine {
                 self.heartbeat_answered(now, &result);
             }
             (Some(_), Outcome::Refused(refusal)) => self.refused(now, &refusal),
+            (Some(_), Outcome::NotSent(reason)) => {
+                self.not_applied();
+                let wait = self.backoff.fail(now, Failure::Transient, None);
+                if self.trouble.is_news(&reason) {
+                    tracing::warn!(
+                        error = %reason,
+                        retry_in_ms = millis(wait),
+                        "the server cannot be reached; trying again until it can"
+                    );
+                }
+            }
             (Some(_), Outcome::Unreachable(reason)) => {
+                self.answer_lost();
                 let wait = self.backoff.fail(now, Failure::Transient, None);
                 if self.trouble.is_news(&reason) {
                     tracing::warn!(
@@ -35,6 +47,7 @@ impl Machine {
                 }
             }
             (Some(_), Outcome::Report(_) | Outcome::Heartbeat(_)) => {
+                self.answer_lost();
                 let wait = self.backoff.fail(now, Failure::Lasting, None);
                 if self.trouble.is_news("another question") {
                     tracing::error!(
@@ -82,8 +95,7 @@ impl Machine {
         if !read_otherwise {
             self.tell_trouble_over();
         }
-        self.confirmed = Some(told);
-        self.attempt = None;
+        self.held(told);
         self.report_needed = false;
         (self.silent, self.followed) = (None, None);
         self.backoff.reset();
@@ -91,7 +103,10 @@ impl Machine {
     }
 
     fn rejected(&mut self, now: Duration, result: &ReportResult) {
-        self.attempt = None;
+        if result.field.as_deref().is_some_and(is_of_a_transient) {
+            self.shed_carried();
+        }
+        self.give_up_attempt();
         self.report_needed = true;
         self.silent = None;
         let wait = self.backoff.fail(now, Failure::Lasting, None);
@@ -141,6 +156,15 @@ impl Machine {
     }
 
     fn refused(&mut self, now: Duration, refusal: &Refusal) {
+        match refusal.status {
+            // Said by whatever is before the server, or by one that fails: it may be applied.
+            408 | 500..=599 => self.answer_lost(),
+            413 => {
+                self.shed_carried();
+                self.not_applied();
+            }
+            _ => self.not_applied(),
+        }
         let failure = match refusal.status {
             408 | 425 | 429 | 500..=599 => Failure::Transient,
             _ => Failure::Lasting,
@@ -191,6 +215,11 @@ fn what_to_check(status: u16) -> &'static str {
 /// Whether a fault is in the generation: `reports[0].generation`.
 fn is_generation(field: &str) -> bool {
     field.ends_with("].generation")
+}
+
+/// Whether a fault is in what goes beside the set: `reports[0].transients[3].path`.
+fn is_of_a_transient(field: &str) -> bool {
+    field.contains("].transients")
 }
 
 fn reason_text(reason: Reason) -> &'static str {

@@ -1,15 +1,18 @@
 //! How long to leave the server alone after a failure.
 //!
 //! The delay doubles with each failure in a row and is drawn from its upper half, so that a fleet
-//! whose server was away does not come back at one moment. `Retry-After` is a floor, not an
-//! appointment. Holds: never before `Retry-After`. Limits: [`DELAY_MAX`], [`RETRY_AFTER_MAX`].
+//! whose server was away does not come back at one moment. `Retry-After` is a turn that the server
+//! gives: the failures before it say nothing about it, or all who waited long would come at other
+//! moments than it planned; only when it gives turns in a row does the delay grow. Holds: never before `Retry-After`. Limits: [`DELAY_MAX`], [`RETRY_AFTER_MAX`].
 
 use std::time::Duration;
 
+use portolan_wire::caps::RETRY_AFTER_S_MAX;
+
 /// Longest delay that the agent chooses by itself.
 pub(crate) const DELAY_MAX: Duration = Duration::from_secs(60);
-/// Longest `Retry-After` that is obeyed: a wrong value must not silence a host for a day.
-pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
+/// Longest `Retry-After` that is obeyed.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(RETRY_AFTER_S_MAX as u64);
 /// First delay where trying again is likely to help.
 const FIRST_TRANSIENT: Duration = Duration::from_millis(500);
 /// First delay where somebody has to change something before it can help.
@@ -27,6 +30,8 @@ pub(crate) enum Failure {
 #[derive(Debug)]
 pub(crate) struct Backoff {
     failures: u32,
+    /// The last failure came with a `Retry-After`.
+    was_told: bool,
     until: Duration,
     dice: fastrand::Rng,
 }
@@ -36,6 +41,7 @@ impl Backoff {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             failures: 0,
+            was_told: false,
             until: Duration::ZERO,
             dice: fastrand::Rng::with_seed(seed),
         }
@@ -63,6 +69,10 @@ impl Backoff {
             Failure::Transient => FIRST_TRANSIENT,
             Failure::Lasting => FIRST_LASTING,
         };
+        if retry_after.is_some() && !self.was_told {
+            self.failures = 0;
+        }
+        self.was_told = retry_after.is_some();
         let doubled = first
             .saturating_mul(2_u32.saturating_pow(self.failures))
             .min(DELAY_MAX);
@@ -107,6 +117,21 @@ mod tests {
     #[test]
     fn a_lasting_failure_is_not_hammered() {
         assert!(Backoff::new(1).fail(NOW, Failure::Lasting, None) >= FIRST_LASTING / 2);
+    }
+
+    #[test]
+    fn a_turn_that_the_server_gives_is_kept_however_long_it_was_away_and_not_hammered() {
+        let asked = Some(Duration::from_secs(1));
+        let mut backoff = Backoff::new(1);
+        for _ in 0..100 {
+            backoff.fail(NOW, Failure::Transient, None);
+        }
+        let first = backoff.fail(NOW, Failure::Transient, asked);
+        assert!(first <= Duration::from_millis(1_200), "{first:?}");
+        for _ in 0..100 {
+            backoff.fail(NOW, Failure::Transient, asked);
+        }
+        assert!(backoff.fail(NOW, Failure::Transient, asked) >= DELAY_MAX / 2);
     }
 
     #[test]

@@ -6,13 +6,15 @@
 //! sending, and memory stays the same however long the server is away.
 //!
 //! Holds: one request at a time; pairs never go back, but from a generation that the server refuses;
-//! one pair never carries two sets; whenever the newest set is not known to be at the server, a
+//! one pair never carries two sets; each transient reaches an accepted report once (see `fate`); whenever the newest set is not known to be at the server, a
 //! report is due; a heartbeat only confirms what the server acknowledged and the last look found
 //! unchanged.
-//! Limits: an attribute-only report a [`ATTRIBUTES_REPORT_GAP`]; delays in `backoff` and `pace`.
+//! Limits: an attribute-only report a [`ATTRIBUTES_REPORT_GAP`], one for transients alone a
+//! [`TRANSIENTS_REPORT_GAP`]; delays in `backoff` and `pace`.
 
 mod answer;
 mod backoff;
+mod fate;
 mod order;
 #[cfg(test)]
 mod order_tests;
@@ -22,6 +24,9 @@ mod pair;
 mod property_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transient_tests;
+mod transients;
 
 use std::time::Duration;
 
@@ -35,13 +40,21 @@ use crate::snapshot::Snapshot;
 use crate::transport::Message;
 use crate::trouble::Trouble;
 use backoff::Backoff;
+use fate::{Attempt, Held};
 use order::Silent;
+pub(crate) use pace::GATHER;
 use pace::Pace;
-pub use pace::ScanInterval;
+pub use pace::{ScanInterval, Tempo, WATCHED_LOOK_GAP};
 pub use pair::Pair;
+use transients::{Carried, Waiting};
 
 /// Shortest time between two reports of an unchanged set whose attributes changed.
 pub const ATTRIBUTES_REPORT_GAP: Duration = Duration::from_secs(60);
+
+/// Shortest time between two reports where only transients are new.
+pub const TRANSIENTS_REPORT_GAP: Duration = Duration::from_secs(5);
+/// The same while there is little place for more of them.
+pub const MANY_TRANSIENTS_REPORT_GAP: Duration = Duration::from_secs(1);
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,10 +74,10 @@ pub struct Machine {
     pair: Pair,
     newest: Option<Newest>,
     last_look_failed: bool,
-    /// A report whose fate is unknown.
-    attempt: Option<Told>,
-    /// What the server is known to hold.
-    confirmed: Option<Told>,
+    /// A report that the server is not known to hold.
+    attempt: Option<Attempt>,
+    confirmed: Option<Held>,
+    waiting: Waiting,
     in_flight: Option<InFlight>,
     /// The server asked for a report, or refused the last one.
     report_needed: bool,
@@ -113,6 +126,7 @@ impl Machine {
             last_look_failed: false,
             attempt: None,
             confirmed: None,
+            waiting: Waiting::default(),
             in_flight: None,
             report_needed: false,
             silent: None,
@@ -149,12 +163,28 @@ impl Machine {
     pub fn looked(&mut self, now: Duration, snapshot: Snapshot, cpu: Duration) {
         self.look_at = now + self.pace.after_look(now, cpu);
         self.last_look_failed = false;
+        self.compare_looks(&snapshot);
+        let snapshot = match &self.newest {
+            Some(newest) => snapshot.sharing(&newest.snapshot),
+            None => snapshot,
+        };
         let revision = match &self.newest {
             Some(newest) if newest.snapshot.tells_the_same_as(&snapshot) => newest.revision,
             Some(newest) => newest.revision + 1,
             None => 0,
         };
         self.newest = Some(Newest { snapshot, revision });
+    }
+
+    /// Events say at `now` that only a look can tell what there is. It comes as soon as looking is cheap
+    /// enough.
+    pub fn touched(&mut self, now: Duration) {
+        self.look_at = self.look_at.min(self.pace.after_event().max(now));
+    }
+
+    /// How fast to look from now on.
+    pub fn set_tempo(&mut self, tempo: Tempo) {
+        self.pace.set_tempo(tempo);
     }
 
     /// A look that failed at `now`. Until one succeeds there are no heartbeats, because nobody
@@ -186,8 +216,8 @@ impl Machine {
     /// with an unknown fate may have replaced it.
     fn settled(&self, newest: &Newest) -> Option<Told> {
         let certain = self.attempt.is_none() && !self.report_needed;
-        self.confirmed
-            .filter(|held| certain && held.digest == newest.snapshot.digest())
+        let held = self.confirmed.as_ref().map(|held| held.told);
+        held.filter(|held| certain && held.digest == newest.snapshot.digest())
     }
 
     fn due_while_settled(&self, confirmed: Told, newest: &Newest) -> Option<(Kind, Duration)> {
@@ -195,7 +225,13 @@ impl Machine {
             .then_some((Kind::Report, self.reported_at + ATTRIBUTES_REPORT_GAP));
         let heartbeat =
             (!self.last_look_failed).then_some((Kind::Heartbeat(confirmed), self.heartbeat_at));
-        [report, heartbeat]
+        let gap = if self.waiting.is_half_full() {
+            MANY_TRANSIENTS_REPORT_GAP
+        } else {
+            TRANSIENTS_REPORT_GAP
+        };
+        let transients = (!self.waiting.is_empty()).then(|| (Kind::Report, self.reported_at + gap));
+        [report, transients, heartbeat]
             .into_iter()
             .flatten()
             .min_by_key(|(_, at)| *at)
@@ -204,36 +240,58 @@ impl Machine {
     fn message(&mut self, kind: Kind, now: Duration) -> Option<Message> {
         let newest = self.newest.as_ref()?;
         match kind {
-            Kind::Heartbeat(confirmed) => {
+            Kind::Heartbeat(told) => {
                 self.in_flight = Some(InFlight::Heartbeat);
                 Some(Message::Heartbeat(Heartbeat {
                     host_id: newest.snapshot.host_id().to_owned(),
-                    generation: confirmed.pair.generation,
-                    sequence: confirmed.pair.sequence,
-                    digest: confirmed.digest,
+                    generation: told.pair.generation,
+                    sequence: told.pair.sequence,
+                    digest: told.digest,
                 }))
             }
             Kind::Report => {
-                // The very same report again may keep its pair, so that a server that has it already
-                // says so and stores nothing twice; everything else needs a pair of its own.
-                let pair = match self.attempt {
-                    Some(attempt) if attempt.revision == newest.revision => attempt.pair,
-                    _ => self.pair.next(),
+                let repeated = self.attempt.take_if(|attempt| attempt.is_to_repeat());
+                let attempt = match repeated {
+                    Some(attempt) => attempt,
+                    None => self.new_attempt()?,
                 };
-                let digest = newest.snapshot.digest();
-                let told = Told {
-                    pair,
-                    digest,
-                    revision: newest.revision,
-                };
-                let report = newest.snapshot.report(pair, HEARTBEAT_INTERVAL_S_DEFAULT);
-                self.pair = pair;
-                self.attempt = Some(told);
+                let told = attempt.told;
+                let report = attempt.snapshot.report(
+                    told.pair,
+                    HEARTBEAT_INTERVAL_S_DEFAULT,
+                    attempt.carried.transients.clone(),
+                    attempt.carried.lost,
+                );
+                self.pair = told.pair;
+                self.attempt = Some(attempt);
                 self.in_flight = Some(InFlight::Report(told));
                 self.reported_at = now;
                 Some(Message::Report(Box::new(report)))
             }
         }
+    }
+
+    /// The newest set as a report. The very same one again may keep its pair, so that a server that
+    /// has it already says so and stores nothing twice; everything else needs a pair of its own.
+    fn new_attempt(&mut self) -> Option<Attempt> {
+        let newest = self.newest.as_ref()?;
+        let same = self
+            .attempt
+            .as_ref()
+            .filter(|attempt| attempt.told.revision == newest.revision);
+        let told = Told {
+            pair: same.map_or_else(|| self.pair.next(), |attempt| attempt.told.pair),
+            digest: newest.snapshot.digest(),
+            revision: newest.revision,
+        };
+        // One that the server may hold without transients must not get some under its pair.
+        let carried = match same {
+            Some(attempt) if attempt.may_be_held() => Carried::default(),
+            _ => self.waiting.take(),
+        };
+        let mut next = Attempt::new(told, newest.snapshot.clone(), carried);
+        next.goes_on_after(self.attempt.take());
+        Some(next)
     }
 
     /// The server heard the host; the next heartbeat is due within the interval it asked for, a

@@ -26,7 +26,7 @@ pub(super) struct Silent {
 impl Machine {
     /// The server holds a newer report of this host.
     pub(super) fn stale(&mut self, now: Duration, told: Told, result: &ReportResult) {
-        self.attempt = None;
+        self.give_up_attempt();
         self.report_needed = true;
         let own_id = self
             .newest
@@ -139,7 +139,8 @@ impl Machine {
         });
         let after_accepted = self
             .confirmed
-            .map_or(0, |told| told.pair.generation.saturating_add(1));
+            .as_ref()
+            .map_or(0, |held| held.told.pair.generation.saturating_add(1));
         let generation = clock_s.max(after_accepted);
         if generation < refused {
             tracing::warn!(

@@ -17,6 +17,23 @@ pub(crate) const FASTEST: Duration = Duration::from_secs(1);
 /// Longest time between two looks under `auto`: a change must not hide longer.
 pub(crate) const SLOWEST: Duration = Duration::from_secs(30);
 
+/// Longest time between two looks everywhere while events tell what happens: what they do not show,
+/// or an error in what they do, must not stay longer.
+pub const WATCHED_LOOK_GAP: Duration = Duration::from_secs(30);
+/// Shortest and longest time between two looks of an agent that has cost too much.
+const SLOW: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
+/// How long events are gathered before a look: a service opens several ports at once.
+pub(crate) const GATHER: Duration = Duration::from_millis(5);
+
+/// What else decides how often to look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tempo {
+    /// Events tell what happens, so looks of their own accord may be rare.
+    pub is_watched: bool,
+    /// The agent has cost too much, so all looks must be rare.
+    pub is_slow: bool,
+}
+
 /// How often to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScanInterval {
@@ -34,6 +51,7 @@ pub(crate) struct Pace {
     overdrawn: Duration,
     at: Duration,
     failures: u32,
+    tempo: Tempo,
 }
 
 impl Pace {
@@ -44,22 +62,49 @@ impl Pace {
             overdrawn: Duration::ZERO,
             at: Duration::ZERO,
             failures: 0,
+            tempo: Tempo::default(),
         }
+    }
+
+    pub(crate) fn set_tempo(&mut self, tempo: Tempo) {
+        self.tempo = tempo;
     }
 
     /// How long to wait after a look that ended at `now` and cost `cpu`.
     pub(crate) fn after_look(&mut self, now: Duration, cpu: Duration) -> Duration {
         self.failures = 0;
+        self.earn(now);
+        self.spend(cpu);
         match self.interval {
+            ScanInterval::Fixed(interval) if self.tempo.is_slow => interval.max(SLOW.0),
             ScanInterval::Fixed(interval) => interval,
             ScanInterval::Auto => {
-                self.earn(now);
-                self.spend(cpu);
-                self.overdrawn
-                    .saturating_mul(BUDGET_DIVISOR)
-                    .clamp(FASTEST, SLOWEST)
+                let (shortest, longest) = match self.tempo {
+                    Tempo { is_slow: true, .. } => SLOW,
+                    Tempo {
+                        is_watched: true, ..
+                    } => (WATCHED_LOOK_GAP, WATCHED_LOOK_GAP),
+                    Tempo { .. } => (FASTEST, SLOWEST),
+                };
+                self.owed().clamp(shortest, longest)
             }
         }
+    }
+
+    /// When something that happened may be looked at, at the earliest, once there was a look: at once
+    /// while looking is cheap, else when the budget allows for it.
+    pub(crate) fn after_event(&self) -> Duration {
+        let shortest = if self.tempo.is_slow {
+            SLOW.0
+        } else {
+            Duration::ZERO
+        };
+        self.at + self.owed().clamp(shortest, SLOW.1)
+    }
+
+    /// How long it takes to earn what is overdrawn.
+    fn owed(&self) -> Duration {
+        self.overdrawn.saturating_mul(BUDGET_DIVISOR)
     }
 
     /// How long to wait after a look that failed.

@@ -3,11 +3,14 @@
 //! The server here applies the interface's rules for pairs and nothing else; it remembers every
 //! request, so that what the agent may never do can be checked over the whole run.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use portolan_wire::caps::TRANSIENTS_MAX;
 use portolan_wire::digest::Digest;
 use portolan_wire::heartbeat::{Heartbeat, HeartbeatStatus, Reason};
-use portolan_wire::report::{Report, ReportResult, Status};
+use portolan_wire::open_port::Transport;
+use portolan_wire::report::{Report, ReportResult, Status, Transient};
 use proptest::prelude::*;
 
 use super::*;
@@ -31,6 +34,8 @@ enum Event {
     Ahead(u64),
     /// A look fails.
     Blind,
+    /// Ports come and go, and no look holds them.
+    Flicker(u16),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +51,9 @@ enum Network {
 struct Server {
     held: Option<(Pair, Digest)>,
     newest_sent: Option<(Pair, Digest)>,
+    /// What its history shows: numbers of transients, and how many more there were.
+    shown: Vec<u64>,
+    lost: u64,
 }
 
 impl Server {
@@ -60,6 +68,12 @@ impl Server {
             Some((held, of)) => assert!(held < pair || of == digest, "one pair carried two sets"),
             None => {}
         }
+        // The repetition of a pair makes no history.
+        if self.held.is_none_or(|(held, _)| held < pair) {
+            let numbers = report.transients.iter().filter_map(|held| held.pid);
+            self.shown.extend(numbers.map(u64::from));
+            self.lost += report.transients_lost;
+        }
         self.held = Some((pair, digest));
         ReportResult {
             digest: Some(digest),
@@ -67,15 +81,17 @@ impl Server {
         }
     }
 
-    fn heartbeat(&self, heartbeat: &Heartbeat) -> HeartbeatStatus {
+    /// Why it needs a report, if it does.
+    fn heartbeat(&self, heartbeat: &Heartbeat) -> Option<Reason> {
         let pair = Pair {
             generation: heartbeat.generation,
             sequence: heartbeat.sequence,
         };
-        if self.held == Some((pair, heartbeat.digest)) {
-            HeartbeatStatus::Ok
-        } else {
-            HeartbeatStatus::ReportNeeded
+        match self.held {
+            None => Some(Reason::UnknownHost),
+            Some((held, _)) if held < pair => Some(Reason::NewerPair),
+            Some((held, _)) if held > pair => Some(Reason::OlderPair),
+            Some((_, digest)) => (digest != heartbeat.digest).then_some(Reason::Digest),
         }
     }
 }
@@ -89,6 +105,8 @@ struct World {
     blind: bool,
     network: Network,
     server: Server,
+    /// How many transients there were; each has its number.
+    flickered: u64,
 }
 
 impl World {
@@ -101,6 +119,7 @@ impl World {
             blind: false,
             network: Network::Fine,
             server: Server::default(),
+            flickered: 0,
         }
     }
 
@@ -121,7 +140,30 @@ impl World {
                 }
             }
             Event::Blind => self.blind = true,
+            Event::Flicker(count) => self.flicker(count),
         }
+    }
+
+    fn flicker(&mut self, count: u16) {
+        let first = self.flickered + 1;
+        self.flickered += u64::from(count);
+        let numbers = first..=self.flickered;
+        let any = std::net::Ipv4Addr::UNSPECIFIED.into();
+        self.machine.came_and_went(
+            numbers.map(|number| Transient {
+                transport: Transport::Tcp,
+                laddr: any,
+                port: 4444,
+                netns: None,
+                pid: u32::try_from(number).ok(),
+                path: None,
+                container_id: None,
+                container_name: None,
+                opened_at: None,
+                closed_at: None,
+            }),
+            0,
+        );
     }
 
     fn pass(&mut self, span: Duration) {
@@ -206,8 +248,11 @@ impl World {
         match message {
             Message::Report(report) => Outcome::Report(self.server.report(report)),
             Message::Heartbeat(heartbeat) => {
-                let status = self.server.heartbeat(heartbeat);
-                let reason = (status != HeartbeatStatus::Ok).then_some(Reason::Digest);
+                let reason = self.server.heartbeat(heartbeat);
+                let status = match reason {
+                    None => HeartbeatStatus::Ok,
+                    Some(_) => HeartbeatStatus::ReportNeeded,
+                };
                 Outcome::Heartbeat(heartbeat_result(status, reason))
             }
         }
@@ -245,6 +290,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => Just(Event::Forget),
         1 => (0_u64..3).prop_map(Event::Ahead),
         1 => Just(Event::Blind),
+        3 => (1_u16..700).prop_map(Event::Flicker),
     ];
     prop::collection::vec(event, 0..60)
 }
@@ -258,8 +304,9 @@ proptest! {
         }
         // The longest delay twice, as a report after it may turn out to be stale; one more look.
         prop_assert!(world.heal() <= Duration::from_secs(125));
-        // And then it stays there: no report follows when nothing changes.
-        world.pass(Duration::from_secs(70));
+        // And then it stays there: no report follows when nothing changes. Before, a repeated report
+        // may leave new attributes to one after it: the longest delay, then their gap.
+        world.pass(Duration::from_secs(130));
         let settled = world.server.held;
         world.pass(Duration::from_secs(300));
         prop_assert_eq!(world.server.held, settled);
@@ -276,6 +323,34 @@ proptest! {
             world.happen(Event::Set(set));
             world.pass(Duration::from_secs(2));
             prop_assert_eq!(world.server.held.map(|(_, held)| held), Some(digest));
+        }
+    }
+
+    /// Ports are always the same here: what looks find to be transients is another test's matter. A
+    /// server that forgets forgets its history, too, and is left out.
+    #[test]
+    fn every_transient_is_shown_once_or_counted(seed: u64, events in events()) {
+        let mut world = World::new(seed);
+        let mut fates_unknown = false;
+        for event in events {
+            fates_unknown |= matches!(event, Event::Ahead(_) | Event::Network(Network::Rejecting));
+            if !matches!(event, Event::Set(_) | Event::Forget | Event::Ahead(0)) {
+                world.happen(event);
+            }
+        }
+        world.heal();
+        world.pass(Duration::from_secs(300));
+        let shown: BTreeSet<u64> = world.server.shown.iter().copied().collect();
+        prop_assert_eq!(shown.len(), world.server.shown.len(), "one is shown twice");
+        let told = shown.len() as u64 + world.server.lost;
+        if fates_unknown {
+            // What may have been shown is counted as lost and not sent again.
+            prop_assert!(told >= world.flickered);
+        } else {
+            prop_assert_eq!(told, world.flickered);
+        }
+        if !fates_unknown && world.flickered <= TRANSIENTS_MAX as u64 {
+            prop_assert_eq!(world.server.lost, 0);
         }
     }
 

@@ -57,7 +57,7 @@ mod tests {
     fn a_long_report_is_compressed_and_a_short_one_is_not() {
         for (ports, is_zstd) in [((1..=3), false), ((1..=900), true)] {
             let ports: Vec<u16> = ports.collect();
-            let report = snapshot(&ports, 1).report(Pair::start_of(1), 30);
+            let report = snapshot(&ports, 1).report(Pair::start_of(1), 30, Vec::new(), 0);
             let body = encode(Message::Report(Box::new(report))).unwrap();
             assert_eq!(body.is_zstd, is_zstd);
             let json = if is_zstd {

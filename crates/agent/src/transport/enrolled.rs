@@ -49,7 +49,7 @@ impl HttpTransport {
                 text: with(again.text),
                 ..again
             })),
-            Outcome::Unreachable(why) => Box::new(Outcome::Refused(Refusal {
+            Outcome::NotSent(why) => Box::new(Outcome::Refused(Refusal {
                 text: with(why),
                 ..refusal
             })),
@@ -58,26 +58,25 @@ impl HttpTransport {
     }
 
     fn enrol(&mut self) -> Result<Secret, Box<Outcome>> {
-        let unreachable =
-            |why: String| Box::new(Outcome::Unreachable(format!("cannot enrol: {why}")));
+        let not_sent = |why: String| Box::new(Outcome::NotSent(format!("cannot enrol: {why}")));
         let key = self
             .source
             .read()
-            .map_err(|error| unreachable(format!("the enrol key: {error}")))?;
+            .map_err(|error| not_sent(format!("the enrol key: {error}")))?;
         let Some(enrolment) = &mut self.enrolment else {
-            return Err(unreachable("the state folder is missing".to_owned()));
+            return Err(not_sent("the state folder is missing".to_owned()));
         };
         let retry_key = enrolment.begin();
-        let retry_key = retry_key.map_err(|error| unreachable(error.to_string()))?;
+        let retry_key = retry_key.map_err(|error| not_sent(error.to_string()))?;
         let whose = enrolment.whose();
         let asked = EnrolRequest {
             host_id: whose.host_id.clone(),
             enterprise_project_id: whose.enterprise_project.clone(),
             retry_key: Some(retry_key),
         };
-        let bytes = serde_json::to_vec(&asked).map_err(|error| unreachable(error.to_string()))?;
+        let bytes = serde_json::to_vec(&asked).map_err(|error| not_sent(error.to_string()))?;
         let answer = self.post(&self.enrol_url, &key, &plain(bytes));
-        let answer = answer.map_err(unreachable)?;
+        let answer = answer.map_err(|failed| not_sent(failed.reason))?;
         if answer.status != 201 {
             let refusal = answer.refusal();
             return Err(Box::new(Outcome::Refused(Refusal {
@@ -85,7 +84,7 @@ impl HttpTransport {
                 ..refusal
             })));
         }
-        let token = self.take(&answer).map_err(unreachable)?;
+        let token = self.take(&answer).map_err(not_sent)?;
         let _times = self.trouble.over();
         tracing::info!(
             host.id = %asked.host_id,
@@ -100,6 +99,7 @@ impl HttpTransport {
             return;
         };
         let answer = self.post(&self.rotate_url, &old, &plain(b"{}".to_vec()));
+        let answer = answer.map_err(|failed| failed.reason);
         let taken = answer.and_then(|answer| match answer.status {
             201 => self.take(&answer).map(drop),
             _ => Err(answer.refusal().text),

@@ -5,11 +5,12 @@
 //! redirects are not followed, so the token goes to the configured server alone; the proxy of the
 //! environment is used, but never for a server on this machine.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use portolan_wire::error::ErrorBody;
 use portolan_wire::heartbeat::{HeartbeatResult, HeartbeatsAnswer};
-use portolan_wire::report::{ReportResult, ReportsAnswer};
+use portolan_wire::report::{COMES_AGAIN, ReportResult, ReportsAnswer};
 use portolan_wire::visible::visible;
 use serde::de::DeserializeOwned;
 use ureq::http::{Response, header};
@@ -60,6 +61,8 @@ pub struct HttpTransport {
     /// None before the host has enrolled.
     pub(super) token: Option<Secret>,
     pub(super) enrolment: Option<Enrolment>,
+    /// The last answer said when to come again.
+    comes_again: bool,
     /// With reading the token again, or with getting another.
     pub(super) trouble: Trouble,
 }
@@ -112,6 +115,7 @@ impl HttpTransport {
             source: config.token.clone(),
             token,
             enrolment: None,
+            comes_again: false,
             trouble: Trouble::default(),
         })
     }
@@ -121,24 +125,30 @@ impl HttpTransport {
         url: &str,
         token: &Secret,
         body: &body::Body,
-    ) -> Result<Answer, String> {
+    ) -> Result<Answer, Failed> {
         let mut request = self
             .http
             .post(url)
             .header(header::CONTENT_TYPE, "application/json")
             .header("X-Auth-Token", token.expose());
+        if self.comes_again {
+            request = request.header(COMES_AGAIN, "1");
+        }
         if body.is_zstd {
             request = request.header(header::CONTENT_ENCODING, "zstd");
         }
         let mut response = request
             .send(&body.bytes[..])
-            .map_err(|error| in_words(&error))?;
+            .map_err(|error| Failed::of(&error))?;
         let bytes = response
             .body_mut()
             .with_config()
             .limit(ANSWER_BYTES_MAX)
             .read_to_vec()
-            .map_err(|error| format!("reading the answer: {}", in_words(&error)))?;
+            .map_err(|error| Failed {
+                reason: format!("reading the answer: {}", in_words(&error)),
+                is_sent: true,
+            })?;
         Ok(Answer::new(&response, bytes))
     }
 
@@ -168,7 +178,7 @@ impl HttpTransport {
         if self.enrolment.is_some() {
             return self.ready_token();
         }
-        let none = || Box::new(Outcome::Unreachable("there is no token".to_owned()));
+        let none = || Box::new(Outcome::NotSent("there is no token".to_owned()));
         self.token.clone().ok_or_else(none)
     }
 
@@ -193,7 +203,7 @@ impl Transport for HttpTransport {
         .clone();
         let body = match body::encode(message) {
             Ok(body) => body,
-            Err(reason) => return Outcome::Unreachable(reason),
+            Err(reason) => return Outcome::NotSent(reason),
         };
         let token = match self.ready() {
             Ok(token) => token,
@@ -211,8 +221,11 @@ impl Transport for HttpTransport {
                 Err(outcome) => return *outcome,
             }
         }
+        let told = |answer: &Answer| answer.status != 200 && answer.retry_after.is_some();
+        self.comes_again = answer.as_ref().is_ok_and(told);
         match answer {
-            Err(reason) => Outcome::Unreachable(reason),
+            Err(failed) if failed.is_sent => Outcome::Unreachable(failed.reason),
+            Err(failed) => Outcome::NotSent(failed.reason),
             Ok(answer) if answer.status != 200 => Outcome::Refused(answer.refusal()),
             Ok(answer) if is_report => {
                 let read = |body: ReportsAnswer| single(body.results);
@@ -306,6 +319,32 @@ fn seconds(text: &str) -> Option<Duration> {
 fn single<T>(results: Vec<T>) -> Option<T> {
     let [result] = <[T; 1]>::try_from(results).ok()?;
     Some(result)
+}
+
+/// A request that got no answer.
+pub(super) struct Failed {
+    pub(super) reason: String,
+    /// Whether it may have reached somebody.
+    is_sent: bool,
+}
+
+impl Failed {
+    fn of(error: &ureq::Error) -> Self {
+        let is_sent = match error {
+            ureq::Error::HostNotFound
+            | ureq::Error::ConnectionFailed
+            | ureq::Error::ConnectProxyFailed(_)
+            | ureq::Error::BadUri(_)
+            | ureq::Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => false,
+            // Others are told of a connection that stood, too.
+            ureq::Error::Io(cause) => cause.kind() != ErrorKind::ConnectionRefused,
+            _ => true,
+        };
+        Self {
+            reason: in_words(error),
+            is_sent,
+        }
+    }
 }
 
 /// What failed, with the hint for the one certificate mistake that everybody makes once.

@@ -34,7 +34,9 @@ pub enum Outcome {
     Heartbeat(HeartbeatResult),
     /// The server, or something before it, refused the request as a whole.
     Refused(Refusal),
-    /// No answer, or none that could be read; why, for people.
+    /// No connection, so the server certainly does not have it; why, for people.
+    NotSent(String),
+    /// No answer, or none that could be read: the server may have it; why, for people.
     Unreachable(String),
 }
 

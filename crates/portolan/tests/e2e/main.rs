@@ -13,6 +13,7 @@ mod commands;
 mod crash;
 mod credentials;
 mod enrolment;
+mod events;
 mod exports;
 mod full_disk;
 mod harness;

@@ -9,7 +9,7 @@ use portolan_store::{Asked, Decision, Prepared, QueueFull, StoreError, Submissio
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
 use portolan_wire::ids::ProjectId;
-use portolan_wire::report::{self, Fault, ReportResult, ReportsAnswer};
+use portolan_wire::report::{self, COMES_AGAIN, Fault, ReportResult, ReportsAnswer};
 use portolan_wire::time::UnixMicros;
 
 use crate::app::App;
@@ -50,7 +50,8 @@ pub(crate) async fn reports(
     )
     .await?;
     let items = items.map_err(|fault| ApiError::new(fault.code, fault.message))?;
-    let results = commit(&app, caller.granted(), items).await?;
+    let comes_again = call.headers.contains_key(COMES_AGAIN);
+    let results = commit(&app, caller.granted(), items, comes_again).await?;
     json(&ReportsAnswer { results })
 }
 
@@ -96,6 +97,7 @@ async fn commit(
     app: &Arc<App>,
     granted: &Selection,
     items: Vec<Item>,
+    comes_again: bool,
 ) -> Result<Vec<ReportResult>, ApiError> {
     let mut ready = Vec::with_capacity(items.len());
     let mut waiting = Vec::with_capacity(items.len());
@@ -112,7 +114,8 @@ async fn commit(
     let decisions = if ready.is_empty() {
         Vec::new()
     } else {
-        submit(app, |reply| Submission::new(ready, reply)).await?
+        let submission = |reply| Submission::new(ready, reply).coming_again(comes_again);
+        submit(app, submission).await?
     };
     let needs_what_is_held =
         |decision: &Decision| matches!(decision, Decision::Stale { .. } | Decision::Conflict);
@@ -165,8 +168,11 @@ pub(crate) async fn submit<T: Send + 'static>(
     app.queue
         .submit(submission(reply))
         .map_err(|full| match full {
-            QueueFull::Full => {
-                ApiError::new(ErrorCode::QueueFull, "try again in a second").at(Limit::CommitQueue)
+            QueueFull::Full { retry_after_s } => {
+                let detail = format!("try again in {retry_after_s} s");
+                ApiError::new(ErrorCode::QueueFull, detail)
+                    .retry_after_s(retry_after_s)
+                    .at(Limit::CommitQueue)
             }
             QueueFull::Ended => ApiError::new(ErrorCode::NotServing, "it takes no more reports"),
         })?;

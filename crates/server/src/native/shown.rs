@@ -140,6 +140,7 @@ impl From<Agent> for ShownAgent {
             mode,
             cpu_ms,
             rss_bytes,
+            ephemeral_udp: _,
         } = told;
         Self {
             version,

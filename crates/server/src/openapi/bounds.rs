@@ -153,6 +153,7 @@ const FIELDS: &[(&str, Bound)] = &[
     ("role", OneOf(&["reader", "agent", "admin"])),
     ("row_num", COUNT),
     ("rss_bytes", COUNT),
+    ("ephemeral_udp", COUNT),
     ("secret", Text(caps::TOKEN_CHARS_MIN, caps::TOKEN_CHARS_MAX)),
     (
         "security_token",

@@ -71,6 +71,7 @@ pub(super) fn report(fleet: &Fleet, host: u32, step: u32, plan: &Plan) -> Report
             mode: Some("poll".to_owned()),
             cpu_ms: Some(12 + 30 * u64::from(step)),
             rss_bytes: Some(6 << 20),
+            ephemeral_udp: None,
         }),
         coverage: Coverage {
             privileged: plan.privileged,

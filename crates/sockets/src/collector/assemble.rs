@@ -10,7 +10,7 @@ use super::Collector;
 use super::known::Known;
 use crate::Socket;
 use crate::cgroup::{Placement, Tree};
-use crate::kernel_socket::KernelSocket;
+use crate::kernel_socket::{KernelSocket, SocketId};
 use crate::namespaces::{Mounts, Names, Namespaces, NsKey};
 use crate::owners::Holder;
 use crate::processes::{Processes, Program};
@@ -66,6 +66,10 @@ impl Collector {
             port.unit = placement.unit;
             sockets.push(Socket {
                 port,
+                cookie: match socket.id {
+                    SocketId::Cookie(cookie) => Some(cookie),
+                    SocketId::Row(..) => None,
+                },
                 client_udp: known.client_udp,
                 first_seen: known.first_seen,
                 // Linux has at most four million processes.

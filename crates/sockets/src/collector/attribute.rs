@@ -8,23 +8,53 @@ use std::collections::HashSet;
 use std::io;
 use std::time::Instant;
 
+use super::Collector;
 use super::known::{Known, Sockets};
 use crate::Statistics;
 use crate::namespaces::{Namespaces, NsKey};
-use crate::owners::{Search, choose};
+use crate::owners::{HolderSource, Search, choose};
 use crate::processes::{Processes, RECHECK_AFTER, YOUNG, holds};
 
 /// How many owners are verified in one scan, at most (about 4 us each).
 const VERIFIED_MAX: usize = 64;
 
-/// Brings the owners up to date. `thorough` walks every process: for the first scan.
-///
-/// # Errors
-/// The process file system cannot be listed.
-pub(super) fn attribute(
+/// How many newcomers are walked before the kernel is asked for all holders: a pass over all files
+/// costs as much as walking some thousand.
+const NEWCOMERS_MAX: usize = 8;
+
+impl Collector {
+    /// Brings the owners up to date; in the first scan every process is looked at.
+    ///
+    /// # Errors
+    /// The process file system cannot be listed.
+    pub(super) fn attribute(
+        &mut self,
+        namespaces: &Namespaces,
+        now: Instant,
+        statistics: &mut Statistics,
+    ) -> io::Result<()> {
+        let source: Option<&mut dyn HolderSource> = match &mut self.holders.0 {
+            Some(source) => Some(source.as_mut()),
+            None => None,
+        };
+        attribute(
+            &mut self.sockets,
+            &mut self.processes,
+            namespaces,
+            source,
+            self.scans == 0,
+            now,
+            statistics,
+        )
+    }
+}
+
+/// Brings the owners up to date. `thorough` looks at every process: for the first scan.
+fn attribute(
     sockets: &mut Sockets,
     processes: &mut Processes,
     namespaces: &Namespaces,
+    source: Option<&mut dyn HolderSource>,
     thorough: bool,
     now: Instant,
     statistics: &mut Statistics,
@@ -46,7 +76,13 @@ pub(super) fn attribute(
     let others: Vec<u64> = others.map(|(_, known)| known.socket.inode).collect();
     let mut search = Search::new(processes, due.iter().map(|(_, inode)| *inode), others);
     search.walk_all(&candidates.former);
-    if thorough {
+    let asked = source.is_some_and(|source| {
+        if !thorough && candidates.unwalked.len() <= NEWCOMERS_MAX {
+            search.walk_until_done(&candidates.unwalked);
+        }
+        (thorough || !search.is_done()) && ask(&mut search, source, statistics)
+    });
+    if thorough && !asked {
         search.walk_all(&candidates.all);
     } else {
         search.walk_until_done(&candidates.unwalked);
@@ -72,6 +108,18 @@ pub(super) fn attribute(
         }
     }
     Ok(())
+}
+
+/// Asks the kernel for all holders. Returns whether it told them.
+fn ask(
+    search: &mut Search<'_>,
+    source: &mut dyn HolderSource,
+    statistics: &mut Statistics,
+) -> bool {
+    let told = search.ask(source).is_ok();
+    statistics.holder_passes += u64::from(told);
+    statistics.holder_passes_failed += u64::from(!told);
+    told
 }
 
 fn is_unowned(known: &Known) -> bool {

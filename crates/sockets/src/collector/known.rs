@@ -14,9 +14,6 @@ use crate::owners::Holder;
 const SEARCH_PAUSE: Duration = Duration::from_secs(1);
 const SEARCH_PAUSE_MAX: Duration = Duration::from_secs(600);
 
-/// A socket's identity.
-pub(crate) type Key = (NsKey, SocketId);
-
 /// What is known of one socket.
 #[derive(Debug)]
 pub(crate) struct Known {
@@ -31,7 +28,6 @@ pub(crate) struct Known {
     pub(crate) verified: Instant,
     searches_failed: u32,
     search_due: Instant,
-    scan: u64,
 }
 
 impl Known {
@@ -64,62 +60,77 @@ impl Known {
     }
 }
 
-/// All sockets that were there at the last scan.
+impl Known {
+    fn new(socket: KernelSocket, ifname: Option<String>, client_udp: bool, now: Instant) -> Self {
+        Self {
+            socket,
+            ifname,
+            client_udp,
+            first_seen: now,
+            owner: None,
+            holders: Vec::new(),
+            verified: now,
+            searches_failed: 0,
+            search_due: now,
+        }
+    }
+}
+
+/// The sockets of one namespace.
+type OfNamespace = HashMap<SocketId, Known>;
+
+/// All sockets that were there when their namespace was last looked into.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
-    by_key: HashMap<Key, Known>,
-    /// The number of the scan.
-    scan: u64,
+    by_netns: HashMap<NsKey, OfNamespace>,
 }
 
 impl Sockets {
-    /// Begins a scan: what is not noted until [`Self::end`] is gone.
-    pub(crate) fn begin(&mut self) {
-        self.scan += 1;
-    }
-
-    pub(crate) fn end(&mut self) {
-        let scan = self.scan;
-        self.by_key.retain(|_, known| known.scan == scan);
-    }
-
-    /// Notes what was found in a namespace.
+    /// Notes what was found in a namespace; what is not in the list is gone.
     pub(crate) fn note(&mut self, netns: NsKey, listing: Listing, now: Instant) {
+        let before = self.by_netns.entry(netns).or_default();
+        let mut found: OfNamespace = HashMap::with_capacity(listing.sockets.len());
         for socket in listing.sockets {
             let ifname = listing.interfaces.get(&socket.interface).cloned();
             let client_udp = looks_like_client(&socket, listing.ephemeral.as_ref());
-            let key = (netns, socket.id);
-            if let Some(known) = self.by_key.get_mut(&key) {
-                known.scan = self.scan;
-                known.socket = socket;
-                known.ifname = ifname;
-                known.client_udp = client_udp;
-                continue;
-            }
-            let known = Known {
-                socket,
-                ifname,
-                client_udp,
-                first_seen: now,
-                owner: None,
-                holders: Vec::new(),
-                verified: now,
-                searches_failed: 0,
-                search_due: now,
-                scan: self.scan,
+            let id = socket.id;
+            // A list that was taken twice names most sockets twice.
+            let known = match before.remove(&id).or_else(|| found.remove(&id)) {
+                Some(known) => Known {
+                    socket,
+                    ifname,
+                    client_udp,
+                    ..known
+                },
+                None => Known::new(socket, ifname, client_udp, now),
             };
-            self.by_key.insert(key, known);
+            found.insert(id, known);
         }
+        *before = found;
     }
 
-    /// Keeps the sockets of a namespace that could not be looked into this time. Returns how many.
-    pub(crate) fn keep(&mut self, netns: NsKey) -> u64 {
-        let scan = self.scan;
-        let of_netns = self.by_key.iter_mut().filter(|((key, _), _)| *key == netns);
-        of_netns.map(|(_, known)| known.scan = scan).count() as u64
+    /// Forgets the sockets of every namespace that is not there any more.
+    pub(crate) fn retain(&mut self, is_there: impl Fn(NsKey) -> bool) {
+        self.by_netns.retain(|netns, _| is_there(*netns));
     }
 
-    /// Whether a socket that was there at the last scan is missing from `found`.
+    pub(crate) fn holds(&self, netns: NsKey, id: SocketId) -> bool {
+        let of_netns = self.by_netns.get(&netns);
+        of_netns.is_some_and(|known| known.contains_key(&id))
+    }
+
+    /// How many sockets of a namespace are known.
+    pub(crate) fn count(&self, netns: NsKey) -> u64 {
+        self.by_netns.get(&netns).map_or(0, HashMap::len) as u64
+    }
+
+    /// The namespaces with sockets.
+    pub(crate) fn namespaces(&self) -> impl Iterator<Item = NsKey> {
+        let filled = self.by_netns.iter().filter(|(_, known)| !known.is_empty());
+        filled.map(|(netns, _)| *netns)
+    }
+
+    /// Whether a socket that was there at the last look is missing from `found`.
     pub(crate) fn is_missing(
         &self,
         netns: NsKey,
@@ -127,21 +138,22 @@ impl Sockets {
         found: &[KernelSocket],
     ) -> bool {
         let found: HashSet<SocketId> = found.iter().map(|socket| socket.id).collect();
-        self.by_key.iter().any(|((key, id), known)| {
-            *key == netns && known.socket.transport == transport && !found.contains(id)
-        })
+        let known = self.by_netns.get(&netns).into_iter().flatten();
+        known
+            .filter(|(_, known)| known.socket.transport == transport)
+            .any(|(id, _)| !found.contains(id))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (NsKey, &Known)> {
-        self.by_key
+        self.by_netns
             .iter()
-            .map(|((netns, _), known)| (*netns, known))
+            .flat_map(|(netns, known)| known.values().map(|known| (*netns, known)))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (NsKey, &mut Known)> {
-        self.by_key
+        self.by_netns
             .iter_mut()
-            .map(|((netns, _), known)| (*netns, known))
+            .flat_map(|(netns, known)| known.values_mut().map(|known| (*netns, known)))
     }
 }
 

@@ -26,10 +26,9 @@ fn listing(cookies: &[u64]) -> Listing {
 fn a_socket_lives_from_its_first_scan_until_a_scan_without_it() {
     let (first, mut sockets) = (Instant::now(), Sockets::default());
     let later = first + Duration::from_secs(1);
-    for (now, cookies) in [(first, &[1, 2][..]), (later, &[2, 3])] {
-        sockets.begin();
+    // A list may name a socket twice.
+    for (now, cookies) in [(first, &[1, 2, 1][..]), (later, &[2, 3, 2])] {
         sockets.note(NETNS, listing(cookies), now);
-        sockets.end();
     }
     let mut seen: Vec<_> = sockets
         .iter()
@@ -40,17 +39,21 @@ fn a_socket_lives_from_its_first_scan_until_a_scan_without_it() {
         seen,
         [(SocketId::Cookie(2), first), (SocketId::Cookie(3), later)]
     );
-    sockets.begin();
-    assert_eq!(sockets.keep(NETNS), 2);
-    assert_eq!(sockets.keep(NsKey::Inode(8)), 0);
-    sockets.end();
-    assert_eq!(sockets.iter().count(), 2);
+    sockets.note(NsKey::Inode(8), listing(&[3]), later);
+    assert_eq!(sockets.iter().count(), 3, "other namespaces stay");
+    assert_eq!(
+        (sockets.count(NETNS), sockets.count(NsKey::Inode(7))),
+        (2, 0)
+    );
+    sockets.retain(|netns| netns == NETNS);
+    assert_eq!(sockets.namespaces().collect::<Vec<_>>(), [NETNS]);
+    sockets.note(NETNS, listing(&[]), later);
+    assert_eq!(sockets.namespaces().count(), 0);
 }
 
 #[test]
 fn a_known_socket_that_is_not_in_a_list_is_missing() {
     let mut sockets = Sockets::default();
-    sockets.begin();
     sockets.note(NETNS, listing(&[1, 2]), Instant::now());
     let missing = |cookies| sockets.is_missing(NETNS, Transport::Udp, &listing(cookies).sockets);
     assert!(missing(&[1, 3]));
@@ -62,7 +65,6 @@ fn a_known_socket_that_is_not_in_a_list_is_missing() {
 #[test]
 fn searches_in_vain_come_ever_more_rarely_and_a_lost_owner_is_sought_at_once() {
     let (start, mut sockets) = (Instant::now(), Sockets::default());
-    sockets.begin();
     sockets.note(NETNS, listing(&[1]), start);
     let (_, known) = sockets.iter_mut().next().unwrap();
     let mut now = start;

@@ -1,10 +1,10 @@
-//! Finds the namespaces and looks into each.
+//! Finds the namespaces and looks into those that were asked for.
 
-use std::collections::HashSet;
 use std::io;
 use std::time::{Duration, Instant};
 
 use super::Collector;
+use super::visits::Which;
 use crate::ScanError;
 use crate::clock::thread_cpu;
 use crate::namespaces::{Found, MEMBERS_TRIED, Means, Namespaces, NsKey, Place, Seen, visit};
@@ -12,7 +12,7 @@ use crate::namespaces::{Found, MEMBERS_TRIED, Means, Namespaces, NsKey, Place, S
 /// How often the machine is looked at in one scan, at most.
 const LOOKS_MAX: u32 = 2;
 
-/// The namespaces, and what was seen in them.
+/// The namespaces, and what was seen in those that were looked into.
 pub(super) struct Looked {
     pub(super) namespaces: Namespaces,
     pub(super) seen: Vec<(NsKey, Seen)>,
@@ -33,17 +33,21 @@ impl Looked {
 }
 
 impl Collector {
-    /// Looks at every namespace, and again where one went missing.
+    /// Looks into namespaces, and again where one went missing.
     ///
     /// A namespace is entered through a process in it. When that one ends in between, others may
     /// have started there since processes were listed; its open ports must not be shown as closed.
-    pub(super) fn find_and_look(&mut self, now: Instant) -> Result<Looked, ScanError> {
-        let mut looked = self.look_once(now)?;
+    pub(super) fn find_and_look(
+        &mut self,
+        which: Which<'_>,
+        now: Instant,
+    ) -> Result<Looked, ScanError> {
+        let mut looked = self.look_once(which, now)?;
         for _ in 1..LOOKS_MAX {
-            if !self.misses_any(&looked.seen) {
+            if !self.misses_any(&looked) {
                 break;
             }
-            let again = self.look_once(now)?;
+            let again = self.look_once(which, now)?;
             looked = Looked {
                 cpu: looked.cpu + again.cpu,
                 dumps_discarded: looked.dumps_discarded + looked.dumps(),
@@ -53,17 +57,20 @@ impl Collector {
         Ok(looked)
     }
 
-    fn look_once(&mut self, now: Instant) -> Result<Looked, ScanError> {
+    fn look_once(&mut self, which: Which<'_>, now: Instant) -> Result<Looked, ScanError> {
         self.processes
             .refresh(now)
             .map_err(|error| self.processes_unreadable(error))?;
-        self.mounts.refresh(&self.options.proc_root);
+        let mounts_changed = self.mounts.refresh(&self.options.proc_root);
         let namespaces = Namespaces::find(&self.processes, &self.mounts)
             .map_err(|error| self.processes_unreadable(error))?;
+        let (names, processes) = (&self.names, &self.processes);
+        self.visits
+            .retain(|key| names.is_the_same(key, &namespaces, processes, mounts_changed));
         // At once, while those who tell the names still live.
         self.names
             .update(&namespaces, &mut self.processes, &self.boot_id);
-        let (seen, cpu) = self.look(&namespaces)?;
+        let (seen, cpu) = self.look(which, &namespaces)?;
         Ok(Looked {
             namespaces,
             seen,
@@ -74,30 +81,44 @@ impl Collector {
 
     /// Whether a namespace ended while it was looked for, or one with open ports is no longer
     /// there.
-    fn misses_any(&self, seen: &[(NsKey, Seen)]) -> bool {
-        let there: HashSet<NsKey> = seen.iter().map(|(netns, _)| *netns).collect();
-        seen.iter().any(|(_, seen)| matches!(seen, Seen::Gone))
-            || self
-                .sockets
-                .iter()
-                .any(|(netns, _)| !there.contains(&netns))
+    fn misses_any(&self, looked: &Looked) -> bool {
+        let there = &looked.namespaces.found;
+        looked
+            .seen
+            .iter()
+            .any(|(_, seen)| matches!(seen, Seen::Gone))
+            || self.sockets.namespaces().any(|it| !there.contains_key(&it))
     }
 
-    /// Looks into every namespace, on a thread of its own; also tells that thread's CPU time.
-    fn look(&self, namespaces: &Namespaces) -> Result<(Vec<(NsKey, Seen)>, Duration), ScanError> {
+    /// Looks into namespaces, on a thread of its own; also tells that thread's CPU time.
+    fn look(
+        &self,
+        which: Which<'_>,
+        namespaces: &Namespaces,
+    ) -> Result<(Vec<(NsKey, Seen)>, Duration), ScanError> {
+        let found = namespaces.found.keys().copied();
+        let always = [namespaces.host, namespaces.own];
+        let chosen = self.visits.choose(which, found, always);
+        if chosen.is_empty() {
+            return Ok((Vec::new(), Duration::ZERO));
+        }
         let members = |found: &Found| {
             let pids = found.members.iter().take(MEMBERS_TRIED);
             pids.map(|pid| self.processes.folder(*pid)).collect()
         };
-        let places = namespaces.found.iter().map(|(key, found)| Place {
+        let places = namespaces
+            .found
+            .iter()
+            .filter(|(key, _)| chosen.contains(key));
+        let places = places.map(|(key, found)| Place {
             key: *key,
             own: *key == namespaces.own,
             members: members(found),
             mounts: found.mounts.clone(),
         });
         let places: Vec<Place> = places.collect();
-        let missing =
-            |netns, transport, found: &[_]| self.sockets.is_missing(netns, transport, found);
+        let sockets = &self.sockets;
+        let missing = |netns, transport, found: &[_]| sockets.is_missing(netns, transport, found);
         let means = Means {
             proc_root: &self.options.proc_root,
             netlink: self.options.netlink,

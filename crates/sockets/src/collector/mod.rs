@@ -6,24 +6,30 @@
 mod assemble;
 mod attribute;
 mod containers;
+mod knowledge;
 mod known;
 mod look;
 mod unseen;
+mod visits;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::cgroup::Tree;
 use crate::clock::{BootClock, thread_cpu};
-use crate::namespaces::{Listing, Mounts, Names, Namespaces, NsKey, Seen};
+use crate::namespaces::{Mounts, Names, Namespaces, NsKey, Seen};
+use crate::owners::HolderSource;
 use crate::processes::Processes;
 use crate::runtimes::Runtimes;
 use crate::users::Users;
 use crate::{Options, Scan, ScanError, Statistics};
+pub use knowledge::Namespace;
 use known::Sockets;
 use look::Looked;
-use unseen::{Hidden, Privilege};
+use unseen::Privilege;
+use visits::{Visits, Which};
 
 /// Lists the open ports of this machine, again and again; what it keeps between two scans makes an
 /// unchanged one cheap.
@@ -34,12 +40,16 @@ pub struct Collector {
     mounts: Mounts,
     names: Names,
     sockets: Sockets,
+    visits: Visits,
+    holders: Holders,
     tree: Tree,
     users: Users,
     runtimes: Runtimes,
     clock: BootClock,
     boot_id: String,
     scans: u64,
+    /// The host's namespace, once found.
+    host: Option<NsKey>,
 }
 
 impl Collector {
@@ -51,17 +61,26 @@ impl Collector {
             mounts: Mounts::default(),
             names: Names::default(),
             sockets: Sockets::default(),
+            visits: Visits::default(),
+            holders: Holders::default(),
             tree: Tree::default(),
             users: Users::new(options.passwd.clone()),
             runtimes: Runtimes::new(options.host_root.clone()),
             clock: BootClock::new(),
             boot_id: boot_id.unwrap_or_else(|_| "unknown".to_owned()),
             scans: 0,
+            host: None,
             options,
         }
     }
 
-    /// Looks at the machine once.
+    /// Asks `source` who holds a socket before all files are walked; what it does not tell is walked
+    /// for as without it. A source that fails is asked again in the next search.
+    pub fn set_holders(&mut self, source: Box<dyn HolderSource>) {
+        self.holders.0 = Some(source);
+    }
+
+    /// Looks at the machine once, and into every network namespace.
     ///
     /// Missing privilege is no error: the scan then holds what could be seen, and says what could
     /// not.
@@ -69,6 +88,33 @@ impl Collector {
     /// # Errors
     /// [`ScanError`]: nothing can be told at all. What was known stays known.
     pub fn scan(&mut self) -> Result<Scan, ScanError> {
+        self.scan_of(Which::All)
+    }
+
+    /// The same, but of the namespaces that are known only those with these inodes are looked into;
+    /// the open ports of the others are told as they were at their last look.
+    ///
+    /// A namespace that is new, or may have become another one with the same inode, is looked into
+    /// as well. Owners are brought up to date in all of them.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan).
+    pub fn look_into(&mut self, netns: &BTreeSet<u64>) -> Result<Scan, ScanError> {
+        self.scan_of(Which::These(netns))
+    }
+
+    /// The same, but of the namespaces that are known only the host's, the collector's own and
+    /// `others_max` of the others are looked into: those whose last look is the longest ago. So
+    /// with N others each has its turn within N / `others_max` calls;
+    /// [`oldest_look`](Statistics::oldest_look) tells how long that took.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan).
+    pub fn scan_in_turn(&mut self, others_max: usize) -> Result<Scan, ScanError> {
+        self.scan_of(Which::Turn(others_max))
+    }
+
+    fn scan_of(&mut self, which: Which<'_>) -> Result<Scan, ScanError> {
         let cpu_before = thread_cpu();
         let now = Instant::now();
         let reads_before = self.processes.reads;
@@ -79,24 +125,18 @@ impl Collector {
             seen,
             mut cpu,
             dumps_discarded,
-        } = self.find_and_look(now)?;
+        } = self.find_and_look(which, now)?;
         let mut statistics = Statistics {
             netlink_dumps: dumps_discarded,
             retries: dumps_discarded,
             ..Statistics::default()
         };
-        let mut hidden = self.note(seen, &namespaces, now, &mut statistics)?;
-        let (sockets, processes) = (&mut self.sockets, &mut self.processes);
-        attribute::attribute(
-            sockets,
-            processes,
-            &namespaces,
-            self.scans == 0,
-            now,
-            &mut statistics,
-        )
-        .map_err(|error| self.processes_unreadable(error))?;
+        self.host = Some(namespaces.host);
+        self.note(seen, &namespaces, now, &mut statistics)?;
+        self.attribute(&namespaces, now, &mut statistics)
+            .map_err(|error| self.processes_unreadable(error))?;
         let mut sockets = self.assemble(&namespaces, now);
+        let mut hidden = self.visits.hidden(&self.sockets);
         hidden.containers_unnamed = self.describe_containers(&mut sockets, now);
         hidden.sockets = sockets.len() as u64;
         hidden.unattributed = sockets.iter().filter(|it| it.port.pid.is_none()).count() as u64;
@@ -108,7 +148,7 @@ impl Collector {
         let privilege = Privilege::now(&self.options.proc_root);
         self.scans += 1;
         cpu += thread_cpu().saturating_sub(cpu_before);
-        statistics.namespaces = hidden.namespaces;
+        statistics.oldest_look = self.visits.oldest(now);
         statistics.sockets = hidden.sockets;
         statistics.pids_looked_at = self.processes.reads - reads_before;
         statistics.cpu = cpu;
@@ -127,50 +167,45 @@ impl Collector {
         namespaces: &Namespaces,
         now: Instant,
         statistics: &mut Statistics,
-    ) -> Result<Hidden, ScanError> {
-        let mut hidden = Hidden::default();
-        self.sockets.begin();
+    ) -> Result<(), ScanError> {
         for (netns, seen) in seen {
             match seen {
                 Seen::Listed(listing) => {
-                    self.note_listing(netns, listing, now, &mut hidden, statistics);
+                    statistics.namespaces += 1;
+                    statistics.netlink_dumps += listing.effort.dumps;
+                    statistics.retries += listing.effort.retries;
+                    statistics.proc_net_fallbacks += listing.tables_read;
+                    self.visits.note_listing(netns, &listing, now);
+                    self.sockets.note(netns, listing, now);
                 }
                 Seen::Refused(source) if netns == namespaces.own => {
                     let tables = self.options.proc_root.join("thread-self/net");
                     return Err(ScanError::Sockets { tables, source });
                 }
-                Seen::Refused(error) => {
-                    hidden.skipped += 1;
-                    hidden.kept += self.sockets.keep(netns);
-                    hidden.skipped_because = hidden.skipped_because.or(Some(error));
+                Seen::Refused(error) => self.visits.note_refusal(netns, &error, now),
+                Seen::Gone => {
+                    self.visits.retain(|it| it != netns);
+                    self.sockets.retain(|it| it != netns);
                 }
-                Seen::Gone => {}
             }
         }
-        self.sockets.end();
-        Ok(hidden)
-    }
-
-    fn note_listing(
-        &mut self,
-        netns: NsKey,
-        mut listing: Listing,
-        now: Instant,
-        hidden: &mut Hidden,
-        statistics: &mut Statistics,
-    ) {
-        hidden.namespaces += 1;
-        hidden.by_tables += u64::from(!listing.entered);
-        statistics.netlink_dumps += listing.effort.dumps;
-        statistics.retries += listing.effort.retries;
-        statistics.proc_net_fallbacks += listing.tables_read;
-        let refused = listing.netlink_refused.take();
-        hidden.netlink_refused = hidden.netlink_refused.take().or(refused);
-        self.sockets.note(netns, listing, now);
+        self.sockets
+            .retain(|netns| namespaces.found.contains_key(&netns));
+        Ok(())
     }
 
     fn processes_unreadable(&self, source: io::Error) -> ScanError {
         let path: PathBuf = Path::new(&self.options.proc_root).to_owned();
         ScanError::Processes { path, source }
+    }
+}
+
+/// What is asked for holders before files are walked, if anything.
+#[derive(Default)]
+pub(super) struct Holders(Option<Box<dyn HolderSource>>);
+
+impl std::fmt::Debug for Holders {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Holders").field(&self.0.is_some()).finish()
     }
 }

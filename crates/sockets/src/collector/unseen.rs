@@ -1,6 +1,5 @@
 //! What could not be seen: as numbers for the report, and as sentences for people.
 
-use std::io;
 use std::path::Path;
 
 use portolan_wire::report::Coverage;
@@ -35,20 +34,20 @@ impl Privilege {
     }
 }
 
-/// What remained hidden in one scan.
+/// What remained hidden at the last look into each namespace.
 #[derive(Debug, Default)]
 pub(super) struct Hidden {
     /// Namespaces that were looked into.
     pub(super) namespaces: u64,
     /// Namespaces that were not, and the first reason.
     pub(super) skipped: u64,
-    pub(super) skipped_because: Option<io::Error>,
+    pub(super) skipped_because: Option<String>,
     /// Open ports in them, shown as last seen.
     pub(super) kept: u64,
     /// Namespaces that were not entered but listed through a process in them.
     pub(super) by_tables: u64,
     /// Why netlink was refused.
-    pub(super) netlink_refused: Option<io::Error>,
+    pub(super) netlink_refused: Option<String>,
     /// Open ports in all, and those without an owner.
     pub(super) sockets: u64,
     pub(super) unattributed: u64,
@@ -119,7 +118,7 @@ impl Hidden {
             count(self.skipped, "network namespace")
         );
         let needed = if privilege.enter_namespaces {
-            format!("{because}")
+            because.clone()
         } else {
             "entering a namespace needs CAP_SYS_ADMIN, or root".to_owned()
         };
@@ -210,7 +209,7 @@ mod tests {
             sockets: 9,
             unattributed: 4,
             skipped: 1,
-            skipped_because: Some(io::ErrorKind::PermissionDenied.into()),
+            skipped_because: Some("permission denied".to_owned()),
             by_tables: 2,
             containers_unnamed: 1,
             ..Hidden::default()
@@ -243,7 +242,7 @@ mod tests {
         assert!(hidden.sentences(ALL)[0].contains("the files of 1 process,"));
         hidden.skipped = 1;
         hidden.kept = 5;
-        hidden.skipped_because = Some(io::Error::other("too many open files"));
+        hidden.skipped_because = Some("too many open files".to_owned());
         let said = &hidden.sentences(ALL)[1];
         assert!(
             said.ends_with("too many open files. Shown as last seen: 5 open ports."),

@@ -11,22 +11,10 @@ use aya::programs::Iter;
 
 use super::attach::{HOLDERS, program};
 use super::record::Fields;
+use crate::owners::{HolderSource, KernelHolder};
 
 /// `struct holder` of `bpf/portolan.bpf.c`.
 const RECORD_BYTES: usize = 24;
-
-/// A descriptor of a listening TCP socket or a bound, unconnected UDP socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KernelHolder {
-    /// The socket's inode in sockfs, which sock_diag tells.
-    pub inode: u64,
-    /// The process, as the watcher's process namespace numbers it.
-    pub pid: u32,
-    /// The descriptor.
-    pub fd: u32,
-    /// The inode of the socket's network namespace.
-    pub netns: u64,
-}
 
 /// Walks over all files, once a call.
 #[derive(Clone)]
@@ -49,6 +37,12 @@ impl HolderWalk {
             open(walk).map_err(io::Error::other)?
         };
         read(&mut file, each)
+    }
+}
+
+impl HolderSource for HolderWalk {
+    fn holders(&mut self, each: &mut dyn FnMut(KernelHolder)) -> io::Result<()> {
+        Self::holders(self, each)
     }
 }
 

@@ -27,7 +27,7 @@ mod window;
 pub use cost::{KernelCost, ProgramCost};
 pub use error::{Step, WatchError};
 pub use event::{Event, EventKind};
-pub use holders::{HolderWalk, KernelHolder};
+pub use holders::HolderWalk;
 pub use watch::Watch;
 
 /// The records that the program writes, as the tests see them.

@@ -12,9 +12,10 @@ use super::attach::{Links, TCP_STATE, UDP, attach};
 use super::cost::{KernelCost, ProgramCost, estimate, extrapolate, measured};
 use super::error::{Step, WatchError};
 use super::event::Event;
-use super::holders::{HolderWalk, KernelHolder, locked};
+use super::holders::{HolderWalk, locked};
 use super::window::Window;
 use super::{memory, record};
+use crate::owners::KernelHolder;
 
 /// Bytes of the ring, in the kernel's memory: some 1,700 openings that nobody has drained.
 pub(super) const RING_BYTES: u32 = 1 << 20;

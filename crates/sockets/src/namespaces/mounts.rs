@@ -33,12 +33,13 @@ pub(crate) struct Mounts {
 }
 
 impl Mounts {
-    /// Reads the table if it changed. Where it cannot be read, nothing is known to be mounted.
-    pub(crate) fn refresh(&mut self, proc_root: &Path) {
+    /// Reads the table if it changed, and tells whether it did. Where it cannot be read, nothing is
+    /// known to be mounted.
+    pub(crate) fn refresh(&mut self, proc_root: &Path) -> bool {
         if let Some(table) = &self.table
             && !has_changed(table)
         {
-            return;
+            return false;
         }
         let mut bytes = Vec::new();
         if self.read(proc_root, &mut bytes).is_err() {
@@ -46,6 +47,7 @@ impl Mounts {
             bytes.clear();
         }
         (self.namespaces, self.cgroups) = parse(&bytes);
+        true
     }
 
     fn read(&mut self, proc_root: &Path, bytes: &mut Vec<u8>) -> io::Result<()> {

@@ -58,6 +58,25 @@ impl Names {
         self.get(key).map(|name| name.text.as_str())
     }
 
+    /// Whether the namespace surely is the one that it was at the last update. The host's is. A
+    /// mount proves it only while no mount has changed: another one may be at that place.
+    pub(crate) fn is_the_same(
+        &self,
+        key: NsKey,
+        namespaces: &Namespaces,
+        processes: &Processes,
+        mounts_changed: bool,
+    ) -> bool {
+        let Some(here) = namespaces.found.get(&key) else {
+            return false;
+        };
+        key == namespaces.host
+            || self.get(key).is_some_and(|name| {
+                name.witnesses.has_stayed(key, namespaces, processes)
+                    || !mounts_changed && name.witnesses.is_mounted(here)
+            })
+    }
+
     /// Names newcomers, improves names, forgets what is gone.
     pub(crate) fn update(
         &mut self,
@@ -198,7 +217,7 @@ fn choose(
 }
 
 /// Inodes are used again after a restart, so the boot id is part of the name.
-fn name_of_inode(key: NsKey, boot_id: &str) -> String {
+pub(crate) fn name_of_inode(key: NsKey, boot_id: &str) -> String {
     let boot: String = boot_id.chars().take(8).collect();
     match key {
         NsKey::Inode(inode) => format!("netns:{inode}@{boot}"),

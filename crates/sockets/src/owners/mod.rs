@@ -1,9 +1,11 @@
 //! Whose a socket is: the processes that hold it, and which of them counts as the owner.
 
 mod choose;
+mod kernel;
 mod search;
 
 pub(crate) use choose::choose;
+pub use kernel::{HolderSource, KernelHolder};
 pub(crate) use search::Search;
 
 /// A process that holds a socket.

@@ -2,14 +2,16 @@
 //!
 //! Each process is walked at most once in a search, and tells of every wanted socket at once. The
 //! search goes from the likely to the unlikely and ends when every socket has a holder; then it
-//! looks at the relatives of the holders, as a server and its children share sockets.
+//! looks at the relatives of the holders, as a server and its children share sockets. Of a socket
+//! whose holders the kernel told in one pass ([`Search::ask`]) all are known without that.
 //! Limits: once a holder is found, a stranger to whom the socket was passed is not sought; the
 //! first search of a collector is thorough and finds it.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 
-use super::Holder;
-use crate::processes::{Processes, walk};
+use super::{Holder, HolderSource, KernelHolder};
+use crate::processes::{Processes, holds, walk};
 
 /// What a search cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub(crate) struct Search<'a> {
     open: usize,
     urgent: HashSet<u64>,
     walked: HashSet<u32>,
+    /// Sockets whose holders the kernel told, by inode.
+    told: HashSet<u64>,
     cost: Cost,
 }
 
@@ -51,6 +55,7 @@ impl<'a> Search<'a> {
             open,
             urgent,
             walked: HashSet::new(),
+            told: HashSet::new(),
             cost: Cost::default(),
         }
     }
@@ -92,18 +97,59 @@ impl<'a> Search<'a> {
             let Some(known) = holders.get_mut(&inode) else {
                 return;
             };
-            // A process may hold a socket by several descriptors.
-            if known.last().is_some_and(|last| last.pid == pid) {
-                return;
-            }
-            *open -= usize::from(known.is_empty() && urgent.contains(&inode));
-            known.push(Holder {
+            let holder = Holder {
                 pid,
                 start_ticks,
                 fd,
-            });
+            };
+            *open -= usize::from(add(known, holder) && urgent.contains(&inode));
         });
         self.processes.note_walk(pid, end);
+    }
+
+    /// Notes the holders that the kernel lists in one pass over all files.
+    ///
+    /// # Errors
+    /// The pass failed, and nothing of it is noted.
+    pub(crate) fn ask(&mut self, source: &mut dyn HolderSource) -> io::Result<()> {
+        let mut listed: Vec<KernelHolder> = Vec::new();
+        source.holders(&mut |holder| {
+            if self.holders.contains_key(&holder.inode) {
+                listed.push(holder);
+            }
+        })?;
+        // The lowest descriptor first, as a walk meets it.
+        listed.sort_unstable_by_key(|it| (it.pid, it.fd));
+        for of_process in listed.chunk_by(|one, other| one.pid == other.pid) {
+            self.believe(of_process);
+        }
+        self.processes.note_all_walked();
+        Ok(())
+    }
+
+    /// Notes what the kernel told of one process, if it holds the first of these sockets indeed: the
+    /// pid may be another process's by now, or one of another pid namespace.
+    fn believe(&mut self, listed: &[KernelHolder]) {
+        let Some(first) = listed.first() else { return };
+        let Some(process) = self.processes.get(first.pid) else {
+            return;
+        };
+        let folder = self.processes.folder(first.pid);
+        if holds(&folder, first.fd, first.inode) != Some(true) {
+            return;
+        }
+        for it in listed {
+            let Some(known) = self.holders.get_mut(&it.inode) else {
+                continue;
+            };
+            let holder = Holder {
+                pid: it.pid,
+                start_ticks: process.start_ticks,
+                fd: it.fd,
+            };
+            self.told.insert(it.inode);
+            self.open -= usize::from(add(known, holder) && self.urgent.contains(&it.inode));
+        }
     }
 
     /// Walks parents and children of the holders, and of those that turn out to be holders.
@@ -114,7 +160,14 @@ impl<'a> Search<'a> {
         }
         let mut visited: HashSet<u32> = HashSet::new();
         loop {
-            let holders: Vec<u32> = self.holders.values().flatten().map(|it| it.pid).collect();
+            let walked_for = self
+                .holders
+                .iter()
+                .filter(|(it, _)| !self.told.contains(it));
+            let holders: Vec<u32> = walked_for
+                .flat_map(|(_, of_socket)| of_socket)
+                .map(|it| it.pid)
+                .collect();
             let fresh: Vec<u32> = holders
                 .into_iter()
                 .filter(|pid| visited.insert(*pid))
@@ -134,4 +187,14 @@ impl<'a> Search<'a> {
     pub(crate) fn finish(self) -> (HashMap<u64, Vec<Holder>>, Cost) {
         (self.holders, self.cost)
     }
+}
+
+/// Adds a holder, once a process: it may hold a socket by several descriptors. Tells whether it is
+/// the first.
+fn add(known: &mut Vec<Holder>, holder: Holder) -> bool {
+    let first = known.is_empty();
+    if known.iter().all(|it| it.pid != holder.pid) {
+        known.push(holder);
+    }
+    first
 }

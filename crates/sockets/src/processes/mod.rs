@@ -115,6 +115,13 @@ impl Processes {
         }
     }
 
+    /// Notes that the kernel told what all processes hold.
+    pub(crate) fn note_all_walked(&mut self) {
+        for process in self.by_pid.values_mut() {
+            process.walked = true;
+        }
+    }
+
     /// Lists the processes, reads newcomers and rechecks some of the others.
     ///
     /// # Errors

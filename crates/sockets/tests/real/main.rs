@@ -17,6 +17,7 @@ mod incremental;
 mod kinds;
 mod namespaces;
 mod owners;
+mod partial;
 mod privilege;
 mod program;
 mod runtimes;

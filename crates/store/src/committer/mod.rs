@@ -14,12 +14,14 @@ mod batch;
 mod compare;
 mod decide;
 mod ignoring;
+mod load;
 mod published;
 mod queue;
 mod recent;
 mod retiring;
 mod round;
 mod thread;
+mod turns;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -35,6 +37,7 @@ pub use published::{OnHistory, OnHistorySlot, Published};
 pub use queue::{Queue, QueueFull, Submission};
 pub use recent::{Recent, RecentCommit};
 pub use thread::{Handle, start};
+pub use turns::Turns;
 
 use crate::committer::batch::Moments;
 use crate::committer::queue::Step;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
 use portolan_census::Selection;
@@ -11,6 +11,7 @@ use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
 
 use crate::StoreError;
+use crate::committer::load::{Amount, Load};
 use crate::committer::round::Round;
 use crate::committer::{Decision, Ignoring, IgnoringDone, Prepared, Retirement};
 use crate::record::RecordChange;
@@ -26,6 +27,8 @@ pub(super) type Answer = Box<dyn FnOnce(Result<(), Arc<StoreError>>)>;
 pub struct Submission {
     wanted: Wanted,
     pub(super) bytes: usize,
+    /// Reports of somebody who was told to come again, and does.
+    comes_again: bool,
 }
 
 enum Wanted {
@@ -64,6 +67,16 @@ impl Submission {
         Self {
             wanted: Wanted::Reports(reports, reply),
             bytes,
+            comes_again: false,
+        }
+    }
+
+    /// The same, of somebody who was refused before and told when to come again.
+    #[must_use]
+    pub fn coming_again(self, comes_again: bool) -> Self {
+        Self {
+            comes_again,
+            ..self
         }
     }
 
@@ -74,6 +87,7 @@ impl Submission {
         Self {
             wanted: Wanted::Records(changes, reply),
             bytes,
+            comes_again: false,
         }
     }
 
@@ -82,6 +96,7 @@ impl Submission {
         Self {
             wanted: Wanted::Retirement(host, granted, reply),
             bytes: size_of::<Self>(),
+            comes_again: false,
         }
     }
 
@@ -91,6 +106,7 @@ impl Submission {
         Self {
             wanted: Wanted::Silence(host, silent_since_s, reply),
             bytes: size_of::<Self>(),
+            comes_again: false,
         }
     }
 
@@ -100,6 +116,7 @@ impl Submission {
         Self {
             wanted: Wanted::Forgetting(before, reply),
             bytes: size_of::<Self>(),
+            comes_again: false,
         }
     }
 
@@ -108,6 +125,7 @@ impl Submission {
         Self {
             wanted: Wanted::Freshness,
             bytes: size_of::<Self>(),
+            comes_again: false,
         }
     }
 
@@ -123,6 +141,7 @@ impl Submission {
         Self {
             bytes: size_of::<Self>() + wanted.items.len() * ITEM_BYTES,
             wanted: Wanted::Ignoring(wanted, reply),
+            comes_again: false,
         }
     }
 
@@ -136,6 +155,20 @@ impl Submission {
             Wanted::Ignoring(wanted, _) => wanted.items.len().max(1),
             Wanted::Freshness => 1,
         }
+    }
+
+    /// What it adds to what waits.
+    pub(super) fn amount(&self) -> Amount {
+        Amount {
+            bytes: self.bytes,
+            submissions: 1,
+            reports: self.size(),
+        }
+    }
+
+    /// Whether others may go before it: only reports come in crowds.
+    fn is_of_reports(&self) -> bool {
+        matches!(self.wanted, Wanted::Reports(..))
     }
 
     /// The reports in it that are not decided.
@@ -218,9 +251,12 @@ fn waiting<T: 'static>(
 /// Too much waits already, or the committer has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueueFull {
-    /// Too many submissions or bytes wait: try again in a second.
-    #[error("the committer's queue is full")]
-    Full,
+    /// Too many submissions or bytes wait, or others who were told to come again are expected.
+    #[error("the committer's queue is full for {retry_after_s} s")]
+    Full {
+        /// When there is a place, in seconds.
+        retry_after_s: u32,
+    },
     /// The committer takes no more.
     #[error("the committer has ended")]
     Ended,
@@ -230,7 +266,7 @@ pub enum QueueFull {
 #[derive(Clone)]
 pub struct Queue {
     pub(super) sender: SyncSender<Submission>,
-    pub(super) bytes: Arc<AtomicUsize>,
+    pub(super) load: Arc<Load>,
 }
 
 impl Queue {
@@ -239,27 +275,34 @@ impl Queue {
     /// # Errors
     /// The queue is full, or the committer has ended. The submission is dropped unanswered.
     pub fn submit(&self, submission: Submission) -> Result<(), QueueFull> {
-        let bytes = submission.bytes;
-        let waiting = self.bytes.fetch_add(bytes, Ordering::AcqRel);
-        // One submission may exceed the cap, when nothing else waits: it has to go through some time.
-        let sent = if waiting > 0 && waiting.saturating_add(bytes) > caps::COMMIT_QUEUE_BYTES_MAX {
-            Err(QueueFull::Full)
-        } else {
-            self.sender
-                .try_send(submission)
-                .map_err(|error| match error {
-                    TrySendError::Full(_) => QueueFull::Full,
-                    TrySendError::Disconnected(_) => QueueFull::Ended,
-                })
-        };
-        if sent.is_err() {
-            self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        let amount = submission.amount();
+        if submission.is_of_reports() && self.load.keeps_out(submission.comes_again) {
+            return Err(self.full(amount));
         }
-        sent
+        let waiting = self.load.add(amount);
+        // One submission may exceed the cap, when nothing else waits: it has to go through some time.
+        let too_many = waiting.saturating_add(amount.bytes) > caps::COMMIT_QUEUE_BYTES_MAX;
+        if waiting > 0 && too_many {
+            self.load.remove(amount);
+            return Err(self.full(amount));
+        }
+        self.sender.try_send(submission).map_err(|error| {
+            self.load.remove(amount);
+            match error {
+                TrySendError::Full(_) => self.full(amount),
+                TrySendError::Disconnected(_) => QueueFull::Ended,
+            }
+        })
+    }
+
+    fn full(&self, amount: Amount) -> QueueFull {
+        QueueFull::Full {
+            retry_after_s: self.load.turn(amount.reports),
+        }
     }
 
     /// Bytes that wait.
     pub fn waiting_bytes(&self) -> usize {
-        self.bytes.load(Ordering::Acquire)
+        self.load.bytes.load(Ordering::Acquire)
     }
 }

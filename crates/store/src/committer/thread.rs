@@ -2,13 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
 use portolan_wire::caps;
 
 use crate::StoreError;
+use crate::committer::load::{Amount, Load};
 use crate::committer::{Committer, Queue, Submission};
 
 /// The running committer. It ends when every [`Queue`] is dropped, after all that waits.
@@ -35,8 +35,8 @@ pub fn start(
     on_fatal: impl FnOnce(Arc<StoreError>) + Send + 'static,
 ) -> std::io::Result<(Queue, Handle)> {
     let (sender, receiver) = sync_channel(caps::COMMIT_QUEUE_MAX);
-    let bytes = Arc::new(AtomicUsize::new(0));
-    let waiting = Arc::clone(&bytes);
+    let load = Arc::new(Load::default());
+    let waiting = Arc::clone(&load);
     let thread = std::thread::Builder::new()
         .name("committer".into())
         .spawn(move || {
@@ -51,20 +51,23 @@ pub fn start(
                 }
             }
         })?;
-    Ok((Queue { sender, bytes }, Handle { thread }))
+    Ok((Queue { sender, load }, Handle { thread }))
 }
 
 /// Until every queue is dropped, or the store has failed for good.
 fn run(
     mut committer: Committer,
     receiver: Receiver<Submission>,
-    waiting: &AtomicUsize,
+    load: &Load,
 ) -> Result<(), Arc<StoreError>> {
     while let Ok(first) = receiver.recv() {
         let submissions = take_what_waits(first, &receiver);
-        let bytes = submissions.iter().map(|submission| submission.bytes).sum();
+        let taken = submissions.iter().map(Submission::amount);
+        let taken: Amount = taken.sum();
+        let begun = load.now();
         let outcome = committer.serve(submissions);
-        waiting.fetch_sub(bytes, Ordering::AcqRel);
+        load.measured(taken.reports, begun);
+        load.remove(taken);
         if let Err(error) = outcome
             && error.is_fatal()
         {

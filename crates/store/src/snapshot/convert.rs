@@ -61,6 +61,8 @@ impl From<StoredAgent<'_>> for Agent {
             mode: owned(agent.mode),
             cpu_ms: agent.cpu_ms,
             rss_bytes: agent.rss_bytes,
+            // Of the moment alone: it is told and not kept.
+            ephemeral_udp: None,
         }
     }
 }

@@ -104,6 +104,7 @@ pub(crate) fn full(sequence: u64) -> Report {
             mode: text("poll"),
             cpu_ms: Some(12),
             rss_bytes: Some(6_291_456),
+            ephemeral_udp: None,
         }),
         coverage: Coverage {
             privileged: true,

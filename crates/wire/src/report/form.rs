@@ -40,6 +40,7 @@ pub(crate) const REPORT: Form = Form {
         Row::optional::<Name>("agent.mode"),
         Row::optional::<Count>("agent.cpu_ms"),
         Row::optional::<Count>("agent.rss_bytes"),
+        Row::optional::<Count>("agent.ephemeral_udp"),
         Row::required::<Object<CoverageShape>>("coverage"),
         Row::required::<Flag>("coverage.privileged"),
         Row::optional::<Count>("coverage.namespaces"),

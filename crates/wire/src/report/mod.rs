@@ -31,6 +31,10 @@ use crate::digest::Digest;
 use crate::open_port::{OpenPort, Transport};
 use crate::time::UnixMicros;
 
+/// The header of a request that was refused with Retry-After and comes again after that: it goes
+/// before those that come for the first time.
+pub const COMES_AGAIN: &str = "x-portolan-comes-again";
+
 /// The body of `POST …/reports`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -114,7 +118,7 @@ pub struct Agent {
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// How it looks: `poll`.
+    /// How it looks: `events` (the kernel tells it when), `poll`, or `slow` (it has cost too much).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
     /// CPU (user and system) it has used since its start, in milliseconds.
@@ -123,6 +127,10 @@ pub struct Agent {
     /// Its resident memory, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rss_bytes: Option<u64>,
+    /// UDP ports of an ephemeral range that were opened since its start: each question to a name
+    /// server makes one, so they are counted and not listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ephemeral_udp: Option<u64>,
 }
 
 /// What an agent could not see. Incompleteness is data.

@@ -106,6 +106,8 @@ pub(super) struct AgentShape {
     cpu_ms: Option<u64>,
     #[serde(default, deserialize_with = "Maybe::<Count>::read")]
     rss_bytes: Option<u64>,
+    #[serde(default, deserialize_with = "Maybe::<Count>::read")]
+    ephemeral_udp: Option<u64>,
 }
 
 #[derive(Deserialize)]

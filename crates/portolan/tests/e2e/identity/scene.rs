@@ -157,6 +157,8 @@ impl Scene {
             project: PROJECT.to_owned(),
             enterprise_project: "0".to_owned(),
             scan_interval: ScanInterval::Auto,
+            events: false,
+            caps: None,
             state_dir: PathBuf::new(),
             ca_file: None,
             client_certificate: None,

@@ -302,7 +302,7 @@ fn in_words(outcome: &Outcome) -> String {
             format!("{:?}{}", result.status, reason.unwrap_or_default())
         }
         Outcome::Refused(refusal) => format!("{} {}", refusal.status, refusal.text),
-        Outcome::Unreachable(reason) => reason.clone(),
+        Outcome::NotSent(reason) | Outcome::Unreachable(reason) => reason.clone(),
     }
 }
 

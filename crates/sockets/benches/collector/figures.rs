@@ -1,0 +1,149 @@
+//! Takes the figures, turn by turn, and prints them as a Markdown table.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use portolan_sockets::{Collector, Options, Scan};
+
+use crate::contenders::ALL;
+use crate::scene::{Scene, Size, netns_of};
+use crate::{Args, cost, steady};
+
+/// One line of the table: what was measured, and each of its rounds.
+struct Line {
+    what: String,
+    rounds: Vec<Duration>,
+}
+
+/// Makes the scene and measures.
+pub(crate) fn take(args: &Args) -> anyhow::Result<()> {
+    let mut scene = Scene::make(&args.size)?;
+    let mut collector = collector();
+    check(&collector.scan()?, &args.size)?;
+    let mut lines: Vec<Line> = Vec::new();
+    for round in 0..=args.rounds {
+        let taken = one_round(&mut scene, &mut collector, &args.size)?;
+        // The first one warms caches.
+        if round == 0 {
+            lines.extend(taken.into_iter().map(|(what, _)| Line {
+                what,
+                rounds: Vec::new(),
+            }));
+            continue;
+        }
+        for (line, (_, cost)) in lines.iter_mut().zip(taken) {
+            line.rounds.push(cost);
+        }
+    }
+    print(&mut lines, &args.size);
+    if args.steady > 0 {
+        steady::watch(args.steady)?;
+    }
+    Ok(())
+}
+
+fn collector() -> Collector {
+    Collector::new(Options::default())
+}
+
+/// Whether the collector finds what was made.
+fn check(scan: &Scan, size: &Size) -> anyhow::Result<()> {
+    let (tcp, udp) = size.own();
+    let expected = tcp + udp + size.others();
+    let owned = scan.sockets.iter().filter(|it| it.port.pid.is_some());
+    ensure!(
+        owned.count() == expected && scan.sockets.len() == expected,
+        "found {} sockets, not {expected}, with owners: {:?}",
+        scan.sockets.len(),
+        scan.unseen
+    );
+    Ok(())
+}
+
+fn one_round(
+    scene: &mut Scene,
+    kept: &mut Collector,
+    size: &Size,
+) -> anyhow::Result<Vec<(String, Duration)>> {
+    let own = BTreeSet::from([netns_of("self")?]);
+    let mut taken = Vec::new();
+    let mut note = |what: &str, cost: Duration| taken.push((what.to_owned(), cost));
+    let (first, cost) = cost::of(|| collector().scan());
+    check(&first?, size)?;
+    note("Portolan, first scan, all namespaces", cost);
+    // Only what is young is looked at closely in each scan; the scene has been there for a while.
+    let (all, cost) = cost::of(|| kept.scan());
+    let all = all?;
+    ensure!(all.statistics.fd_dirs_walked == 0, "something changed");
+    note("Portolan, unchanged scan, all namespaces", cost);
+    let (_, cost) = cost::of(|| kept.look_into(&own));
+    note("Portolan, unchanged look into the own namespace", cost);
+    let (_, cost) = cost::of(|| kept.look_into(&BTreeSet::new()));
+    note("Portolan, look into none", cost);
+    scene.server()?.open()?;
+    let (scan, cost) = cost::of(|| kept.scan());
+    ensure!(
+        scan?.statistics.sockets_searched == 1,
+        "a listener was opened"
+    );
+    note("Portolan, one new listener, all namespaces", cost);
+    scene.server()?.close()?;
+    kept.scan()?;
+    let there = scene.server_elsewhere()?;
+    there.open()?;
+    let elsewhere = BTreeSet::from([there.netns()?]);
+    let (scan, cost) = cost::of(|| kept.look_into(&elsewhere));
+    ensure!(
+        scan?.statistics.sockets_searched == 1,
+        "a listener was opened"
+    );
+    note("Portolan, one new listener, look into its namespace", cost);
+    there.close()?;
+    kept.scan()?;
+    for contender in ALL {
+        let (tcp, udp) = size.own();
+        let cost = contender
+            .list(tcp + udp)
+            .with_context(|| contender.name())?;
+        note(&contender.name(), cost);
+    }
+    let mut each = Duration::ZERO;
+    for pid in scene.elsewhere().take(2) {
+        let netns = format!("--net=/proc/{pid}/ns/net");
+        each += cost::of_command(&["nsenter", &netns, "ss", "-H", "-lntup"])?;
+    }
+    note("`ss -H -lntup` in one further namespace", each / 2);
+    Ok(taken)
+}
+
+fn print(lines: &mut [Line], size: &Size) {
+    let (tcp, udp) = size.own();
+    println!(
+        "{tcp} TCP and {udp} UDP in the own namespace, {} more in {} others\n",
+        size.others(),
+        size.namespaces
+    );
+    let ss = "`ss -H -lntup`";
+    let reference = lines.iter_mut().find(|line| line.what == ss).map(median);
+    println!("| what | CPU ms, median (range) | of `ss` |\n|---|---:|---:|");
+    for line in lines {
+        let middle = median(line);
+        let range = (line.rounds.first(), line.rounds.last());
+        let (lowest, highest) = (range.0.map_or(0.0, ms), range.1.map_or(0.0, ms));
+        let of_ss = reference.map_or(0.0, |ss| middle.as_secs_f64() / ss.as_secs_f64());
+        let (what, middle) = (&line.what, ms(&middle));
+        println!("| {what} | {middle:.2} ({lowest:.2} to {highest:.2}) | {of_ss:.3} |");
+    }
+}
+
+/// The middle one; sorts them.
+fn median(line: &mut Line) -> Duration {
+    line.rounds.sort_unstable();
+    let middle = line.rounds.get(line.rounds.len() / 2);
+    middle.copied().unwrap_or_default()
+}
+
+pub(crate) fn ms(duration: &Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}

@@ -1,0 +1,31 @@
+//! Starts this program anew in namespaces of its own, which end with it and all that it made.
+
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+/// Set in the process that makes the scene.
+const INSIDE: &str = "PORTOLAN_BENCH_INSIDE";
+
+/// Whether this process is in namespaces of its own.
+pub(crate) fn is_inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
+/// Runs the whole bench in namespaces of its own.
+pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
+    let status = Command::new("unshare")
+        .args(["--mount", "--net", "--pid", "--fork", "--kill-child"])
+        .arg("--mount-proc")
+        .args(["sh", "-c", "ip link set lo up && \"$@\"; exit $?", "sh"])
+        .arg(std::env::current_exe()?)
+        .args(words)
+        .env(INSIDE, "1")
+        .status()
+        .context("unshare (util-linux) must be installed")?;
+    ensure!(
+        status.success(),
+        "the bench failed; it needs root, ip, ss, netstat, lsof"
+    );
+    Ok(())
+}
