@@ -13,6 +13,21 @@ use crate::config::Secret;
 use crate::enrolment::{Enrolment, Whose};
 use crate::meter::unix_seconds;
 
+/// Why there is no token to send a message with.
+pub(super) enum NoToken {
+    Refused(Refusal),
+    Unreachable(String),
+}
+
+impl From<NoToken> for Outcome {
+    fn from(why: NoToken) -> Self {
+        match why {
+            NoToken::Refused(refusal) => Self::Refused(refusal),
+            NoToken::Unreachable(reason) => Self::Unreachable(reason),
+        }
+    }
+}
+
 impl HttpTransport {
     /// The same way for a host with a token of its own.
     ///
@@ -27,7 +42,7 @@ impl HttpTransport {
     }
 
     /// This host's token, got or replaced first where that is due.
-    pub(super) fn ready_token(&mut self) -> Result<Secret, Outcome> {
+    pub(super) fn ready_token(&mut self) -> Result<Secret, NoToken> {
         let is_due = |enrolment: &mut Enrolment| enrolment.is_due(unix_seconds());
         if self.enrolment.as_mut().is_some_and(is_due) {
             self.rotate();
@@ -39,26 +54,25 @@ impl HttpTransport {
     }
 
     /// The token has ended: whether the host may have another one is for the server to say.
-    pub(super) fn enrol_again(&mut self, refusal: Refusal) -> Result<Secret, Outcome> {
+    pub(super) fn enrol_again(&mut self, refusal: Refusal) -> Result<Secret, NoToken> {
         if self.trouble.is_news("ended") {
             tracing::warn!(error = %refusal.text, "the token of this host has ended; enrolling again");
         }
         let with = |text: String| format!("{}; {text}", refusal.text);
         self.enrol().map_err(|outcome| match outcome {
-            Outcome::Refused(again) => Outcome::Refused(Refusal {
+            NoToken::Refused(again) => NoToken::Refused(Refusal {
                 text: with(again.text),
                 ..again
             }),
-            Outcome::Unreachable(why) => Outcome::Refused(Refusal {
+            NoToken::Unreachable(why) => NoToken::Refused(Refusal {
                 text: with(why),
                 ..refusal
             }),
-            other => other,
         })
     }
 
-    fn enrol(&mut self) -> Result<Secret, Outcome> {
-        let unreachable = |why: String| Outcome::Unreachable(format!("cannot enrol: {why}"));
+    fn enrol(&mut self) -> Result<Secret, NoToken> {
+        let unreachable = |why: String| NoToken::Unreachable(format!("cannot enrol: {why}"));
         let key = self
             .source
             .read()
@@ -79,7 +93,7 @@ impl HttpTransport {
         let answer = answer.map_err(unreachable)?;
         if answer.status != 201 {
             let refusal = answer.refusal();
-            return Err(Outcome::Refused(Refusal {
+            return Err(NoToken::Refused(Refusal {
                 text: format!("the enrolment was refused: {}", refusal.text),
                 ..refusal
             }));
