@@ -13,6 +13,22 @@ use crate::config::Secret;
 use crate::enrolment::{Enrolment, Whose};
 use crate::meter::unix_seconds;
 
+/// Why there is no token to send a message with.
+pub(super) enum NoToken {
+    Refused(Refusal),
+    NotHad(String),
+}
+
+impl From<NoToken> for Outcome {
+    fn from(why: NoToken) -> Self {
+        match why {
+            NoToken::Refused(refusal) => Self::Refused(refusal),
+            // The message waits for its token: it has not gone.
+            NoToken::NotHad(reason) => Self::NotSent(reason),
+        }
+    }
+}
+
 impl HttpTransport {
     /// The same way for a host with a token of its own.
     ///
@@ -27,7 +43,7 @@ impl HttpTransport {
     }
 
     /// This host's token, got or replaced first where that is due.
-    pub(super) fn ready_token(&mut self) -> Result<Secret, Box<Outcome>> {
+    pub(super) fn ready_token(&mut self) -> Result<Secret, NoToken> {
         let is_due = |enrolment: &mut Enrolment| enrolment.is_due(unix_seconds());
         if self.enrolment.as_mut().is_some_and(is_due) {
             self.rotate();
@@ -39,26 +55,25 @@ impl HttpTransport {
     }
 
     /// The token has ended: whether the host may have another one is for the server to say.
-    pub(super) fn enrol_again(&mut self, refusal: Refusal) -> Result<Secret, Box<Outcome>> {
+    pub(super) fn enrol_again(&mut self, refusal: Refusal) -> Result<Secret, NoToken> {
         if self.trouble.is_news("ended") {
             tracing::warn!(error = %refusal.text, "the token of this host has ended; enrolling again");
         }
         let with = |text: String| format!("{}; {text}", refusal.text);
-        self.enrol().map_err(|outcome| match *outcome {
-            Outcome::Refused(again) => Box::new(Outcome::Refused(Refusal {
+        self.enrol().map_err(|outcome| match outcome {
+            NoToken::Refused(again) => NoToken::Refused(Refusal {
                 text: with(again.text),
                 ..again
-            })),
-            Outcome::NotSent(why) => Box::new(Outcome::Refused(Refusal {
+            }),
+            NoToken::NotHad(why) => NoToken::Refused(Refusal {
                 text: with(why),
                 ..refusal
-            })),
-            other => Box::new(other),
+            }),
         })
     }
 
-    fn enrol(&mut self) -> Result<Secret, Box<Outcome>> {
-        let not_sent = |why: String| Box::new(Outcome::NotSent(format!("cannot enrol: {why}")));
+    fn enrol(&mut self) -> Result<Secret, NoToken> {
+        let not_sent = |why: String| NoToken::NotHad(format!("cannot enrol: {why}"));
         let key = self
             .source
             .read()
@@ -79,7 +94,7 @@ impl HttpTransport {
         let answer = answer.map_err(|failed| not_sent(failed.reason))?;
         if answer.status != 201 {
             let refusal = answer.refusal();
-            return Err(Box::new(Outcome::Refused(Refusal {
+            return Err(NoToken::Refused(Refusal {
                 text: format!("the enrolment was refused: {}", refusal.text),
                 ..refusal
             })));

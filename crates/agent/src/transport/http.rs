@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use ureq::http::{Response, header};
 use ureq::tls::TlsConfig;
 
+use super::enrolled::NoToken;
 use super::roots::root_certs;
 use super::{Message, Outcome, Refusal, RootsError, Transport, body};
 use crate::config::{
@@ -174,16 +175,16 @@ impl HttpTransport {
 
 impl HttpTransport {
     /// The token for the next request.
-    fn ready(&mut self) -> Result<Secret, Box<Outcome>> {
+    fn ready(&mut self) -> Result<Secret, NoToken> {
         if self.enrolment.is_some() {
             return self.ready_token();
         }
-        let none = || Box::new(Outcome::NotSent("there is no token".to_owned()));
+        let none = || NoToken::NotHad("there is no token".to_owned());
         self.token.clone().ok_or_else(none)
     }
 
     /// Another token after the one in use was refused, if there is one.
-    fn another_token(&mut self, refusal: Refusal) -> Result<Option<Secret>, Box<Outcome>> {
+    fn another_token(&mut self, refusal: Refusal) -> Result<Option<Secret>, NoToken> {
         if self.enrolment.is_some() {
             return self.enrol_again(refusal).map(Some);
         }
@@ -207,7 +208,7 @@ impl Transport for HttpTransport {
         };
         let token = match self.ready() {
             Ok(token) => token,
-            Err(outcome) => return *outcome,
+            Err(why) => return why.into(),
         };
         let mut answer = self.post(&url, &token, &body);
         if let Ok(refused) = &answer
@@ -218,7 +219,7 @@ impl Transport for HttpTransport {
             match self.another_token(refusal) {
                 Ok(Some(token)) => answer = self.post(&url, &token, &body),
                 Ok(None) => {}
-                Err(outcome) => return *outcome,
+                Err(why) => return why.into(),
             }
         }
         let told = |answer: &Answer| answer.status != 200 && answer.retry_after.is_some();

@@ -277,6 +277,19 @@ impl Holder {
     fn entries(&self) -> String {
         let mut toml = Token::file(&[&self.token]);
         toml.push_str(&self.key.entry_as(&self.token));
+        // What enrols is an administrator's to make, and to see.
+        if self.token.role == "admin" {
+            let Token {
+                secret,
+                project,
+                enterprise_projects,
+                ..
+            } = &self.token;
+            toml.push_str(&format!(
+                "[[enrol_key]]\nsecret = \"enrol {secret}\"\nproject_id = {project:?}\n\
+                 enterprise_projects = {enterprise_projects:?}\n"
+            ));
+        }
         if let Some(name) = &self.user {
             let Token {
                 role,
