@@ -18,7 +18,7 @@ pub(crate) use find::{Found, Namespaces};
 pub(crate) use list::{Listing, Means, Ports, is_candidate};
 pub(crate) use mounts::Mounts;
 pub(crate) use names::Names;
-pub(crate) use visit::{MEMBERS_TRIED, Place, Seen, visit};
+pub(crate) use visit::{MEMBERS_TRIED, Place, Seen, visit, visit_own};
 
 /// What tells one network namespace from another while both exist. Afterwards it is given to
 /// another one; see [`witnesses`].
