@@ -73,7 +73,7 @@ impl Collector {
         // At once, while those who tell the names still live.
         self.names
             .update(&namespaces, &mut self.processes, &self.boot_id);
-        let (seen, cpu) = self.look(which, &namespaces)?;
+        let (seen, cpu) = self.look(which, &namespaces, now)?;
         Ok(Looked {
             namespaces,
             seen,
@@ -99,10 +99,13 @@ impl Collector {
         &self,
         which: Which<'_>,
         namespaces: &Namespaces,
+        now: Instant,
     ) -> Result<(Vec<(NsKey, Seen)>, Duration), ScanError> {
         let found = namespaces.found.keys().copied();
         let own = namespaces.own;
-        let mut chosen = self.visits.choose(which, found, [namespaces.host, own]);
+        let mut chosen = self
+            .visits
+            .choose(which, found, [namespaces.host, own], now);
         let sockets = &self.sockets;
         let missing = |netns, transport, found: &[_]| sockets.is_missing(netns, transport, found);
         let means = Means {

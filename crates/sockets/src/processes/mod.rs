@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub(crate) use files::{Walk, bracketed, holds, walk};
+pub(crate) use files::{Walk, bracketed, count, holds, walk};
 pub(crate) use program::Program;
 use told::{placement_of, runs, stat_of};
 
@@ -49,6 +49,8 @@ pub(crate) struct Process {
     pub(crate) refused: bool,
     /// Whether its files were walked before.
     pub(crate) walked: bool,
+    /// How many files it had open when that was last asked for; `None` is not known.
+    pub(crate) files: Option<u64>,
     /// When the collector saw it first.
     pub(crate) first_seen: Instant,
     kernel_thread: bool,
@@ -135,6 +137,19 @@ impl Processes {
         }
     }
 
+    /// Those of these processes that have opened or closed files since they were last asked.
+    pub(crate) fn changed_files(&mut self, pids: &[u32]) -> Vec<u32> {
+        let has_changed = |pid: &u32| {
+            let folder = folder(&self.root, *pid);
+            let Some(process) = self.by_pid.get_mut(pid).filter(|it| it.may_hold()) else {
+                return false;
+            };
+            let now = count(&folder);
+            std::mem::replace(&mut process.files, now) != now
+        };
+        pids.iter().copied().filter(has_changed).collect()
+    }
+
     /// Notes that the kernel told what all processes hold.
     pub(crate) fn note_all_walked(&mut self) {
         for process in self.by_pid.values_mut() {
@@ -196,6 +211,7 @@ impl Processes {
             netns,
             refused,
             walked: false,
+            files: None,
             first_seen: now,
             kernel_thread: stat.kernel_thread,
             folder_inode: inode,
