@@ -16,6 +16,9 @@ struct Line {
     rounds: Vec<Duration>,
 }
 
+/// Looks one after the other, with warm caches.
+const IN_A_ROW: u32 = 20;
+
 /// Makes the scene and measures.
 pub(crate) fn take(args: &Args) -> anyhow::Result<()> {
     let mut scene = Scene::make(&args.size)?;
@@ -79,6 +82,12 @@ fn one_round(
     note("Portolan, unchanged scan, all namespaces", cost);
     let (_, cost) = cost::of(|| kept.look_into(&own));
     note("Portolan, unchanged look into the own namespace", cost);
+    let (_, cost) = cost::of(|| {
+        for _ in 0..IN_A_ROW {
+            let _unchanged = kept.look_into(&own);
+        }
+    });
+    note("the same, one of 20 in a row", cost / IN_A_ROW);
     let (_, cost) = cost::of(|| kept.look_into(&BTreeSet::new()));
     note("Portolan, look into none", cost);
     scene.server()?.open()?;

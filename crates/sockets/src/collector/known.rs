@@ -106,16 +106,21 @@ impl OfNamespace {
         known.eq(sockets.iter().map(|socket| socket.id))
     }
 
-    /// Forgets what is not among these sockets, ordered by id, and adds what is new.
-    fn replace(&mut self, sockets: &[KernelSocket], now: Instant) {
+    /// Forgets what is not among these sockets, ordered by id, and adds what is new. Returns the
+    /// owners of what is forgotten.
+    fn replace(&mut self, sockets: &[KernelSocket], now: Instant) -> Vec<Holder> {
+        let mut gone = Vec::new();
         let mut before = std::mem::take(&mut self.known).into_iter().peekable();
-        let known = sockets.iter().map(|socket| {
-            while before.next_if(|it| it.socket.id < socket.id).is_some() {}
-            before
-                .next_if(|it| it.socket.id == socket.id)
-                .unwrap_or_else(|| Known::new(socket.clone(), now))
-        });
-        self.known = known.collect();
+        for socket in sockets {
+            while let Some(other) = before.next_if(|it| it.socket.id < socket.id) {
+                gone.extend(other.owner);
+            }
+            let known = before.next_if(|it| it.socket.id == socket.id);
+            self.known
+                .push(known.unwrap_or_else(|| Known::new(socket.clone(), now)));
+        }
+        gone.extend(before.filter_map(|other| other.owner));
+        gone
     }
 
     fn sort(&mut self) {
@@ -135,20 +140,23 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    /// Notes what was found in a namespace; what is not in the list is gone.
-    pub(crate) fn note(&mut self, netns: NsKey, mut listing: Listing, now: Instant) {
+    /// Notes what was found in a namespace; what is not in the list is gone. Returns the owners of
+    /// what is gone.
+    pub(crate) fn note(&mut self, netns: NsKey, mut listing: Listing, now: Instant) -> Vec<Holder> {
         // A list that was taken twice names most sockets twice.
         listing.sockets.sort_by_key(|socket| socket.id);
         listing.sockets.dedup_by_key(|socket| socket.id);
         let here = self.by_netns.entry(netns).or_default();
-        if !here.has_just(&listing.sockets) {
-            here.replace(&listing.sockets, now);
-        }
+        let gone = match here.has_just(&listing.sockets) {
+            true => Vec::new(),
+            false => here.replace(&listing.sockets, now),
+        };
         for (known, socket) in here.known.iter_mut().zip(listing.sockets) {
             known.ifname = listing.interfaces.get(&socket.interface).cloned();
             known.client_udp = looks_like_client(&socket, listing.ephemeral.as_ref());
             known.socket = socket;
         }
+        gone
     }
 
     /// Forgets the sockets of every namespace that is not there any more.

@@ -176,7 +176,9 @@ impl Collector {
                     statistics.retries += listing.effort.retries;
                     statistics.proc_net_fallbacks += listing.tables_read;
                     self.visits.note_listing(netns, &listing, now);
-                    self.sockets.note(netns, listing, now);
+                    for owner in self.sockets.note(netns, listing, now) {
+                        self.processes.forget_files(owner.pid);
+                    }
                 }
                 Seen::Refused(source) if netns == namespaces.own => {
                     let tables = self.options.proc_root.join("thread-self/net");

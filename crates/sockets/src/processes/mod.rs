@@ -150,6 +150,13 @@ impl Processes {
         pids.iter().copied().filter(has_changed).collect()
     }
 
+    /// Notes that a process has closed a socket: as many files as before may be others.
+    pub(crate) fn forget_files(&mut self, pid: u32) {
+        if let Some(process) = self.by_pid.get_mut(&pid) {
+            process.files = None;
+        }
+    }
+
     /// Notes that the kernel told what all processes hold.
     pub(crate) fn note_all_walked(&mut self) {
         for process in self.by_pid.values_mut() {
