@@ -1,8 +1,8 @@
 //! Goes into network namespaces, on a thread of its own; the caller's own is looked into on its own.
 //!
 //! The thread lives for one scan and then dies, so nobody ever has to find the way back. It opens
-//! namespace and netlink socket anew each time (24 us a namespace): a kept socket would spare that,
-//! but it keeps the namespace and its devices alive after the container is gone.
+//! namespace and netlink socket anew each time (24 us of the 140 us that a look costs): a kept socket
+//! would spare that, but it keeps the namespace and its devices alive after the container is gone.
 //! Where entering is refused, the tables of a process in the namespace are read from outside.
 
 use std::fs::File;
