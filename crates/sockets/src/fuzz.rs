@@ -78,12 +78,10 @@ impl Channel for Kernel<'_> {
         Ok(())
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         let bytes = self.0.take().ok_or(io::ErrorKind::UnexpectedEof)?;
-        let fits = buffer.len().min(bytes.len());
-        if let (Some(to), Some(from)) = (buffer.get_mut(..fits), bytes.get(..fits)) {
-            to.copy_from_slice(from);
-        }
+        buffer.clear();
+        buffer.extend(bytes.iter().take(buffer.capacity()));
         Ok(bytes.len())
     }
 }

@@ -100,6 +100,7 @@ fn test() -> anyhow::Result<()> {
 }
 
 fn bench(hosts: &str, batch: &str) -> anyhow::Result<()> {
+    packages::install(packages::COLLECTOR)?;
     run::all(&[
         release(),
         measure(hosts, batch),
@@ -107,6 +108,8 @@ fn bench(hosts: &str, batch: &str) -> anyhow::Result<()> {
         visible(),
         history(hosts, "5"),
         fanout(hosts),
+        collector(&[]),
+        collector(&["--small"]),
     ])
 }
 
@@ -209,6 +212,20 @@ fn history(hosts: &str, rounds: &str) -> Step {
     ];
     let how = ["--", "--hosts", hosts, "--days", "30", "--rounds", rounds];
     cargo("history", &[what.as_slice(), &how].concat())
+}
+
+/// The collector beside `ss` and others.
+fn collector(scene: &[&str]) -> Step {
+    let what = [
+        "bench",
+        "--locked",
+        "-p",
+        "portolan-sockets",
+        "--bench",
+        "collector",
+        "--",
+    ];
+    cargo("collector", &[what.as_slice(), scene].concat())
 }
 
 /// From a report to the last of 1,000 readers.

@@ -45,6 +45,14 @@ pub(crate) const DEB: &[Needed] = &[
     ("cc", "gcc"),
 ];
 
+/// For what is measured beside the collector.
+pub(crate) const COLLECTOR: &[Needed] = &[
+    ("ss", "iproute2"),
+    ("netstat", "net-tools"),
+    ("lsof", "lsof"),
+    ("nsenter", "util-linux"),
+];
+
 /// For the databases that are measured beside Portolan.
 pub(crate) const PEERS: &[Needed] = &[
     ("postgres", "postgresql"),

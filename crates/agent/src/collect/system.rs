@@ -28,8 +28,8 @@ const HOST_AGE_MAX: Duration = Duration::from_secs(60);
 const KEEP_GAP: Duration = Duration::from_secs(60);
 /// Shortest time between two tellings of what cannot be seen; its numbers may change every second.
 const UNSEEN_GAP: Duration = Duration::from_secs(600);
-/// Namespaces beside the host's in one look, while there are no events.
-const OTHERS_A_LOOK: usize = 16;
+/// CPU for looks into namespaces beside the host's, while there are no events.
+const OTHERS_CPU: Duration = Duration::from_millis(5);
 
 /// Looks at the host that it runs on.
 pub(crate) struct System<'a> {
@@ -151,7 +151,7 @@ impl<'a> System<'a> {
         } else if is_watched {
             (self.collector.look_into(&touched), Some(touched))
         } else {
-            (self.collector.scan_in_turn(OTHERS_A_LOOK), None)
+            (self.collector.scan_within(OTHERS_CPU), None)
         };
         let mut scan = result.inspect_err(|_| self.all_looked_at = None)?;
         self.told_owners.fill(&mut scan, &self.between);

@@ -97,7 +97,7 @@ impl HttpTransport {
             return Err(NoToken::Refused(Refusal {
                 text: format!("the enrolment was refused: {}", refusal.text),
                 ..refusal
-            })));
+            }));
         }
         let token = self.take(&answer).map_err(not_sent)?;
         let _times = self.trouble.over();

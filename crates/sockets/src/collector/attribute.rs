@@ -18,9 +18,9 @@ use crate::processes::{Processes, RECHECK_AFTER, YOUNG, holds};
 /// How many owners are verified in one scan, at most (about 4 us each).
 const VERIFIED_MAX: usize = 64;
 
-/// How many newcomers are walked before the kernel is asked for all holders: a pass over all files
-/// costs as much as walking some thousand.
-const NEWCOMERS_MAX: usize = 8;
+/// How many newcomers, and how many that have opened or closed files, are walked before the kernel is
+/// asked for all holders: a pass over all files costs as much as walking some thousand.
+const WALKED_FIRST_MAX: usize = 8;
 
 impl Collector {
     /// Brings the owners up to date; in the first scan every process is looked at.
@@ -76,19 +76,23 @@ fn attribute(
     let others: Vec<u64> = others.map(|(_, known)| known.socket.inode).collect();
     let mut search = Search::new(processes, due.iter().map(|(_, inode)| *inode), others);
     search.walk_all(&candidates.former);
-    let asked = source.is_some_and(|source| {
-        if !thorough && candidates.unwalked.len() <= NEWCOMERS_MAX {
-            search.walk_until_done(&candidates.unwalked);
+    if thorough {
+        // Before the walk: what is opened during it shows next time.
+        search.changed_files(&candidates.all);
+        if !source.is_some_and(|source| ask(&mut search, source, statistics)) {
+            search.walk_all(&candidates.all);
         }
-        (thorough || !search.is_done()) && ask(&mut search, source, statistics)
-    });
-    if thorough && !asked {
-        search.walk_all(&candidates.all);
     } else {
-        search.walk_until_done(&candidates.unwalked);
-        search.walk_until_done(&candidates.neighbours);
-        search.walk_until_done(&candidates.all);
+        search_the_likely(&mut search, &candidates, source.is_some());
+        if let Some(source) = source
+            && !search.is_done()
+        {
+            ask(&mut search, source, statistics);
+        }
     }
+    search.walk_until_done(&candidates.unwalked);
+    search.walk_until_done(&candidates.neighbours);
+    search.walk_until_done(&candidates.all);
     search.walk_relatives();
     let (mut holders, cost) = search.finish();
     statistics.fd_dirs_walked = cost.folders;
@@ -108,6 +112,21 @@ fn attribute(
         }
     }
     Ok(())
+}
+
+/// Walks newcomers, and processes that have opened or closed files. `few`: only where that is less
+/// than a pass over all files.
+fn search_the_likely(search: &mut Search<'_>, candidates: &Candidates, few: bool) {
+    let walk = |search: &mut Search<'_>, pids: &[u32]| {
+        if !few || pids.len() <= WALKED_FIRST_MAX {
+            search.walk_until_done(pids);
+        }
+    };
+    walk(search, &candidates.unwalked);
+    if !search.is_done() {
+        let changed = search.changed_files(&candidates.neighbours);
+        walk(search, &changed);
+    }
 }
 
 /// Asks the kernel for all holders. Returns whether it told them.

@@ -1,6 +1,7 @@
 //! The sockets that the collector knows, from scan to scan.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use portolan_wire::open_port::Transport;
@@ -52,6 +53,19 @@ impl Known {
         }
     }
 
+    /// What orders the sockets of a namespace.
+    fn rank(&self) -> (Transport, IpAddr, u16, Option<u32>, SocketId) {
+        let socket = &self.socket;
+        let pid = self.owner.map(|owner| owner.pid);
+        (
+            socket.transport,
+            socket.address,
+            socket.port,
+            pid,
+            socket.id,
+        )
+    }
+
     /// Forgets the owner, so that it is sought at once.
     pub(crate) fn lose_owner(&mut self, now: Instant) {
         self.owner = None;
@@ -61,11 +75,11 @@ impl Known {
 }
 
 impl Known {
-    fn new(socket: KernelSocket, ifname: Option<String>, client_udp: bool, now: Instant) -> Self {
+    fn new(socket: KernelSocket, now: Instant) -> Self {
         Self {
             socket,
-            ifname,
-            client_udp,
+            ifname: None,
+            client_udp: false,
             first_seen: now,
             owner: None,
             holders: Vec::new(),
@@ -77,7 +91,52 @@ impl Known {
 }
 
 /// The sockets of one namespace.
-type OfNamespace = HashMap<SocketId, Known>;
+#[derive(Debug, Default)]
+struct OfNamespace {
+    /// By id.
+    known: Vec<Known>,
+    /// Their places in `known`, in the order in which they are told. Kept, as it is mostly right.
+    order: Vec<usize>,
+}
+
+impl OfNamespace {
+    /// Whether these sockets, ordered by id, are known, and no others.
+    fn has_just(&self, sockets: &[KernelSocket]) -> bool {
+        let known = self.known.iter().map(|known| known.socket.id);
+        known.eq(sockets.iter().map(|socket| socket.id))
+    }
+
+    /// Forgets what is not among these sockets, ordered by id, and adds what is new. Returns the
+    /// owners of what is forgotten.
+    fn replace(&mut self, sockets: &[KernelSocket], now: Instant) -> Vec<Holder> {
+        let mut gone = Vec::new();
+        let mut before = std::mem::take(&mut self.known).into_iter().peekable();
+        for socket in sockets {
+            while let Some(other) = before.next_if(|it| it.socket.id < socket.id) {
+                gone.extend(other.owner);
+            }
+            let known = before.next_if(|it| it.socket.id == socket.id);
+            self.known
+                .push(known.unwrap_or_else(|| Known::new(socket.clone(), now)));
+        }
+        gone.extend(before.filter_map(|other| other.owner));
+        gone
+    }
+
+    fn get(&self, id: SocketId) -> Option<&Known> {
+        let place = self.known.binary_search_by_key(&id, |it| it.socket.id);
+        self.known.get(place.ok()?)
+    }
+
+    fn sort(&mut self) {
+        if self.order.len() != self.known.len() {
+            self.order = (0..self.known.len()).collect();
+        }
+        let known = &self.known;
+        self.order
+            .sort_by_key(|place| known.get(*place).map(Known::rank));
+    }
+}
 
 /// All sockets that were there when their namespace was last looked into.
 #[derive(Debug, Default)]
@@ -86,27 +145,23 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    /// Notes what was found in a namespace; what is not in the list is gone.
-    pub(crate) fn note(&mut self, netns: NsKey, listing: Listing, now: Instant) {
-        let before = self.by_netns.entry(netns).or_default();
-        let mut found: OfNamespace = HashMap::with_capacity(listing.sockets.len());
-        for socket in listing.sockets {
-            let ifname = listing.interfaces.get(&socket.interface).cloned();
-            let client_udp = looks_like_client(&socket, listing.ephemeral.as_ref());
-            let id = socket.id;
-            // A list that was taken twice names most sockets twice.
-            let known = match before.remove(&id).or_else(|| found.remove(&id)) {
-                Some(known) => Known {
-                    socket,
-                    ifname,
-                    client_udp,
-                    ..known
-                },
-                None => Known::new(socket, ifname, client_udp, now),
-            };
-            found.insert(id, known);
+    /// Notes what was found in a namespace; what is not in the list is gone. Returns the owners of
+    /// what is gone.
+    pub(crate) fn note(&mut self, netns: NsKey, mut listing: Listing, now: Instant) -> Vec<Holder> {
+        // A list that was taken twice names most sockets twice.
+        listing.sockets.sort_by_key(|socket| socket.id);
+        listing.sockets.dedup_by_key(|socket| socket.id);
+        let here = self.by_netns.entry(netns).or_default();
+        let gone = match here.has_just(&listing.sockets) {
+            true => Vec::new(),
+            false => here.replace(&listing.sockets, now),
+        };
+        for (known, socket) in here.known.iter_mut().zip(listing.sockets) {
+            known.ifname = listing.interfaces.get(&socket.interface).cloned();
+            known.client_udp = looks_like_client(&socket, listing.ephemeral.as_ref());
+            known.socket = socket;
         }
-        *before = found;
+        gone
     }
 
     /// Forgets the sockets of every namespace that is not there any more.
@@ -116,17 +171,20 @@ impl Sockets {
 
     pub(crate) fn holds(&self, netns: NsKey, id: SocketId) -> bool {
         let of_netns = self.by_netns.get(&netns);
-        of_netns.is_some_and(|known| known.contains_key(&id))
+        of_netns.is_some_and(|here| here.get(id).is_some())
     }
 
     /// How many sockets of a namespace are known.
     pub(crate) fn count(&self, netns: NsKey) -> u64 {
-        self.by_netns.get(&netns).map_or(0, HashMap::len) as u64
+        self.by_netns.get(&netns).map_or(0, |here| here.known.len()) as u64
     }
 
     /// The namespaces with sockets.
     pub(crate) fn namespaces(&self) -> impl Iterator<Item = NsKey> {
-        let filled = self.by_netns.iter().filter(|(_, known)| !known.is_empty());
+        let filled = self
+            .by_netns
+            .iter()
+            .filter(|(_, here)| !here.known.is_empty());
         filled.map(|(netns, _)| *netns)
     }
 
@@ -137,23 +195,35 @@ impl Sockets {
         transport: Transport,
         found: &[KernelSocket],
     ) -> bool {
-        let found: HashSet<SocketId> = found.iter().map(|socket| socket.id).collect();
-        let known = self.by_netns.get(&netns).into_iter().flatten();
+        let mut found: Vec<SocketId> = found.iter().map(|socket| socket.id).collect();
+        found.sort_unstable();
+        let known = self
+            .by_netns
+            .get(&netns)
+            .map_or(&[][..], |here| &here.known);
         known
-            .filter(|(_, known)| known.socket.transport == transport)
-            .any(|(id, _)| !found.contains(id))
+            .iter()
+            .filter(|known| known.socket.transport == transport)
+            .any(|known| found.binary_search(&known.socket.id).is_err())
+    }
+
+    /// The sockets of a namespace, ordered by transport, address, port and pid.
+    pub(crate) fn in_order(&mut self, netns: NsKey) -> impl Iterator<Item = &Known> {
+        let here = self.by_netns.entry(netns).or_default();
+        here.sort();
+        here.order.iter().filter_map(|place| here.known.get(*place))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (NsKey, &Known)> {
         self.by_netns
             .iter()
-            .flat_map(|(netns, known)| known.values().map(|known| (*netns, known)))
+            .flat_map(|(netns, here)| here.known.iter().map(|known| (*netns, known)))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (NsKey, &mut Known)> {
         self.by_netns
             .iter_mut()
-            .flat_map(|(netns, known)| known.values_mut().map(|known| (*netns, known)))
+            .flat_map(|(netns, here)| here.known.iter_mut().map(|known| (*netns, known)))
     }
 }
 

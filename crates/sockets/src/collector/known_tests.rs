@@ -106,3 +106,20 @@ fn only_wildcard_udp_in_the_ephemeral_range_looks_like_a_client() {
     socket.transport = Transport::Tcp;
     assert!(!looks_like_client(&socket, Some(&range)));
 }
+
+#[test]
+fn the_owners_of_what_is_gone_are_told() {
+    let (now, mut sockets) = (Instant::now(), Sockets::default());
+    assert_eq!(sockets.note(NETNS, listing(&[1, 2, 3, 4]), now), []);
+    let holder = |pid| Holder {
+        pid,
+        start_ticks: 1,
+        fd: 3,
+    };
+    for (pid, (_, known)) in (1..).zip(sockets.iter_mut().take(3)) {
+        known.settle(Some(holder(pid)), vec![holder(pid)], now);
+    }
+    assert_eq!(sockets.note(NETNS, listing(&[4, 3, 2, 1]), now), []);
+    let gone = sockets.note(NETNS, listing(&[2, 5]), now);
+    assert_eq!(gone, [holder(1), holder(3)], "the fourth had no owner");
+}

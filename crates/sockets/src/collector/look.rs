@@ -1,5 +1,6 @@
 //! Finds the namespaces and looks into those that were asked for.
 
+use std::collections::HashSet;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,9 @@ use super::Collector;
 use super::visits::Which;
 use crate::ScanError;
 use crate::clock::thread_cpu;
-use crate::namespaces::{Found, MEMBERS_TRIED, Means, Namespaces, NsKey, Place, Seen, visit};
+use crate::namespaces::{
+    Found, MEMBERS_TRIED, Means, Namespaces, NsKey, Place, Seen, visit, visit_own,
+};
 
 /// How often the machine is looked at in one scan, at most.
 const LOOKS_MAX: u32 = 2;
@@ -70,7 +73,7 @@ impl Collector {
         // At once, while those who tell the names still live.
         self.names
             .update(&namespaces, &mut self.processes, &self.boot_id);
-        let (seen, cpu) = self.look(which, &namespaces)?;
+        let (seen, cpu) = self.look(which, &namespaces, now)?;
         Ok(Looked {
             namespaces,
             seen,
@@ -90,33 +93,19 @@ impl Collector {
             || self.sockets.namespaces().any(|it| !there.contains_key(&it))
     }
 
-    /// Looks into namespaces, on a thread of its own; also tells that thread's CPU time.
+    /// Looks into namespaces, those of others on a thread of its own; also tells that thread's CPU
+    /// time.
     fn look(
         &self,
         which: Which<'_>,
         namespaces: &Namespaces,
+        now: Instant,
     ) -> Result<(Vec<(NsKey, Seen)>, Duration), ScanError> {
         let found = namespaces.found.keys().copied();
-        let always = [namespaces.host, namespaces.own];
-        let chosen = self.visits.choose(which, found, always);
-        if chosen.is_empty() {
-            return Ok((Vec::new(), Duration::ZERO));
-        }
-        let members = |found: &Found| {
-            let pids = found.members.iter().take(MEMBERS_TRIED);
-            pids.map(|pid| self.processes.folder(*pid)).collect()
-        };
-        let places = namespaces
-            .found
-            .iter()
-            .filter(|(key, _)| chosen.contains(key));
-        let places = places.map(|(key, found)| Place {
-            key: *key,
-            own: *key == namespaces.own,
-            members: members(found),
-            mounts: found.mounts.clone(),
-        });
-        let places: Vec<Place> = places.collect();
+        let own = namespaces.own;
+        let mut chosen = self
+            .visits
+            .choose(which, found, [namespaces.host, own], now);
         let sockets = &self.sockets;
         let missing = |netns, transport, found: &[_]| sockets.is_missing(netns, transport, found);
         let means = Means {
@@ -124,15 +113,40 @@ impl Collector {
             netlink: self.options.netlink,
             missing: &missing,
         };
+        let seen = chosen.remove(&own).then(|| (own, visit_own(own, means)));
+        let mut seen: Vec<(NsKey, Seen)> = seen.into_iter().collect();
+        if chosen.is_empty() {
+            return Ok((seen, Duration::ZERO));
+        }
+        let places = self.places(&chosen, namespaces);
         let thread = |source| ScanError::Thread { source };
-        std::thread::scope(|scope| {
+        let (of_others, cpu) = std::thread::scope(|scope| {
             let looking = std::thread::Builder::new()
                 .name("portolan-netns".to_owned())
-                .spawn_scoped(scope, || (visit(places, means), thread_cpu()))
+                .spawn_scoped(scope, || (visit(&places, means), thread_cpu()))
                 .map_err(thread)?;
             looking
                 .join()
                 .map_err(|_| thread(io::Error::other("it panicked")))
-        })
+        })?;
+        seen.extend(of_others);
+        Ok((seen, cpu))
+    }
+
+    /// The namespaces to enter, and the ways in.
+    fn places(&self, chosen: &HashSet<NsKey>, namespaces: &Namespaces) -> Vec<Place> {
+        let members = |found: &Found| {
+            let pids = found.members.iter().take(MEMBERS_TRIED);
+            pids.map(|pid| self.processes.folder(*pid)).collect()
+        };
+        let found = namespaces.found.iter();
+        found
+            .filter(|(key, _)| chosen.contains(key))
+            .map(|(key, found)| Place {
+                key: *key,
+                members: members(found),
+                mounts: found.mounts.clone(),
+            })
+            .collect()
     }
 }

@@ -9,13 +9,14 @@ mod containers;
 mod knowledge;
 mod known;
 mod look;
+mod share;
 mod unseen;
 mod visits;
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cgroup::Tree;
 use crate::clock::{BootClock, thread_cpu};
@@ -28,6 +29,7 @@ use crate::{Options, Scan, ScanError, Statistics};
 pub use knowledge::Namespace;
 use known::Sockets;
 use look::Looked;
+use share::Share;
 use unseen::Privilege;
 use visits::{Visits, Which};
 
@@ -41,6 +43,7 @@ pub struct Collector {
     names: Names,
     sockets: Sockets,
     visits: Visits,
+    share: Share,
     holders: Holders,
     tree: Tree,
     users: Users,
@@ -62,6 +65,7 @@ impl Collector {
             names: Names::default(),
             sockets: Sockets::default(),
             visits: Visits::default(),
+            share: Share::default(),
             holders: Holders::default(),
             tree: Tree::default(),
             users: Users::new(options.passwd.clone()),
@@ -103,15 +107,18 @@ impl Collector {
         self.scan_of(Which::These(netns))
     }
 
-    /// The same, but of the namespaces that are known only the host's, the collector's own and
-    /// `others_max` of the others are looked into: those whose last look is the longest ago. So
-    /// with N others each has its turn within N / `others_max` calls;
-    /// [`oldest_look`](Statistics::oldest_look) tells how long that took.
+    /// The same, but beside the host's namespace and the collector's own only as many of the known
+    /// ones are looked into as `cpu` is enough for, by what the last looks cost: those whose last
+    /// look is the longest ago, at least one, and each whose last look is 30 s ago.
+    ///
+    /// So with N others each has its turn within N calls and within 30 s; see
+    /// [`oldest_look`](Statistics::oldest_look). It is an aim and no limit: what is new, and owners
+    /// to be sought, may cost more.
     ///
     /// # Errors
     /// As [`scan`](Self::scan).
-    pub fn scan_in_turn(&mut self, others_max: usize) -> Result<Scan, ScanError> {
-        self.scan_of(Which::Turn(others_max))
+    pub fn scan_within(&mut self, cpu: Duration) -> Result<Scan, ScanError> {
+        self.scan_of(Which::Turn(self.share.others_max(cpu)))
     }
 
     fn scan_of(&mut self, which: Which<'_>) -> Result<Scan, ScanError> {
@@ -123,9 +130,11 @@ impl Collector {
         let Looked {
             namespaces,
             seen,
-            mut cpu,
+            cpu: cpu_of_others,
             dumps_discarded,
         } = self.find_and_look(which, now)?;
+        let others = seen.iter().filter(|(netns, _)| *netns != namespaces.own);
+        let others = u32::try_from(others.count()).unwrap_or(u32::MAX);
         let mut statistics = Statistics {
             netlink_dumps: dumps_discarded,
             retries: dumps_discarded,
@@ -147,11 +156,13 @@ impl Collector {
             .count() as u64;
         let privilege = Privilege::now(&self.options.proc_root);
         self.scans += 1;
-        cpu += thread_cpu().saturating_sub(cpu_before);
+        let cpu = thread_cpu().saturating_sub(cpu_before);
+        let sought = statistics.sockets_searched > 0;
+        self.share.note(others, cpu_of_others, cpu, sought);
         statistics.oldest_look = self.visits.oldest(now);
         statistics.sockets = hidden.sockets;
         statistics.pids_looked_at = self.processes.reads - reads_before;
-        statistics.cpu = cpu;
+        statistics.cpu = cpu + cpu_of_others;
         Ok(Scan {
             sockets,
             coverage: hidden.coverage(privilege),
@@ -176,7 +187,9 @@ impl Collector {
                     statistics.retries += listing.effort.retries;
                     statistics.proc_net_fallbacks += listing.tables_read;
                     self.visits.note_listing(netns, &listing, now);
-                    self.sockets.note(netns, listing, now);
+                    for owner in self.sockets.note(netns, listing, now) {
+                        self.processes.forget_files(owner.pid);
+                    }
                 }
                 Seen::Refused(source) if netns == namespaces.own => {
                     let tables = self.options.proc_root.join("thread-self/net");

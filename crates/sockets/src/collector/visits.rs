@@ -15,6 +15,10 @@ use super::known::Sockets;
 use super::unseen::Hidden;
 use crate::namespaces::{Listing, NsKey};
 
+/// How old what is known of a namespace may get before it is looked into whatever that costs: as
+/// long as the slowest agent waits between two looks.
+const AGE_MAX: Duration = Duration::from_secs(30);
+
 /// Which namespaces a scan looks into, beside those that were not looked into before.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Which<'a> {
@@ -23,7 +27,7 @@ pub(super) enum Which<'a> {
     /// Those with these inodes, and those whose inode cannot be told.
     These(&'a BTreeSet<u64>),
     /// The host's and the collector's own, and that many of the others: those whose last look is
-    /// the longest ago.
+    /// the longest ago. More only where a last look is [`AGE_MAX`] ago.
     Turn(usize),
 }
 
@@ -74,6 +78,7 @@ impl Visits {
         which: Which<'_>,
         found: impl Iterator<Item = NsKey>,
         always: [NsKey; 2],
+        now: Instant,
     ) -> HashSet<NsKey> {
         match which {
             Which::All => found.collect(),
@@ -85,7 +90,7 @@ impl Visits {
                     NsKey::Tables(_) => true,
                 })
                 .collect(),
-            Which::Turn(others_max) => self.turn(others_max, found, always),
+            Which::Turn(others_max) => self.turn(others_max, found, always, now),
         }
     }
 
@@ -94,6 +99,7 @@ impl Visits {
         others_max: usize,
         found: impl Iterator<Item = NsKey>,
         always: [NsKey; 2],
+        now: Instant,
     ) -> HashSet<NsKey> {
         let (mut chosen, mut others) = (HashSet::new(), Vec::new());
         for netns in found {
@@ -105,7 +111,10 @@ impl Visits {
             }
         }
         others.sort_unstable();
-        chosen.extend(others.iter().take(others_max).map(|(_, netns)| *netns));
+        let is_old = |at: Instant| now.duration_since(at) >= AGE_MAX;
+        let next = others.iter().enumerate();
+        let next = next.take_while(|(place, (at, _))| *place < others_max || is_old(*at));
+        chosen.extend(next.map(|(_, (_, netns))| *netns));
         chosen
     }
 

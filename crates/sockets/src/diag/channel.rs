@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -45,9 +46,11 @@ impl Channel for Netlink {
         Ok(())
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         for _ in 0..STRANGERS_MAX {
-            let received = recvfrom(&self.socket, &mut *buffer, RecvFlags::TRUNC);
+            buffer.clear();
+            let space = spare_capacity(buffer);
+            let received = recvfrom(&self.socket, space, RecvFlags::TRUNC);
             let (_, length, sender) = match received {
                 Err(Errno::INTR) => continue,
                 other => other?,

@@ -1,13 +1,12 @@
 //! One dump from request to `NLMSG_DONE`, taken again where the kernel says it is not whole.
 
-use std::collections::HashMap;
 use std::io;
 
 use rustix::io::Errno;
 
 use super::message::{Malformed, Message, next, socket};
 use super::request::Query;
-use crate::kernel_socket::{KernelSocket, SocketId};
+use crate::kernel_socket::KernelSocket;
 
 /// How often one dump is taken before what was gathered has to do, or the error is told.
 pub(crate) const ATTEMPTS_MAX: u32 = 4;
@@ -20,8 +19,9 @@ pub(crate) trait Channel: Sized {
     fn open() -> io::Result<Self>;
     /// Sends one request.
     fn send(&mut self, request: &[u8]) -> io::Result<()>;
-    /// Receives one datagram of the kernel and tells its whole length, even beyond the buffer.
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Receives one datagram of the kernel into the capacity of `buffer`, in place of what is in it, and
+    /// tells its whole length, even beyond that.
+    fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize>;
 }
 
 /// What asking cost.
@@ -34,6 +34,7 @@ pub(crate) struct Effort {
 /// The open ports that one query found.
 #[derive(Debug, Default)]
 pub(crate) struct Dump {
+    /// Ordered by id, each once.
     pub(crate) sockets: Vec<KernelSocket>,
     /// Whether it came in several datagrams: then the kernel let go of its table in between, and
     /// what moved in it meanwhile may be missing.
@@ -53,7 +54,7 @@ pub(crate) fn dump<C: Channel>(
     query: Query,
     effort: &mut Effort,
 ) -> io::Result<Dump> {
-    let mut gathered = BySocket::new();
+    let mut gathered = Vec::new();
     let mut attempt = 1;
     loop {
         effort.dumps += 1;
@@ -61,7 +62,9 @@ pub(crate) fn dump<C: Channel>(
         match once(channel, query, attempt) {
             Ok(answer) if !answer.interrupted => return Ok(answer.into_dump()),
             Ok(mut answer) => {
-                gathered.extend(std::mem::take(&mut answer.found));
+                // What was seen last goes first, and counts.
+                answer.found.append(&mut gathered);
+                gathered = std::mem::take(&mut answer.found);
                 if last {
                     answer.found = gathered;
                     return Ok(answer.into_dump());
@@ -76,21 +79,21 @@ pub(crate) fn dump<C: Channel>(
     }
 }
 
-/// A table that changes while it is dumped may show a socket twice.
-type BySocket = HashMap<SocketId, KernelSocket>;
-
 /// What one attempt brought.
 #[derive(Default)]
 struct Answer {
-    found: BySocket,
+    /// A table that changes while it is dumped may show a socket twice.
+    found: Vec<KernelSocket>,
     interrupted: bool,
     datagrams: u32,
 }
 
 impl Answer {
-    fn into_dump(self) -> Dump {
+    fn into_dump(mut self) -> Dump {
+        self.found.sort_by_key(|socket| socket.id);
+        self.found.dedup_by_key(|socket| socket.id);
         Dump {
-            sockets: self.found.into_values().collect(),
+            sockets: self.found,
             in_parts: self.datagrams > 1,
         }
     }
@@ -98,7 +101,7 @@ impl Answer {
 
 fn once<C: Channel>(channel: &mut C, query: Query, sequence: u32) -> io::Result<Answer> {
     channel.send(&query.encode(sequence))?;
-    let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+    let mut buffer = Vec::with_capacity(DATAGRAM_BYTES_MAX);
     let mut answer = Answer::default();
     loop {
         let length = channel.receive(&mut buffer)?;
@@ -114,9 +117,7 @@ fn once<C: Channel>(channel: &mut C, query: Query, sequence: u32) -> io::Result<
             match framed.message {
                 Message::Socket(payload) => {
                     let socket = socket(payload, query.transport()).map_err(malformed)?;
-                    answer
-                        .found
-                        .extend(socket.map(|socket| (socket.id, socket)));
+                    answer.found.extend(socket);
                 }
                 Message::Done(0) => return Ok(answer),
                 Message::Done(error) => {

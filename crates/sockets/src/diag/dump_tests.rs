@@ -5,9 +5,8 @@ use portolan_wire::open_port::Transport;
 
 use super::super::message::tests::{framed, listener};
 use super::super::request::Family;
-use super::{
-    ATTEMPTS_MAX, Channel, DATAGRAM_BYTES_MAX, Dump, Effort, Errno, Query, SocketId, dump, io,
-};
+use super::{ATTEMPTS_MAX, Channel, DATAGRAM_BYTES_MAX, Dump, Effort, Errno, Query, dump, io};
+use crate::kernel_socket::SocketId;
 
 /// What the scripted kernel does on one attempt.
 #[derive(Clone)]
@@ -44,7 +43,7 @@ impl Channel for Scripted {
         Ok(())
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         if let Some(error) = self.fails {
             return Err(error.into());
         }
@@ -52,8 +51,9 @@ impl Channel for Scripted {
             .waiting
             .pop_front()
             .expect("a receive beyond the script");
-        let length = datagram.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&datagram[..length]);
+        let length = datagram.len().min(buffer.capacity());
+        buffer.clear();
+        buffer.extend_from_slice(&datagram[..length]);
         Ok(datagram.len())
     }
 }
@@ -198,4 +198,65 @@ fn messages_of_another_request_are_passed_over() {
     let own = [one_socket(1, 2, 1), done(1, 2)].concat();
     let (dump, _) = run([Answer::Sends(vec![stale, own])]);
     assert_eq!(count(dump), 1);
+}
+
+#[test]
+fn one_pass_over_both_families_tells_the_same_as_a_dump_of_each() {
+    use std::net::{IpAddr, SocketAddr, TcpListener};
+
+    use rustix::net::{AddressFamily, SocketType, ipproto, sockopt};
+    let listen = |address: &str, v6only: Option<bool>, protocol| {
+        let address: SocketAddr = address.parse().unwrap();
+        let family = match address.ip() {
+            IpAddr::V4(_) => AddressFamily::INET,
+            IpAddr::V6(_) => AddressFamily::INET6,
+        };
+        let socket = rustix::net::socket(family, SocketType::STREAM, Some(protocol)).unwrap();
+        if let Some(v6only) = v6only {
+            sockopt::set_ipv6_v6only(&socket, v6only).unwrap();
+        }
+        rustix::net::bind(&socket, &address).unwrap();
+        rustix::net::listen(&socket, 8).unwrap();
+        TcpListener::from(socket)
+    };
+    let held = [
+        listen("0.0.0.0:0", None, ipproto::TCP),
+        listen("127.0.0.1:0", None, ipproto::MPTCP),
+        listen("[::]:0", Some(true), ipproto::TCP),
+        listen("[::]:0", Some(false), ipproto::TCP),
+        listen("[::ffff:127.0.0.1]:0", Some(false), ipproto::TCP),
+        listen("[::1]:0", None, ipproto::MPTCP),
+    ];
+    let ports = held.each_ref().map(|it| it.local_addr().unwrap().port());
+    // Other tests listen as well, at the same time.
+    let dumped = |queries: &[Query]| {
+        let mut channel = super::super::Netlink::open().unwrap();
+        let mut sockets = Vec::new();
+        for query in queries {
+            let found = dump(&mut channel, *query, &mut Effort::default());
+            sockets.extend(found.unwrap().sockets);
+        }
+        sockets.retain(|socket| ports.contains(&socket.port));
+        sockets.sort_by_key(|socket| socket.id);
+        sockets
+    };
+    let [one_pass, by_family] = Query::lists_of(Transport::Tcp) else {
+        panic!("TCP is asked for in two ways");
+    };
+    let found = dumped(one_pass);
+    assert_eq!(found, dumped(by_family));
+    let mut told: Vec<_> = found
+        .iter()
+        .map(|it| (it.port, it.address.to_string(), it.v6only))
+        .collect();
+    told.sort();
+    let addresses = ["0.0.0.0", "127.0.0.1", "::", "::", "127.0.0.1", "::1"];
+    // What is bound to an IPv6 address of its own takes nothing else.
+    let v6only = [None, None, Some(true), Some(false), None, Some(true)];
+    let mut expected: Vec<_> = (0..held.len())
+        .map(|at| (ports[at], addresses[at].to_owned(), v6only[at]))
+        .collect();
+    expected.sort();
+    assert_eq!(told, expected);
+    assert!(found.iter().all(|it| it.inode != 0), "{found:?}");
 }

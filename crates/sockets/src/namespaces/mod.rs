@@ -20,7 +20,7 @@ pub(crate) use mounts::Mounts;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use mounts::parse as parse_mounts;
 pub(crate) use names::{Names, name_of_inode};
-pub(crate) use visit::{MEMBERS_TRIED, Place, Seen, visit};
+pub(crate) use visit::{MEMBERS_TRIED, Place, Seen, visit, visit_own};
 
 /// What tells one network namespace from another while both exist. Afterwards it is given to
 /// another one; see [`witnesses`].

@@ -75,6 +75,11 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Those of these processes that have opened or closed files since they were last asked.
+    pub(crate) fn changed_files(&mut self, pids: &[u32]) -> Vec<u32> {
+        self.processes.changed_files(pids)
+    }
+
     /// Walks all of these processes.
     pub(crate) fn walk_all(&mut self, pids: &[u32]) {
         for pid in pids {

@@ -17,6 +17,7 @@ mod stat;
 mod told;
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use arguments::Arguments;
-pub(crate) use files::{Walk, bracketed, holds, walk};
+pub(crate) use files::{Walk, bracketed, count, holds, walk};
 pub(crate) use program::Program;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use stat::Stat;
@@ -52,6 +53,8 @@ pub(crate) struct Process {
     pub(crate) refused: bool,
     /// Whether its files were walked before.
     pub(crate) walked: bool,
+    /// How many files it had open when that was last asked for; `None` is not known.
+    pub(crate) files: Option<u64>,
     /// When the collector saw it first.
     pub(crate) first_seen: Instant,
     kernel_thread: bool,
@@ -63,11 +66,35 @@ pub(crate) struct Process {
     command_line: Option<Arc<str>>,
 }
 
+/// Each open port asks several times for its owner, and the kernel numbers processes one after the
+/// other: mixing the bits of a pid is enough, where the hash of strings would cost 0.1 ms a scan.
+type ByPid = HashMap<u32, Process, BuildHasherDefault<PidHasher>>;
+
+#[derive(Default)]
+struct PidHasher(u64);
+
+impl Hasher for PidHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        // 2^64 over the golden ratio: neighbours go far apart, in the upper bits as well.
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// All processes, by pid.
 #[derive(Debug)]
 pub(crate) struct Processes {
     root: PathBuf,
-    by_pid: HashMap<u32, Process>,
+    by_pid: ByPid,
     listing: u64,
     /// How many processes were read since the start.
     pub(crate) reads: u64,
@@ -77,7 +104,7 @@ impl Processes {
     pub(crate) fn new(root: PathBuf) -> Self {
         Self {
             root,
-            by_pid: HashMap::new(),
+            by_pid: ByPid::default(),
             listing: 0,
             reads: 0,
         }
@@ -112,6 +139,26 @@ impl Processes {
         if let Some(process) = self.by_pid.get_mut(&pid) {
             process.walked = true;
             process.refused |= walk == Walk::Refused;
+        }
+    }
+
+    /// Those of these processes that have opened or closed files since they were last asked.
+    pub(crate) fn changed_files(&mut self, pids: &[u32]) -> Vec<u32> {
+        let has_changed = |pid: &u32| {
+            let folder = folder(&self.root, *pid);
+            let Some(process) = self.by_pid.get_mut(pid).filter(|it| it.may_hold()) else {
+                return false;
+            };
+            let now = count(&folder);
+            std::mem::replace(&mut process.files, now) != now
+        };
+        pids.iter().copied().filter(has_changed).collect()
+    }
+
+    /// Notes that a process has closed a socket: as many files as before may be others.
+    pub(crate) fn forget_files(&mut self, pid: u32) {
+        if let Some(process) = self.by_pid.get_mut(&pid) {
+            process.files = None;
         }
     }
 
@@ -176,6 +223,7 @@ impl Processes {
             netns,
             refused,
             walked: false,
+            files: None,
             first_seen: now,
             kernel_thread: stat.kernel_thread,
             folder_inode: inode,

@@ -8,16 +8,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::stat::Stat;
-use super::{Arguments, Processes, Program};
+use super::{Arguments, Processes, Program, folder};
 use crate::cgroup::Placement;
 use crate::command_line;
 
 impl Processes {
     /// The program of a process, read when first asked for. `None`: it no longer runs.
     pub(crate) fn program(&mut self, pid: u32) -> Option<Arc<Program>> {
-        let folder = self.folder(pid);
         let process = self.by_pid.get_mut(&pid)?;
         if process.program.is_none() {
+            let folder = folder(&self.root, pid);
             let read = Program::read(&folder);
             process.program = runs(&folder, process.start_ticks).then(|| Arc::new(read));
         }
@@ -40,9 +40,9 @@ impl Processes {
     /// What the cgroups of a process say, read when first asked for. `None`: it no longer runs. While
     /// it ends, a container that it shows is its own still.
     pub(crate) fn placement(&mut self, pid: u32) -> Option<Arc<Placement>> {
-        let folder = self.folder(pid);
         let process = self.by_pid.get_mut(&pid)?;
         if process.placement.is_none() {
+            let folder = folder(&self.root, pid);
             let read = placement_of(&folder);
             let stat = stat_of(&folder).filter(|it| it.start_ticks == process.start_ticks);
             let holds = stat.is_some_and(|it| !it.ended || read.container.is_some());

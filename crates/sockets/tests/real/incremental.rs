@@ -97,6 +97,42 @@ fn a_new_socket_of_an_old_process_is_found_beside_those_it_has() {
 }
 
 #[test]
+fn of_many_old_servers_the_one_that_opened_a_file_is_walked() {
+    isolated(
+        module_path!(),
+        "of_many_old_servers_the_one_that_opened_a_file_is_walked",
+        || {
+            let mut crowd: Vec<Program> = (0..12)
+                .map(|n| {
+                    Program::start(&format!(
+                        "s = tcp('127.0.0.1', {}); say('ready')
+while True:
+    hear(); t = tcp('127.0.0.1', 9000); say('open')
+    hear(); t.close(); say('closed')",
+                        8000 + n
+                    ))
+                })
+                .collect();
+            let mut collector = collector();
+            assert_eq!(collector.scan().unwrap().sockets.len(), 12);
+            let oldest = &mut crowd[0];
+            // The second time it has as many files open as when it was last asked.
+            for _ in 0..2 {
+                oldest.tell("open");
+                assert_eq!(oldest.hear(), "open");
+                let scan = collector.scan().unwrap();
+                assert_eq!(only(&scan, 9000).port.pid, Some(oldest.pid()));
+                // Its parent is the test, which may have opened and closed files as well.
+                assert_eq!(scan.statistics.fd_dirs_walked, 2);
+                oldest.tell("close");
+                assert_eq!(oldest.hear(), "closed");
+                assert_eq!(collector.scan().unwrap().sockets.len(), 12);
+            }
+        },
+    );
+}
+
+#[test]
 fn a_reused_pid_does_not_inherit_the_sockets_of_its_predecessor() {
     isolated(
         module_path!(),
