@@ -40,6 +40,14 @@ pub(crate) const DEB: &[Needed] = &[
     ("cc", "gcc"),
 ];
 
+/// For the agent's image.
+pub(crate) const IMAGE: &[Needed] = &[
+    ("podman", "podman"),
+    ("runc", "runc"), // podman's default, crun, refuses hybrid cgroups
+    ("conmon", "conmon"),
+    ("update-ca-certificates", "ca-certificates"), // what the image brings
+];
+
 /// For the databases that are measured beside Portolan.
 pub(crate) const PEERS: &[Needed] = &[
     ("postgres", "postgresql"),
