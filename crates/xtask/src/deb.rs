@@ -3,9 +3,8 @@
 //! cargo-deb makes them of `[package.metadata.deb]` in the two crates and of `deploy/debian/`, in one
 //! version, since its maintainer scripts are part of what is shipped.
 
-use crate::packages;
 use crate::run::{self, Step, cargo};
-use crate::tools;
+use crate::{agent, packages, tools};
 
 const CARGO_DEB_VERSION: &str = "3.8.0";
 
@@ -21,9 +20,8 @@ pub(crate) fn build() -> anyhow::Result<()> {
 /// Builds what is packed.
 pub(crate) fn build_programs() -> anyhow::Result<()> {
     packages::install(packages::DEB)?;
-    let packages = ["-p", "portolan", "-p", "portolan-agent"];
-    let build = [&["build", "--release", "--locked"], packages.as_slice()].concat();
-    run::all(&[cargo("release build", &build)])
+    let server = ["build", "--release", "--locked", "-p", "portolan"];
+    run::all(&[cargo("release build", &server), agent::build()])
 }
 
 /// Makes both packages of what is built, with a Debian revision, in a folder of nothing else.
@@ -33,7 +31,7 @@ pub(crate) fn pack(revision: &str, folder: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
     }
-    let pack = |name, package| {
+    let pack = |name, package, more: &[&str]| {
         let arguments = [
             "--package",
             package,
@@ -45,10 +43,12 @@ pub(crate) fn pack(revision: &str, folder: &str) -> anyhow::Result<()> {
             "--output",
             folder,
         ];
-        Step::new(name, &cargo_deb, &arguments)
+        Step::new(name, &cargo_deb, &[&arguments, more].concat())
     };
+    let target = agent::target();
+    let built = ["--profile", agent::PROFILE, "--target", &target];
     run::all(&[
-        pack("server's package", "portolan"),
-        pack("agent's package", "portolan-agent"),
+        pack("server's package", "portolan", &[]),
+        pack("agent's package", "portolan-agent", &built),
     ])
 }

@@ -1,8 +1,9 @@
-//! The project's own commands: `cargo xtask test`, `clients`, `bpf`, `deb`, `bench`, `peers`, `fuzz`, `long`.
+//! The project's own commands: `cargo xtask test`, `clients`, `bpf`, `deb`, `image`, `bench`, `peers`, `fuzz`, `long`.
 //!
 //! A program instead of scripts, so that one toolchain is all that a new machine needs.
 #![forbid(unsafe_code)]
 
+mod agent;
 mod bpf;
 mod clean_machine;
 mod clients;
@@ -24,12 +25,14 @@ usage: cargo xtask COMMAND
   clients          install the real clients that the tests run, as test does
   bpf              build the programs that run in the kernel, after a change of their source
   deb              build the Debian packages of server and agent into target/debian
+  image            build the agent's container image, and ask an agent in it what it sees
   packages         build the packages, and follow docs/OPERATIONS.md on a clean Debian
   bench [HOSTS]    load a generated fleet (100000 hosts) into a release server and measure it
   peers [HOSTS]    ask PostgreSQL, SQLite, DuckDB and ClickHouse what Portolan is asked, of the same
                    fleet (100000 hosts), and measure all in turns
   fuzz [SECONDS]   fuzz each parser of what the kernel and /proc give (60 seconds)
-  long             what takes too long for every change: packages, every byte of a store flipped, fuzzing,
+  long             what takes too long for every change: packages, the image, fuzzing,
+                   every byte of a store flipped,
                    30,000 seeds of the simulation, the bench with one report a request and in
                    batches of 100, 1,000,000 hosts and a month of theirs, 1,000 readers of changes,
                    a reader beside 2,000 clients that misbehave,
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         ["clients"] => clients::install(),
         ["bpf"] => bpf::build(),
         ["deb"] => deb::build(),
+        ["image"] => agent::image(),
         ["bench"] => bench("100000", "1"),
         ["bench", hosts] => bench(hosts, "1"),
         ["peers"] => beside_databases("100000"),
@@ -123,6 +127,7 @@ fn long() -> anyhow::Result<()> {
     peers::install()?;
     clients::install_keystone()?;
     clean_machine::follow_the_document()?;
+    agent::image()?;
     fuzz::run("60")?;
     run::all(&[
         cargo(

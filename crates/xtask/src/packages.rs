@@ -53,6 +53,14 @@ pub(crate) const COLLECTOR: &[Needed] = &[
     ("nsenter", "util-linux"),
 ];
 
+/// For the agent's image.
+pub(crate) const IMAGE: &[Needed] = &[
+    ("podman", "podman"),
+    ("runc", "runc"), // podman's default, crun, refuses hybrid cgroups
+    ("conmon", "conmon"),
+    ("update-ca-certificates", "ca-certificates"), // what the image brings
+];
+
 /// For the databases that are measured beside Portolan.
 pub(crate) const PEERS: &[Needed] = &[
     ("postgres", "postgresql"),
