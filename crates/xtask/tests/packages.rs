@@ -40,7 +40,7 @@ fn packages() -> [Package; 2] {
     };
     [
         package("portolan", "portolan", 13),
-        package("agent", "portolan-agent", 27),
+        package("agent", "portolan-agent", 30),
     ]
 }
 

@@ -2,7 +2,7 @@
 # with pid, path and user, in the host's namespace and in another one.
 pid=$(systemctl show --property MainPID --value portolan-agent)
 test "$(stat --format %U "/proc/$pid")" = portolan-agent
-for set in CapPrm CapEff CapBnd CapAmb; do grep -x "$set:.0000000000280004" "/proc/$pid/status"; done
+for set in CapPrm CapEff CapBnd CapAmb; do grep -x "$set:.0000000000281004" "/proc/$pid/status"; done
 grep -x 'NoNewPrivs:.1' "/proc/$pid/status"
 grep -x 'Seccomp:.2' "/proc/$pid/status"
 ip netns add blue
