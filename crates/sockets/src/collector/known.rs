@@ -114,11 +114,6 @@ impl Sockets {
         self.by_netns.retain(|netns, _| is_there(*netns));
     }
 
-    pub(crate) fn holds(&self, netns: NsKey, id: SocketId) -> bool {
-        let of_netns = self.by_netns.get(&netns);
-        of_netns.is_some_and(|known| known.contains_key(&id))
-    }
-
     /// How many sockets of a namespace are known.
     pub(crate) fn count(&self, netns: NsKey) -> u64 {
         self.by_netns.get(&netns).map_or(0, HashMap::len) as u64
