@@ -1,4 +1,4 @@
-//! An agent that is without its server for weeks has the memory that it had after the first hour.
+//! An agent that is without its server for a week has the memory that it had after the first hour.
 //!
 //! A binary of its own, because memory is counted for the whole process. Time is a number: nothing
 //! waits.
@@ -94,16 +94,16 @@ fn be_alone(machine: &mut Machine, now: &mut Duration, looks: &mut u64, end: Dur
 }
 
 #[test]
-fn weeks_without_a_server_cost_no_memory() {
+fn a_week_without_a_server_costs_no_memory() {
     let hours = |count: u64| Duration::from_secs(3_600 * count);
     let mut machine = Machine::new(1_764_000_000, LOOK, 1);
     let (mut now, mut looks) = (Duration::ZERO, 0);
     // By then as many transients wait as may.
     be_alone(&mut machine, &mut now, &mut looks, hours(4));
     let before = resident_bytes();
-    be_alone(&mut machine, &mut now, &mut looks, hours(24 * 14));
+    be_alone(&mut machine, &mut now, &mut looks, hours(24 * 8));
     let after = resident_bytes();
-    assert!(looks > 100_000, "{looks}");
+    assert!(looks > 50_000, "{looks}");
     // One look in a hundred that stayed would be 50 MB.
     assert!(after < before + (2 << 20), "{before} bytes, then {after}");
 }

@@ -64,8 +64,11 @@ impl Between {
         let is_held = held(event.cookie);
         match event.kind {
             EventKind::Opened if is_held => Ok(None),
-            EventKind::Opened if event.transport == Transport::Udp && event.ephemeral => {
+            EventKind::Opened if is_client_like(&event) => {
                 self.ephemeral += 1;
+                if self.open.len() < OPEN_MAX {
+                    self.open.insert(event.cookie, Open { event, misses: 0 });
+                }
                 Ok(None)
             }
             EventKind::Opened if self.open.len() >= OPEN_MAX => Err(NoPlace),
@@ -86,13 +89,13 @@ impl Between {
             self.touched.insert(closed.netns);
         }
         let Open { event: opened, .. } = self.open.remove(&closed.cookie)?;
-        (!is_held).then_some(Passed { opened, closed })
+        let is_told = !is_held && !is_client_like(&opened);
+        is_told.then_some(Passed { opened, closed })
     }
 
     /// The namespaces to look into at `now_ns` of the events' clock.
     pub(crate) fn to_look_into(&self, now_ns: u64) -> BTreeSet<u64> {
-        let fresh = self.open.values().filter(|open| open.misses == 0);
-        let settled = fresh.filter(|open| open.settles_in(now_ns) == 0);
+        let settled = self.fresh().filter(|open| open.settles_in(now_ns) == 0);
         let netns = settled.map(|open| open.event.netns);
         netns.chain(self.touched.iter().copied()).collect()
     }
@@ -102,8 +105,13 @@ impl Between {
         if !self.touched.is_empty() {
             return Some(0);
         }
-        let fresh = self.open.values().filter(|open| open.misses == 0);
-        fresh.map(|open| open.settles_in(now_ns)).min()
+        self.fresh().map(|open| open.settles_in(now_ns)).min()
+    }
+
+    /// What is to be looked for.
+    fn fresh(&self) -> impl Iterator<Item = &Open> {
+        let wanted = |open: &&Open| open.misses == 0 && !is_client_like(&open.event);
+        self.open.values().filter(wanted)
     }
 
     /// Whether a socket opened so short a time ago that a look must not hold it.
@@ -135,6 +143,11 @@ impl Between {
     pub(crate) fn ephemeral(&self) -> u64 {
         self.ephemeral
     }
+}
+
+/// Whether it is a UDP port of an ephemeral range.
+fn is_client_like(opened: &Event) -> bool {
+    opened.transport == Transport::Udp && opened.ephemeral
 }
 
 /// More sockets opened than are remembered.

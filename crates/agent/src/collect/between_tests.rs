@@ -127,9 +127,19 @@ fn ephemeral_udp_is_counted_and_ephemeral_tcp_told() {
     for kind in [EventKind::Opened, EventKind::Closed] {
         let passed = between.note(ephemeral(kind, Transport::Udp), NOTHING);
         assert!(passed.unwrap().is_none());
+        let is_open = kind == EventKind::Opened;
+        assert_eq!(
+            between.is_young(1, 0),
+            is_open,
+            "a look that meets it leaves it out"
+        );
+        assert_eq!(
+            (between.to_look_into(LATER).len(), between.look_in(0)),
+            (0, None)
+        );
     }
     assert!(between.to_look_into(LATER).is_empty());
-    assert_eq!(between.ephemeral(), 1);
+    assert_eq!((between.ephemeral(), between.look_in(0)), (1, None));
     let _opened = between.note(ephemeral(EventKind::Opened, Transport::Tcp), NOTHING);
     let passed = between.note(ephemeral(EventKind::Closed, Transport::Tcp), NOTHING);
     assert!(passed.unwrap().is_some());
