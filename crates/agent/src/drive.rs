@@ -55,8 +55,8 @@ pub fn drive(
         machine.set_tempo(collector.upkeep(origin.elapsed()));
         let happened = collector.happened();
         machine.came_and_went(happened.transients, 0);
-        if happened.needs_look {
-            machine.touched(origin.elapsed());
+        if let Some(wait) = happened.look_in {
+            machine.touched(origin.elapsed() + wait);
         }
         match machine.next(origin.elapsed()) {
             Action::Look => match looks.tell(collector.look()) {

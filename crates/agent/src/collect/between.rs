@@ -13,6 +13,9 @@ use std::collections::{BTreeSet, HashMap};
 use portolan_sockets::{Event, EventKind};
 use portolan_wire::open_port::Transport;
 
+/// How old a socket is before a look may hold it, in nanoseconds: a port that lives a millisecond is a
+/// transient even where a look happens to meet it.
+const SETTLED_NS: u64 = 10_000_000;
 /// Most sockets that opened and that no look has held yet.
 const OPEN_MAX: usize = 4_096;
 /// After so many looks that did not hold it, a socket that did not close is no open port any more: a
@@ -33,6 +36,12 @@ struct Open {
     misses: u8,
 }
 
+impl Open {
+    fn settles_in(&self, now_ns: u64) -> u64 {
+        (self.event.at_ns + SETTLED_NS).saturating_sub(now_ns)
+    }
+}
+
 /// What the next look has to find out.
 #[derive(Debug, Default)]
 pub(crate) struct Between {
@@ -45,18 +54,21 @@ pub(crate) struct Between {
 }
 
 impl Between {
-    /// Takes an event; `Err` where there is no place for it. `held`: whether the last look into a
-    /// namespace held the socket with a cookie.
+    /// Takes an event; `Err` where there is no place for it. `held`: whether the last look held the
+    /// socket with a cookie, and told it.
     pub(crate) fn note(
         &mut self,
         event: Event,
-        held: impl Fn(u64, u64) -> bool,
+        held: impl Fn(u64) -> bool,
     ) -> Result<Option<Passed>, NoPlace> {
-        let is_held = held(event.netns, event.cookie);
+        let is_held = held(event.cookie);
         match event.kind {
             EventKind::Opened if is_held => Ok(None),
-            EventKind::Opened if event.transport == Transport::Udp && event.ephemeral => {
+            EventKind::Opened if is_client_like(&event) => {
                 self.ephemeral += 1;
+                if self.open.len() < OPEN_MAX {
+                    self.open.insert(event.cookie, Open { event, misses: 0 });
+                }
                 Ok(None)
             }
             EventKind::Opened if self.open.len() >= OPEN_MAX => Err(NoPlace),
@@ -77,43 +89,65 @@ impl Between {
             self.touched.insert(closed.netns);
         }
         let Open { event: opened, .. } = self.open.remove(&closed.cookie)?;
-        (!is_held).then_some(Passed { opened, closed })
+        let is_told = !is_held && !is_client_like(&opened);
+        is_told.then_some(Passed { opened, closed })
     }
 
-    /// The namespaces to look into.
-    pub(crate) fn to_look_into(&self) -> BTreeSet<u64> {
-        let fresh = self.open.values().filter(|open| open.misses == 0);
-        let fresh = fresh.map(|open| open.event.netns);
-        fresh.chain(self.touched.iter().copied()).collect()
+    /// The namespaces to look into at `now_ns` of the events' clock.
+    pub(crate) fn to_look_into(&self, now_ns: u64) -> BTreeSet<u64> {
+        let settled = self.fresh().filter(|open| open.settles_in(now_ns) == 0);
+        let netns = settled.map(|open| open.event.netns);
+        netns.chain(self.touched.iter().copied()).collect()
     }
 
-    /// Those namespaces were looked into, or all of them.
+    /// In how many nanoseconds there is a namespace to look into, if nothing else happens.
+    pub(crate) fn look_in(&self, now_ns: u64) -> Option<u64> {
+        if !self.touched.is_empty() {
+            return Some(0);
+        }
+        self.fresh().map(|open| open.settles_in(now_ns)).min()
+    }
+
+    /// What is to be looked for.
+    fn fresh(&self) -> impl Iterator<Item = &Open> {
+        let wanted = |open: &&Open| open.misses == 0 && !is_client_like(&open.event);
+        self.open.values().filter(wanted)
+    }
+
+    /// Whether a socket opened so short a time ago that a look must not hold it.
+    pub(crate) fn is_young(&self, cookie: u64, now_ns: u64) -> bool {
+        let open = self.open.get(&cookie);
+        open.is_some_and(|open| open.settles_in(now_ns) > 0)
+    }
+
+    /// Those namespaces were looked into at `now_ns`, or all of them. `held`: the sockets that are told.
     pub(crate) fn looked(
         &mut self,
         netns: Option<&BTreeSet<u64>>,
-        held: impl Fn(u64, u64) -> bool,
+        now_ns: u64,
+        held: impl Fn(u64) -> bool,
     ) {
         let was_looked_into = |inode: u64| netns.is_none_or(|these| these.contains(&inode));
         self.touched.retain(|inode| !was_looked_into(*inode));
         self.open.retain(|cookie, open| {
-            let inode = open.event.netns;
-            if held(inode, *cookie) {
+            if held(*cookie) {
                 return false;
             }
-            open.misses += u8::from(was_looked_into(inode));
+            let is_missed = was_looked_into(open.event.netns) && open.settles_in(now_ns) == 0;
+            open.misses += u8::from(is_missed);
             open.misses < MISSES_MAX
         });
-    }
-
-    /// The opening of a socket that no look has held before.
-    pub(crate) fn opening(&self, cookie: u64) -> Option<&Event> {
-        self.open.get(&cookie).map(|open| &open.event)
     }
 
     /// How many UDP ports of an ephemeral range were opened.
     pub(crate) fn ephemeral(&self) -> u64 {
         self.ephemeral
     }
+}
+
+/// Whether it is a UDP port of an ephemeral range.
+fn is_client_like(opened: &Event) -> bool {
+    opened.transport == Transport::Udp && opened.ephemeral
 }
 
 /// More sockets opened than are remembered.

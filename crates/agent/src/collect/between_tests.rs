@@ -26,7 +26,9 @@ fn event(kind: EventKind, cookie: u64) -> Event {
     }
 }
 
-const NOTHING: fn(u64, u64) -> bool = |_, _| false;
+const NOTHING: fn(u64) -> bool = |_| false;
+/// When all that opened at 0 has settled.
+const LATER: u64 = SETTLED_NS;
 
 fn note(between: &mut Between, kind: EventKind, cookie: u64) -> Option<Passed> {
     between.note(event(kind, cookie), NOTHING).unwrap()
@@ -36,11 +38,29 @@ fn note(between: &mut Between, kind: EventKind, cookie: u64) -> Option<Passed> {
 fn what_opens_and_closes_has_passed_and_needs_no_look() {
     let mut between = Between::default();
     assert!(note(&mut between, EventKind::Opened, 1).is_none());
-    assert_eq!(between.to_look_into(), BTreeSet::from([NETNS]));
+    assert_eq!(between.to_look_into(LATER), BTreeSet::from([NETNS]));
     let passed = note(&mut between, EventKind::Closed, 1).unwrap();
     assert_eq!((passed.opened.cookie, passed.closed.cookie), (1, 1));
-    assert!(between.to_look_into().is_empty());
+    assert!(between.to_look_into(LATER).is_empty());
     assert!(note(&mut between, EventKind::Closed, 1).is_none(), "once");
+}
+
+#[test]
+fn what_has_just_opened_is_left_to_settle() {
+    let mut between = Between::default();
+    note(&mut between, EventKind::Opened, 1);
+    let soon = SETTLED_NS - 1;
+    assert!(between.is_young(1, soon) && !between.is_young(1, LATER) && !between.is_young(2, soon));
+    assert!(between.to_look_into(soon).is_empty());
+    assert_eq!(
+        (between.look_in(0), between.look_in(LATER)),
+        (Some(SETTLED_NS), Some(0))
+    );
+    // Looks that leave it out, because it is young, do not miss it.
+    (0..9).for_each(|_| between.looked(None, soon, NOTHING));
+    assert_eq!(between.to_look_into(LATER), BTreeSet::from([NETNS]));
+    assert!(note(&mut between, EventKind::Closed, 1).is_some());
+    assert_eq!(between.look_in(LATER), None);
 }
 
 #[test]
@@ -48,7 +68,7 @@ fn a_listen_that_failed_is_nothing() {
     let mut between = Between::default();
     note(&mut between, EventKind::Opened, 1);
     note(&mut between, EventKind::Undone, 1);
-    assert!(between.to_look_into().is_empty());
+    assert!(between.to_look_into(LATER).is_empty());
     assert!(note(&mut between, EventKind::Closed, 1).is_none());
 }
 
@@ -56,40 +76,40 @@ fn a_listen_that_failed_is_nothing() {
 fn what_a_look_held_is_for_the_next_look_to_miss() {
     let mut between = Between::default();
     note(&mut between, EventKind::Opened, 1);
-    between.looked(None, |_, cookie| cookie == 1);
-    assert!(between.to_look_into().is_empty());
-    let closed = between.note(event(EventKind::Closed, 1), |_, cookie| cookie == 1);
+    between.looked(None, LATER, |cookie| cookie == 1);
+    assert!(between.to_look_into(LATER).is_empty());
+    let closed = between.note(event(EventKind::Closed, 1), |cookie| cookie == 1);
     assert!(closed.unwrap().is_none());
-    assert_eq!(between.to_look_into(), BTreeSet::from([NETNS]));
-    between.looked(Some(&BTreeSet::from([NETNS + 1])), NOTHING);
+    assert_eq!(between.to_look_into(LATER), BTreeSet::from([NETNS]));
+    between.looked(Some(&BTreeSet::from([NETNS + 1])), LATER, NOTHING);
     assert_eq!(
-        between.to_look_into(),
+        between.to_look_into(LATER),
         BTreeSet::from([NETNS]),
         "another one"
     );
-    between.looked(Some(&BTreeSet::from([NETNS])), NOTHING);
-    assert!(between.to_look_into().is_empty());
+    between.looked(Some(&BTreeSet::from([NETNS])), LATER, NOTHING);
+    assert!(between.to_look_into(LATER).is_empty());
 }
 
 #[test]
 fn an_event_that_is_read_after_the_look_that_held_its_socket_is_no_news() {
     let mut between = Between::default();
-    let opened = between.note(event(EventKind::Opened, 1), |_, _| true);
+    let opened = between.note(event(EventKind::Opened, 1), |_| true);
     assert!(opened.unwrap().is_none());
-    assert!(between.to_look_into().is_empty());
+    assert!(between.to_look_into(LATER).is_empty());
 }
 
 #[test]
 fn what_looks_miss_and_does_not_close_is_sought_once_and_then_forgotten() {
     let mut between = Between::default();
     note(&mut between, EventKind::Opened, 1);
-    between.looked(None, NOTHING);
-    assert!(between.to_look_into().is_empty(), "it was looked for");
+    between.looked(None, LATER, NOTHING);
+    assert!(between.to_look_into(LATER).is_empty(), "it was looked for");
     let passed = note(&mut between, EventKind::Closed, 1);
     assert!(passed.is_some(), "the look may have come too late");
     note(&mut between, EventKind::Opened, 2);
-    between.looked(None, NOTHING);
-    between.looked(None, NOTHING);
+    between.looked(None, LATER, NOTHING);
+    between.looked(None, LATER, NOTHING);
     assert!(
         note(&mut between, EventKind::Closed, 2).is_none(),
         "it was connected"
@@ -107,9 +127,19 @@ fn ephemeral_udp_is_counted_and_ephemeral_tcp_told() {
     for kind in [EventKind::Opened, EventKind::Closed] {
         let passed = between.note(ephemeral(kind, Transport::Udp), NOTHING);
         assert!(passed.unwrap().is_none());
+        let is_open = kind == EventKind::Opened;
+        assert_eq!(
+            between.is_young(1, 0),
+            is_open,
+            "a look that meets it leaves it out"
+        );
+        assert_eq!(
+            (between.to_look_into(LATER).len(), between.look_in(0)),
+            (0, None)
+        );
     }
-    assert!(between.to_look_into().is_empty());
-    assert_eq!(between.ephemeral(), 1);
+    assert!(between.to_look_into(LATER).is_empty());
+    assert_eq!((between.ephemeral(), between.look_in(0)), (1, None));
     let _opened = between.note(ephemeral(EventKind::Opened, Transport::Tcp), NOTHING);
     let passed = between.note(ephemeral(EventKind::Closed, Transport::Tcp), NOTHING);
     assert!(passed.unwrap().is_some());
@@ -172,7 +202,7 @@ proptest! {
             // Events are read before each look, and now and then between.
             if reads[usize::from(step)] || looks_now {
                 for event in ring.drain(..) {
-                    let is_held = |_, cookie| held.contains(&cookie);
+                    let is_held = |cookie| held.contains(&cookie);
                     passed.extend(between.note(event, is_held).unwrap());
                 }
             }
@@ -183,7 +213,7 @@ proptest! {
                     .map(|(cookie, _)| cookie)
                     .collect();
                 ever_held.extend(held.iter().copied());
-                between.looked(None, |_, cookie| held.contains(&cookie));
+                between.looked(None, LATER, |cookie| held.contains(&cookie));
             }
         }
         let mut told: Vec<u64> = passed.iter().map(|passed| passed.closed.cookie).collect();

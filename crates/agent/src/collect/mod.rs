@@ -49,8 +49,8 @@ pub trait Collect {
 pub struct Happened {
     /// Open ports that came and went and that no look held.
     pub transients: Vec<Transient>,
-    /// Whether only a look can tell what there is now.
-    pub needs_look: bool,
+    /// In how long only a look can tell what there is, if it can be said.
+    pub look_in: Option<Duration>,
 }
 
 /// The ids under which a host is told.

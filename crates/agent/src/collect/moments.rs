@@ -27,6 +27,11 @@ impl Moments {
         }
     }
 
+    /// Now, as events count.
+    pub(crate) fn boot_ns(self) -> u64 {
+        u64::try_from(self.boot.as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// What the wall clock, as it is set now, showed so many nanoseconds of `CLOCK_BOOTTIME` after
     /// the boot.
     fn at(self, boot_ns: u64) -> UnixMicros {

@@ -3,10 +3,11 @@
 //! A look goes into the namespaces that events named, into all of them when that was long ago or
 //! events were lost, and without events into the host's and some others in turn.
 
+use std::collections::{BTreeSet, HashSet};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use portolan_sockets::{Collector, Options, Scan, ScanError};
+use portolan_sockets::{Collector, Event, EventKind, Options, Scan, ScanError, Socket};
 use portolan_wire::open_port::Identity;
 use portolan_wire::report::{Host, Transient};
 
@@ -37,6 +38,8 @@ pub(crate) struct System<'a> {
     watching: Watching,
     between: Between,
     told_owners: ToldOwners,
+    /// The cookies of the sockets that the last look told.
+    held: HashSet<u64>,
     /// Transients that were found while looking.
     passed: Vec<Transient>,
     /// When every namespace was looked into last; never, or no longer to be relied on.
@@ -77,6 +80,7 @@ impl<'a> System<'a> {
             watching,
             between: Between::default(),
             told_owners: ToldOwners::default(),
+            held: HashSet::new(),
             passed: Vec::new(),
             all_looked_at: None,
             newest: None,
@@ -96,21 +100,30 @@ impl<'a> System<'a> {
 
     /// Takes what waits in the ring.
     fn drain(&mut self) {
-        let Self {
-            watching,
-            between,
-            collector,
-            ..
-        } = self;
+        let events = self.pull();
+        self.note(events);
+    }
+
+    fn pull(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        if self.watching.drain(|event| events.push(event)) {
+            self.all_looked_at = None;
+        }
+        events
+    }
+
+    fn note(&mut self, events: Vec<Event>) {
         let (mut passed, mut no_place) = (Vec::new(), 0);
-        let lost = watching.drain(|event| {
-            match between.note(event, |netns, cookie| collector.holds(netns, cookie)) {
+        for event in events {
+            self.told_owners.note(&event);
+            let held = &self.held;
+            match self.between.note(event, |cookie| held.contains(&cookie)) {
                 Ok(one) => passed.extend(one),
                 Err(_no_place) => no_place += 1,
             }
-        });
-        watching.lose(no_place);
-        if lost || no_place > 0 {
+        }
+        if no_place > 0 {
+            self.watching.lose(no_place);
             self.all_looked_at = None;
         }
         self.tell(passed);
@@ -143,7 +156,7 @@ impl<'a> System<'a> {
         self.drain();
         let everywhere = |at: Instant| now.saturating_duration_since(at) >= WATCHED_LOOK_GAP;
         let is_due = self.all_looked_at.is_none_or(everywhere);
-        let touched = self.between.to_look_into();
+        let touched = self.between.to_look_into(Moments::now().boot_ns());
         let is_watched = self.watching.is_attached();
         let (result, looked_into) = if is_due || is_watched && touched.is_empty() {
             self.all_looked_at = Some(now);
@@ -154,11 +167,36 @@ impl<'a> System<'a> {
             (self.collector.scan_within(OTHERS_CPU), None)
         };
         let mut scan = result.inspect_err(|_| self.all_looked_at = None)?;
-        self.told_owners.fill(&mut scan, &self.between);
-        let collector = &self.collector;
-        let held = |netns, cookie| collector.holds(netns, cookie);
-        self.between.looked(looked_into.as_ref(), held);
+        self.take_in(&mut scan, looked_into.as_ref());
         Ok(scan)
+    }
+
+    /// Brings a scan and the events together: what is too young is left to the next look, and who
+    /// opened what is known.
+    fn take_in(&mut self, scan: &mut Scan, looked_into: Option<&BTreeSet<u64>>) {
+        // What opened while the look was under way counts as opened before it.
+        let (opened, rest): (Vec<_>, Vec<_>) = self
+            .pull()
+            .into_iter()
+            .partition(|event| event.kind == EventKind::Opened);
+        let met: HashSet<u64> = scan.sockets.iter().filter_map(|it| it.cookie).collect();
+        let (known, unmet): (Vec<_>, Vec<_>) = opened
+            .into_iter()
+            .partition(|event| met.contains(&event.cookie));
+        self.note(known);
+        let now_ns = Moments::now().boot_ns();
+        let between = &self.between;
+        let is_young = |it: &Socket| {
+            it.cookie
+                .is_some_and(|cookie| between.is_young(cookie, now_ns))
+        };
+        scan.sockets.retain(|it| !is_young(it));
+        self.held = scan.sockets.iter().filter_map(|it| it.cookie).collect();
+        let held = &self.held;
+        self.between
+            .looked(looked_into, now_ns, |cookie| held.contains(&cookie));
+        self.told_owners.fill(scan);
+        self.note(unmet.into_iter().chain(rest).collect());
     }
 
     fn mode(&self) -> &'static str {
@@ -290,10 +328,17 @@ impl Collect for System<'_> {
 
     fn happened(&mut self) -> Happened {
         self.drain();
+        let look_in = match self.all_looked_at {
+            _ if !self.watching.is_attached() => None,
+            None => Some(Duration::ZERO),
+            Some(_) => {
+                let wait_ns = self.between.look_in(Moments::now().boot_ns());
+                wait_ns.map(Duration::from_nanos)
+            }
+        };
         Happened {
             transients: std::mem::take(&mut self.passed),
-            needs_look: self.watching.is_attached()
-                && (self.all_looked_at.is_none() || !self.between.to_look_into().is_empty()),
+            look_in,
         }
     }
 

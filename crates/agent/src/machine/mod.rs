@@ -176,10 +176,10 @@ impl Machine {
         self.newest = Some(Newest { snapshot, revision });
     }
 
-    /// Events say at `now` that only a look can tell what there is. It comes as soon as looking is cheap
-    /// enough.
-    pub fn touched(&mut self, now: Duration) {
-        self.look_at = self.look_at.min(self.pace.after_event().max(now));
+    /// Events say that from `at` on only a look can tell what there is. It comes then, or as soon as
+    /// looking is cheap enough.
+    pub fn touched(&mut self, at: Duration) {
+        self.look_at = self.look_at.min(self.pace.after_event().max(at));
     }
 
     /// How fast to look from now on.

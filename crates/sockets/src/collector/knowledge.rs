@@ -1,7 +1,6 @@
 //! What a collector knows since its last look, for those who learn of sockets another way.
 
 use super::Collector;
-use crate::kernel_socket::SocketId;
 use crate::namespaces::{NsKey, name_of_inode};
 
 /// A network namespace, as its sockets tell it.
@@ -14,12 +13,6 @@ pub struct Namespace {
 }
 
 impl Collector {
-    /// Whether the last look into the namespace with that inode held the socket with that cookie.
-    pub fn holds(&self, netns: u64, cookie: u64) -> bool {
-        let (netns, id) = (NsKey::Inode(netns), SocketId::Cookie(cookie));
-        self.sockets.holds(netns, id)
-    }
-
     /// The namespace with that inode; a name of its own kind where the last scan did not find it.
     pub fn namespace(&self, inode: u64) -> Namespace {
         let key = NsKey::Inode(inode);

@@ -123,11 +123,6 @@ impl OfNamespace {
         gone
     }
 
-    fn get(&self, id: SocketId) -> Option<&Known> {
-        let place = self.known.binary_search_by_key(&id, |it| it.socket.id);
-        self.known.get(place.ok()?)
-    }
-
     fn sort(&mut self) {
         if self.order.len() != self.known.len() {
             self.order = (0..self.known.len()).collect();
@@ -167,11 +162,6 @@ impl Sockets {
     /// Forgets the sockets of every namespace that is not there any more.
     pub(crate) fn retain(&mut self, is_there: impl Fn(NsKey) -> bool) {
         self.by_netns.retain(|netns, _| is_there(*netns));
-    }
-
-    pub(crate) fn holds(&self, netns: NsKey, id: SocketId) -> bool {
-        let of_netns = self.by_netns.get(&netns);
-        of_netns.is_some_and(|here| here.get(id).is_some())
     }
 
     /// How many sockets of a namespace are known.
