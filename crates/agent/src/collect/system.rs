@@ -361,3 +361,7 @@ impl Drop for System<'_> {
         self.keep_told();
     }
 }
+
+#[cfg(test)]
+#[path = "system_tests.rs"]
+mod tests;
