@@ -3,7 +3,11 @@
 //!
 //! Deterministic: one clock, a seed an agent. Only the network is ideal, because what is asked here is
 //! whether waiting ends when it was promised to.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

@@ -363,3 +363,7 @@ impl Drop for System<'_> {
         self.keep_told();
     }
 }
+
+#[cfg(test)]
+#[path = "system_tests.rs"]
+mod tests;

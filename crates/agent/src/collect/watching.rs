@@ -57,10 +57,10 @@ impl Watching {
             Err(error) => {
                 // What is refused once is refused again.
                 self.wanted = false;
-                let reason = with_causes(&error);
+                let error = with_causes(&error);
                 tracing::warn!(
                     mode = "poll",
-                    %reason,
+                    %error,
                     "the kernel's events cannot be had, so open ports are found by looking: one that \
                      lives shorter than the time between two looks is not seen"
                 );
