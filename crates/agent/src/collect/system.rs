@@ -35,6 +35,8 @@ const OTHERS_CPU: Duration = Duration::from_millis(5);
 /// Looks at the host that it runs on.
 pub(crate) struct System<'a> {
     collector: Collector,
+    /// As it was told to look, for the next collector.
+    options: Options,
     watching: Watching,
     between: Between,
     told_owners: ToldOwners,
@@ -73,10 +75,11 @@ impl<'a> System<'a> {
     /// `withhold` knows what was told when the agent last ran.
     pub(crate) fn new(ids: Ids, means: Means, withhold: Withhold, state: &'a StateDir) -> Self {
         let now = Instant::now();
-        let mut collector = Collector::new(means.look);
+        let mut collector = Collector::new(means.look.clone());
         let watching = Watching::start(means.events, &mut collector);
         Self {
             collector,
+            options: means.look,
             watching,
             between: Between::default(),
             told_owners: ToldOwners::default(),
@@ -239,7 +242,7 @@ impl<'a> System<'a> {
 
     /// Forgets what the next look reads again.
     fn drop_caches(&mut self) {
-        self.collector = Collector::new(Options::default());
+        self.collector = Collector::new(self.options.clone());
         self.all_looked_at = None;
         self.watching.share_holders(&mut self.collector);
     }
@@ -257,6 +260,8 @@ impl<'a> System<'a> {
                         reached,
                         "letting the kernel's events go, and looking rarely",
                     );
+                    // What waits in the ring would be lost with it.
+                    self.drain();
                     self.watching.detach();
                 } else {
                     tell_reached(reached, "looking rarely");
@@ -363,3 +368,7 @@ impl Drop for System<'_> {
         self.keep_told();
     }
 }
+
+#[cfg(test)]
+#[path = "system_tests.rs"]
+mod tests;
