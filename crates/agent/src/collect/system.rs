@@ -2,12 +2,15 @@
 //!
 //! A look goes into the namespaces that events named, into all of them when that was long ago or
 //! events were lost, and without events into the host's and some others in turn.
+//! Limit: [`TRANSIENTS_MAX`] sockets that passed wait for a look to find where; the rest is counted as
+//! lost events.
 
 use std::collections::{BTreeSet, HashSet};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use portolan_sockets::{Collector, Event, EventKind, Options, Scan, ScanError, Socket};
+use portolan_wire::caps::TRANSIENTS_MAX;
 use portolan_wire::open_port::Identity;
 use portolan_wire::report::{Host, Transient};
 
@@ -44,6 +47,9 @@ pub(crate) struct System<'a> {
     held: HashSet<u64>,
     /// Transients that were found while looking.
     passed: Vec<Transient>,
+    /// What passed in namespaces that no look has found yet, and so cannot be named: of a container that
+    /// has just begun, or before the first look.
+    unplaced: Vec<Passed>,
     /// When every namespace was looked into last; never, or no longer to be relied on.
     all_looked_at: Option<Instant>,
     newest: Option<Snapshot>,
@@ -85,6 +91,7 @@ impl<'a> System<'a> {
             told_owners: ToldOwners::default(),
             held: HashSet::new(),
             passed: Vec::new(),
+            unplaced: Vec::new(),
             all_looked_at: None,
             newest: None,
             budget: means.caps.map(Budget::new),
@@ -132,8 +139,19 @@ impl<'a> System<'a> {
         self.tell(passed);
     }
 
-    /// What passed and is not open by another socket is a transient.
+    /// Tells what passed, as soon as it can be said where.
     fn tell(&mut self, passed: Vec<Passed>) {
+        let is_known = |it: &Passed| self.collector.knows_namespace(it.opened.netns);
+        let (placed, mut unplaced): (Vec<_>, Vec<_>) = passed.into_iter().partition(is_known);
+        self.unplaced.append(&mut unplaced);
+        let beyond = self.unplaced.len().saturating_sub(TRANSIENTS_MAX);
+        self.unplaced.truncate(TRANSIENTS_MAX);
+        self.watching.lose(beyond as u64);
+        self.tell_placed(placed);
+    }
+
+    /// What passed and is not open by another socket is a transient.
+    fn tell_placed(&mut self, passed: Vec<Passed>) {
         if passed.is_empty() {
             return;
         }
@@ -159,7 +177,8 @@ impl<'a> System<'a> {
         self.drain();
         let everywhere = |at: Instant| now.saturating_duration_since(at) >= WATCHED_LOOK_GAP;
         let is_due = self.all_looked_at.is_none_or(everywhere);
-        let touched = self.between.to_look_into(Moments::now().boot_ns());
+        let mut touched = self.between.to_look_into(Moments::now().boot_ns());
+        touched.extend(self.unplaced.iter().map(|it| it.opened.netns));
         let is_watched = self.watching.is_attached();
         let (result, looked_into) = if is_due || is_watched && touched.is_empty() {
             self.all_looked_at = Some(now);
@@ -199,6 +218,9 @@ impl<'a> System<'a> {
         self.between
             .looked(looked_into, now_ns, |cookie| held.contains(&cookie));
         self.told_owners.fill(scan);
+        // A namespace that this look did not find is gone.
+        let unplaced = std::mem::take(&mut self.unplaced);
+        self.tell_placed(unplaced);
         self.note(unmet.into_iter().chain(rest).collect());
     }
 
@@ -336,6 +358,7 @@ impl Collect for System<'_> {
         let look_in = match self.all_looked_at {
             _ if !self.watching.is_attached() => None,
             None => Some(Duration::ZERO),
+            Some(_) if !self.unplaced.is_empty() => Some(Duration::ZERO),
             Some(_) => {
                 let wait_ns = self.between.look_in(Moments::now().boot_ns());
                 wait_ns.map(Duration::from_nanos)
