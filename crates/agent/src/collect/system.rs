@@ -2,12 +2,15 @@
 //!
 //! A look goes into the namespaces that events named, into all of them when that was long ago or
 //! events were lost, and without events into the host's and some others in turn.
+//! Limit: [`TRANSIENTS_MAX`] sockets that passed wait for a look to find where; the rest is counted as
+//! lost events.
 
 use std::collections::{BTreeSet, HashSet};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use portolan_sockets::{Collector, Event, EventKind, Options, Scan, ScanError, Socket};
+use portolan_wire::caps::TRANSIENTS_MAX;
 use portolan_wire::open_port::Identity;
 use portolan_wire::report::{Host, Transient};
 
@@ -35,6 +38,8 @@ const OTHERS_CPU: Duration = Duration::from_millis(5);
 /// Looks at the host that it runs on.
 pub(crate) struct System<'a> {
     collector: Collector,
+    /// As it was told to look, for the next collector.
+    options: Options,
     watching: Watching,
     between: Between,
     told_owners: ToldOwners,
@@ -42,6 +47,9 @@ pub(crate) struct System<'a> {
     held: HashSet<u64>,
     /// Transients that were found while looking.
     passed: Vec<Transient>,
+    /// What passed in namespaces that no look has found yet, and so cannot be named: of a container that
+    /// has just begun, or before the first look.
+    unplaced: Vec<Passed>,
     /// When every namespace was looked into last; never, or no longer to be relied on.
     all_looked_at: Option<Instant>,
     newest: Option<Snapshot>,
@@ -73,15 +81,17 @@ impl<'a> System<'a> {
     /// `withhold` knows what was told when the agent last ran.
     pub(crate) fn new(ids: Ids, means: Means, withhold: Withhold, state: &'a StateDir) -> Self {
         let now = Instant::now();
-        let mut collector = Collector::new(means.look);
+        let mut collector = Collector::new(means.look.clone());
         let watching = Watching::start(means.events, &mut collector);
         Self {
             collector,
+            options: means.look,
             watching,
             between: Between::default(),
             told_owners: ToldOwners::default(),
             held: HashSet::new(),
             passed: Vec::new(),
+            unplaced: Vec::new(),
             all_looked_at: None,
             newest: None,
             budget: means.caps.map(Budget::new),
@@ -129,8 +139,19 @@ impl<'a> System<'a> {
         self.tell(passed);
     }
 
-    /// What passed and is not open by another socket is a transient.
+    /// Tells what passed, as soon as it can be said where.
     fn tell(&mut self, passed: Vec<Passed>) {
+        let is_known = |it: &Passed| self.collector.knows_namespace(it.opened.netns);
+        let (placed, mut unplaced): (Vec<_>, Vec<_>) = passed.into_iter().partition(is_known);
+        self.unplaced.append(&mut unplaced);
+        let beyond = self.unplaced.len().saturating_sub(TRANSIENTS_MAX);
+        self.unplaced.truncate(TRANSIENTS_MAX);
+        self.watching.lose(beyond as u64);
+        self.tell_placed(placed);
+    }
+
+    /// What passed and is not open by another socket is a transient.
+    fn tell_placed(&mut self, passed: Vec<Passed>) {
         if passed.is_empty() {
             return;
         }
@@ -156,7 +177,8 @@ impl<'a> System<'a> {
         self.drain();
         let everywhere = |at: Instant| now.saturating_duration_since(at) >= WATCHED_LOOK_GAP;
         let is_due = self.all_looked_at.is_none_or(everywhere);
-        let touched = self.between.to_look_into(Moments::now().boot_ns());
+        let mut touched = self.between.to_look_into(Moments::now().boot_ns());
+        touched.extend(self.unplaced.iter().map(|it| it.opened.netns));
         let is_watched = self.watching.is_attached();
         let (result, looked_into) = if is_due || is_watched && touched.is_empty() {
             self.all_looked_at = Some(now);
@@ -196,6 +218,9 @@ impl<'a> System<'a> {
         self.between
             .looked(looked_into, now_ns, |cookie| held.contains(&cookie));
         self.told_owners.fill(scan);
+        // A namespace that this look did not find is gone.
+        let unplaced = std::mem::take(&mut self.unplaced);
+        self.tell_placed(unplaced);
         self.note(unmet.into_iter().chain(rest).collect());
     }
 
@@ -239,7 +264,7 @@ impl<'a> System<'a> {
 
     /// Forgets what the next look reads again.
     fn drop_caches(&mut self) {
-        self.collector = Collector::new(Options::default());
+        self.collector = Collector::new(self.options.clone());
         self.all_looked_at = None;
         self.watching.share_holders(&mut self.collector);
     }
@@ -257,6 +282,8 @@ impl<'a> System<'a> {
                         reached,
                         "letting the kernel's events go, and looking rarely",
                     );
+                    // What waits in the ring would be lost with it.
+                    self.drain();
                     self.watching.detach();
                 } else {
                     tell_reached(reached, "looking rarely");
@@ -331,6 +358,7 @@ impl Collect for System<'_> {
         let look_in = match self.all_looked_at {
             _ if !self.watching.is_attached() => None,
             None => Some(Duration::ZERO),
+            Some(_) if !self.unplaced.is_empty() => Some(Duration::ZERO),
             Some(_) => {
                 let wait_ns = self.between.look_in(Moments::now().boot_ns());
                 wait_ns.map(Duration::from_nanos)
@@ -367,3 +395,7 @@ impl Drop for System<'_> {
 #[cfg(test)]
 #[path = "system_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "budget_tests.rs"]
+mod budget_tests;

@@ -1,110 +1,116 @@
-//! What becomes of looking when the agent costs too much: real events of this machine (root), a meter
-//! that a test turns.
+//! The host that the tests run on, as the agent sees it.
 
-use std::cell::Cell;
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use portolan_wire::open_port::Transport;
 
 use super::*;
-use crate::budget::{CHECK_GAP, SPAN, Usage};
 
-struct Turned<'a>(&'a Cell<Usage>);
-
-impl Meter for Turned<'_> {
-    fn usage(&mut self, _kernel: Duration) -> Usage {
-        self.0.get()
-    }
-}
-
-struct Rig<'a> {
-    system: System<'a>,
-    usage: &'a Cell<Usage>,
-    now: Duration,
-}
-
-impl<'a> Rig<'a> {
-    fn new(state: &'a StateDir, usage: &'a Cell<Usage>) -> Self {
-        let ids = Ids {
-            host_id: "h".to_owned(),
-            agent_id: "a".to_owned(),
-            enterprise_project: "0".to_owned(),
-        };
-        let means = Means {
-            events: true,
-            caps: Some(Caps::default()),
-        };
-        let mut system = System::new(ids, means, Withhold::default(), state);
-        system.meter = Box::new(Turned(usage));
-        Self {
-            system,
-            usage,
-            now: Duration::ZERO,
-        }
-    }
-
-    /// Lets time pass at a cost of so many thousandths of a core, until `done`.
-    fn until(&mut self, thousandths: u32, done: impl Fn(Tempo) -> bool) -> Tempo {
-        for _ in 0..10_000 {
-            let tempo = self.system.upkeep(self.now);
-            if done(tempo) {
-                return tempo;
-            }
-            self.now += CHECK_GAP;
-            let mut usage = self.usage.get();
-            usage.cpu += CHECK_GAP * thousandths / 1_000;
-            self.usage.set(usage);
-        }
-        panic!("it never came");
-    }
-
-    fn mode(&mut self) -> Option<String> {
-        let (snapshot, _) = self.system.look().unwrap();
-        let pair = crate::machine::Pair::start_of(1);
-        snapshot.report(pair, 30, Vec::new(), 0).agent?.mode
-    }
-}
-
-#[test]
-fn an_agent_that_costs_too_much_looks_rarely_then_lets_the_events_go_and_comes_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let state = StateDir::open(folder.path()).unwrap();
-    let usage = Cell::new(Usage::default());
-    let mut rig = Rig::new(&state, &usage);
-    assert!(rig.system.events().is_some(), "this test needs root");
-    assert_eq!(rig.mode().as_deref(), Some("events"));
-
-    let slow = rig.until(30, |tempo| tempo.is_slow);
-    assert!(slow.is_watched && rig.now <= SPAN, "{:?}", rig.now);
-    assert_eq!(rig.mode().as_deref(), Some("slow"));
-    rig.until(30, |tempo| !tempo.is_watched);
-    assert!(rig.system.events().is_none());
-    assert_eq!(rig.mode().as_deref(), Some("slow"), "it looks all the same");
-
-    rig.until(1, |tempo| tempo.is_watched);
-    rig.until(1, |tempo| !tempo.is_slow);
-    assert_eq!(rig.mode().as_deref(), Some("events"));
-}
-
-#[test]
-fn caches_that_are_dropped_are_read_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let state = StateDir::open(folder.path()).unwrap();
-    let usage = Cell::new(Usage::default());
-    let mut rig = Rig::new(&state, &usage);
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let is_seen = |rig: &mut Rig<'_>| {
-        let (snapshot, _) = rig.system.look().unwrap();
-        let ports = snapshot.open_ports();
-        ports
-            .iter()
-            .any(|open| open.port == port && open.pid.is_some())
+/// One that looks without events.
+fn system(state: &StateDir, look: Options) -> System<'_> {
+    let ids = Ids {
+        host_id: "h".to_owned(),
+        agent_id: "a".to_owned(),
+        enterprise_project: "0".to_owned(),
     };
-    // Until it has settled.
-    while !is_seen(&mut rig) {}
-    usage.set(Usage {
-        memory_bytes: Some(65 << 20),
-        ..Usage::default()
-    });
-    rig.system.upkeep(Duration::ZERO);
-    assert!(rig.system.all_looked_at.is_none(), "nothing is known");
-    assert!(is_seen(&mut rig));
+    let means = Means {
+        look,
+        events: false,
+        caps: None,
+    };
+    System::new(ids, means, Withhold::default(), state)
+}
+
+fn state_in(folder: &Path) -> StateDir {
+    StateDir::open(folder).unwrap()
+}
+
+/// A listener that came and went in that namespace.
+fn passed(netns: u64) -> Passed {
+    let event = |kind| Event {
+        kind,
+        transport: Transport::Tcp,
+        laddr: [127, 0, 0, 1].into(),
+        v6only: None,
+        port: 1,
+        netns,
+        cookie: u64::MAX,
+        pid: 7,
+        start_ns: 0,
+        uid: 0,
+        comm: String::new(),
+        path: None,
+        cgroup: 0,
+        at_ns: 0,
+        ephemeral: false,
+    };
+    Passed {
+        opened: event(EventKind::Opened),
+        closed: event(EventKind::Closed),
+    }
+}
+
+fn command_line_of(system: &mut System<'_>, port: u16) -> Option<String> {
+    let (snapshot, _cpu) = system.look().unwrap();
+    let report = snapshot.report(crate::machine::Pair::start_of(1), 30, Vec::new(), 0);
+    let own = std::process::id();
+    let mut ports = report.open_ports.into_iter();
+    let found = ports.find(|it| it.port == port && it.pid == Some(own));
+    found.unwrap().cmdline
+}
+
+#[test]
+fn an_agent_that_drops_what_it_can_read_again_looks_as_it_was_told_to() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let state = state_in(folder.path());
+    let mut system = system(
+        &state,
+        Options {
+            command_lines: true,
+            ..Options::default()
+        },
+    );
+    let before = command_line_of(&mut system, port);
+    assert!(before.is_some());
+    system.drop_caches();
+    assert_eq!(command_line_of(&mut system, port), before);
+}
+
+#[test]
+fn what_passed_before_a_look_knows_its_namespace_is_told_after_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = state_in(folder.path());
+    let mut system = system(&state, Options::default());
+    // Where that of pid 1 may not be seen, the own one counts as the host's.
+    let inode = |path| std::fs::metadata(path).map(|it| it.ino());
+    let host = inode("/proc/1/ns/net").or_else(|_| inode("/proc/self/ns/net"));
+    let host = host.unwrap();
+    for reason in ["before the first look", "after the caches were dropped"] {
+        system.tell(vec![passed(host)]);
+        assert_eq!(system.passed, [], "{reason}");
+        system.look().unwrap();
+        let told = std::mem::take(&mut system.passed);
+        let netns: Vec<_> = told.into_iter().map(|it| it.netns).collect();
+        assert_eq!(netns, [None], "{reason}");
+        system.drop_caches();
+    }
+    system.look().unwrap();
+    system.tell(vec![passed(1)]);
+    system.look().unwrap();
+    let gone = system.passed.first().unwrap().netns.as_deref();
+    assert!(gone.unwrap().starts_with("netns:1@"), "{gone:?}");
+}
+
+#[test]
+fn what_passed_beyond_the_place_for_it_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = state_in(folder.path());
+    let mut system = system(&state, Options::default());
+    system.tell((0..TRANSIENTS_MAX + 3).map(|_| passed(1)).collect());
+    assert_eq!(system.unplaced.len(), TRANSIENTS_MAX);
+    assert_eq!(system.watching.lost(), 3);
 }

@@ -4,7 +4,7 @@
 //! nothing. Between the two is the lost answer: sending its transients again under another pair would
 //! show them twice where it was applied, not sending them would lose them where it was not. So such a
 //! report is repeated as it was, under its pair, which the server applies once. The same goes for one
-//! whose set held a port that is gone since. A heartbeat that asks for the pair was rejected: it would
+//! whose set held a port that is gone since, or lacked one that was open again. A heartbeat that asks for the pair was rejected: it would
 //! confirm a set that the host no longer has.
 //! Holds: a transient of an accepted report is never sent again, one of a lost report never forgotten;
 //! where the fate can no longer be known it is counted as lost.
@@ -33,6 +33,9 @@ pub(super) struct Attempt {
     /// Ports of its set that are gone since, and that no earlier report told: transients, if it never
     /// arrived.
     passed: Vec<Transient>,
+    /// Ports that the report before told and its set lacks, which were open again and are gone since:
+    /// transients, if it arrived. Else they were open all the time, as far as was told.
+    again: Vec<Transient>,
     /// How many answers were lost: with one, the server may hold it.
     answers_lost: u32,
     /// It is known that the server does not.
@@ -46,6 +49,7 @@ impl Attempt {
             snapshot,
             carried,
             passed: Vec::new(),
+            again: Vec::new(),
             answers_lost: 0,
             is_refused: false,
         }
@@ -65,7 +69,8 @@ impl Attempt {
 
     /// Whether it is to be sent again as it was: nothing else may be before its fate is known.
     pub(super) fn is_to_repeat(&self) -> bool {
-        self.may_be_held() && !(self.carried.is_empty() && self.passed.is_empty())
+        let is_bare = self.carried.is_empty() && self.passed.is_empty() && self.again.is_empty();
+        self.may_be_held() && !is_bare
     }
 }
 
@@ -93,18 +98,21 @@ impl Machine {
         }
         let (before, after) = (newest.snapshot.open_ports(), next.open_ports());
         for (port, transient) in self.waiting.gone(before, after, next.observed_at()) {
-            if self.is_confirmed(&port) {
-                continue;
-            }
-            match &mut self.attempt {
-                Some(attempt) if attempt.tells(&port) => {
-                    if attempt.passed.len() < TRANSIENTS_MAX {
-                        attempt.passed.push(transient);
-                    } else {
-                        self.waiting.lose(1);
-                    }
-                }
-                _ => self.waiting.add(transient),
+            let is_confirmed = self.is_confirmed(&port);
+            let attempt = self.attempt.as_mut().filter(|it| !it.is_refused);
+            let depends_on_fate = match attempt {
+                Some(attempt) => match (is_confirmed, attempt.snapshot.holds(port.identity())) {
+                    (false, true) => Some(&mut attempt.passed),
+                    (true, false) => Some(&mut attempt.again),
+                    (true, true) | (false, false) => None,
+                },
+                None => None,
+            };
+            match depends_on_fate {
+                Some(transients) if transients.len() < TRANSIENTS_MAX => transients.push(transient),
+                Some(_) => self.waiting.lose(1),
+                None if is_confirmed => {}
+                None => self.waiting.add(transient),
             }
         }
     }
@@ -120,6 +128,7 @@ impl Machine {
             let ports = attempt.snapshot.shared_ports();
             self.waiting.told(&ports);
             self.confirmed = Some(Held { told, ports });
+            self.came_and_went(attempt.again, 0);
         }
     }
 
@@ -134,6 +143,7 @@ impl Machine {
         attempt.is_refused = true;
         let carried = std::mem::take(&mut attempt.carried);
         let passed = std::mem::take(&mut attempt.passed);
+        attempt.again.clear();
         self.waiting.give_back(carried);
         self.came_and_went(passed, 0);
     }
@@ -168,15 +178,9 @@ impl Machine {
 }
 
 impl Attempt {
-    /// Whether the server has that port by it, as far as is known.
-    fn tells(&self, port: &OpenPort) -> bool {
-        !self.is_refused && self.snapshot.holds(port.identity())
-    }
-
     fn count(&self) -> u64 {
-        self.carried
-            .count()
-            .saturating_add(self.passed.len() as u64)
+        let seen = self.passed.len() + self.again.len();
+        self.carried.count().saturating_add(seen as u64)
     }
 }
 

@@ -227,3 +227,39 @@ fn a_port_of_a_lost_report_that_is_gone_makes_its_fate_matter() {
         "that report told nothing"
     );
 }
+
+#[test]
+fn a_port_that_closed_and_was_open_again_is_a_transient_if_its_closing_was_told() {
+    let again_and_gone = |rig: &mut Rig| {
+        rig.ports = vec![22, 80];
+        report(rig);
+        rig.answer(Outcome::Report(result(Status::Accepted)));
+        rig.ports.pop();
+        let closing = report(rig);
+        for ports in [vec![22, 80], vec![22]] {
+            rig.ports = ports;
+            rig.look();
+        }
+        closing
+    };
+    let mut told = Rig::settled();
+    again_and_gone(&mut told);
+    told.answer(Outcome::Report(result(Status::Accepted)));
+    assert_eq!(carried(&report(&mut told)), [80]);
+
+    let mut unknown = Rig::settled();
+    let closing = again_and_gone(&mut unknown);
+    unknown.answer(lost());
+    assert_eq!(report(&mut unknown), closing, "its fate matters");
+    unknown.answer(Outcome::Report(result(Status::Accepted)));
+    assert_eq!(carried(&report(&mut unknown)), [80]);
+
+    let mut refused_one = Rig::settled();
+    again_and_gone(&mut refused_one);
+    refused_one.answer(refused(429));
+    assert_eq!(
+        carried(&report(&mut refused_one)),
+        [] as [u16; 0],
+        "the server has it open all the time"
+    );
+}

@@ -13,6 +13,13 @@ pub struct Namespace {
 }
 
 impl Collector {
+    /// Whether the last scan found the namespace with that inode. One that is not known may still be
+    /// the host's, before the first scan, or a container's that has just begun.
+    pub fn knows_namespace(&self, inode: u64) -> bool {
+        let key = NsKey::Inode(inode);
+        self.host == Some(key) || self.names.get(key).is_some()
+    }
+
     /// The namespace with that inode; a name of its own kind where the last scan did not find it.
     pub fn namespace(&self, inode: u64) -> Namespace {
         let key = NsKey::Inode(inode);

@@ -8,7 +8,7 @@ fn line(arguments: &[&str]) -> String {
 }
 
 /// Arguments, one a word, and how they are shown. `S` and all that has it is a secret.
-const TABLE: [(&str, &str); 46] = [
+const TABLE: [(&str, &str); 57] = [
     // Nothing to hide.
     ("/usr/sbin/sshd -D", "/usr/sbin/sshd -D"),
     ("nginx -g daemon_off;", "nginx -g daemon_off;"),
@@ -45,6 +45,17 @@ const TABLE: [(&str, &str); 46] = [
     ("a --client-secret=S=S", "a --client-secret=***"),
     ("a --requirepass S", "a --requirepass ***"),
     (
+        "redis-server --masterauth S",
+        "redis-server --masterauth ***",
+    ),
+    (
+        "beam.smp -sname a -setcookie S -x",
+        "beam.smp -sname a -setcookie *** -x",
+    ),
+    ("tailscale up --authkey=S", "tailscale up --authkey=***"),
+    ("a --auth-key S", "a --auth-key ***"),
+    ("consul agent -encrypt S", "consul agent -encrypt ***"),
+    (
         "a --access-key 0123456789abcdef0123456789abcdef",
         "a --access-key ***",
     ),
@@ -75,6 +86,9 @@ const TABLE: [(&str, &str); 46] = [
     ),
     ("curl -ualice:S https://host", "curl -u*** https://host"),
     ("ldapsearch -x -w S", "ldapsearch -x -w ***"),
+    ("ss-server -p 8388 -k S", "ss-server -p 8388 -k ***"),
+    ("etcdctl --user root:S get", "etcdctl --user *** get"),
+    ("mosquitto_sub -u a -P S", "mosquitto_sub -u a -P ***"),
     ("other -a b -u c -w d", "other -a b -u c -w d"),
     // Variables, fields, headers.
     ("env PGPASSWORD=S psql", "env PGPASSWORD=*** psql"),
@@ -88,8 +102,8 @@ const TABLE: [(&str, &str); 46] = [
     ),
     ("curl -H X-Api-Key:S host", "curl -H X-Api-Key:*** host"),
     (
-        "openssl enc -k file -pass pass:S",
-        "openssl enc -k file -p*** ***",
+        "openssl enc -k S -pass pass:S",
+        "openssl enc -k *** -p*** ***",
     ),
     (
         "a jdbc:sqlserver://h;user=sa;password=S;x=S",
@@ -116,6 +130,12 @@ const TABLE: [(&str, &str); 46] = [
     ("a --url=redis://:S@host", "a --url=redis://***@host"),
     ("a amqp://u:S@h1,amqp://u:S@h2", "a amqp://***@h2"),
     ("a https://u:S/S?S#S@host", "a https://***@host"),
+    (
+        "exporter --dsn=root:S@tcp(db:3306)/x",
+        "exporter --dsn=root:***@tcp(db:3306)/x",
+    ),
+    ("sqlplus a:S@S@db", "sqlplus a:***@db"),
+    ("ssh user@host -o a:b", "ssh user@host -o a:b"),
 ];
 
 #[test]

@@ -8,7 +8,9 @@
 //!   stands before the name.
 //! * `-pVALUE` and `-p VALUE`, unless it looks like a port; and other options of some programs (see
 //!   [`super::programs`]).
-//! * Of a URL what stands between `://` and the last `@` before a blank.
+//! * Of a URL what stands between `://` and the last `@` before a blank; without `://`, as in the names
+//!   of data sources (`user:password@tcp(host)/db`), what stands between the first `:` of a word and its
+//!   last `@`.
 
 use super::names::is_secret;
 use super::programs::{is_port, options};
@@ -162,5 +164,23 @@ fn without_userinfo(argument: &str) -> String {
         rest = behind;
     }
     shown.push_str(rest);
+    without_passwords(&shown)
+}
+
+/// Masks what stands between the first `:` and the last `@` of each word.
+fn without_passwords(argument: &str) -> String {
+    let mut shown = String::with_capacity(argument.len());
+    for word in argument.split_inclusive(char::is_whitespace) {
+        let ends = word.find(':').zip(word.rfind('@'));
+        // Of a URL it was masked before.
+        let of_url = |colon: usize| word.get(colon..).is_some_and(|it| it.starts_with("://"));
+        let parts = ends
+            .filter(|(colon, at)| colon + 1 < *at && !of_url(*colon))
+            .and_then(|(colon, at)| word.get(..=colon).zip(word.get(at..)));
+        match parts {
+            Some((before, after)) => shown.extend([before, MASK, after]),
+            None => shown.push_str(word),
+        }
+    }
     shown
 }

@@ -17,14 +17,14 @@ const ENDS: [&str; 8] = [
     "pwd",
     "jwt",
 ];
-/// The last word, if it ends with one of them.
-const LAST_ENDS: [&str; 1] = ["pass"];
+/// The last word, if it ends with one of them: also `masterauth`, `setcookie`, `authkey`.
+const LAST_ENDS: [&str; 4] = ["pass", "auth", "cookie", "authkey"];
 /// The last word.
 const LAST: [&str; 10] = [
-    "auth",
     "authorization",
     "bearer",
-    "cookie",
+    "encrypt",
+    "signature",
     "pw",
     "psk",
     "accesskey",
@@ -33,8 +33,10 @@ const LAST: [&str; 10] = [
     "accountkey",
 ];
 /// The word before `key` or `keys` at the end.
-const KEYS_OF: [&str; 11] = [
+const KEYS_OF: [&str; 13] = [
     "api",
+    "auth",
+    "preshared",
     "access",
     "secret",
     "private",
@@ -122,7 +124,15 @@ mod tests {
             "db.pwd",
             "Authorization",
             "basic-auth",
+            "masterauth",
+            "basicauth",
             "Cookie",
+            "setcookie",
+            "authkey",
+            "auth-key",
+            "preshared-key",
+            "encrypt",
+            "SharedAccessSignature",
             "credentials",
             "oauth2-bearer",
             "PGPASSWORD",

@@ -4,7 +4,7 @@
 //! another one (`sudo mysql`, `sh -c "mysql …"`), so every word may name one.
 
 /// A program by the begin of its name, and its options without hyphens.
-const OPTIONS: [(&str, &[&str]); 11] = [
+const OPTIONS: [(&str, &[&str]); 16] = [
     ("mysql", &["p"]),
     ("mariadb", &["p"]),
     ("mongo", &["p"]),
@@ -16,6 +16,11 @@ const OPTIONS: [(&str, &[&str]); 11] = [
     ("smbclient", &["U", "user"]),
     ("rpcclient", &["U", "user"]),
     ("snmp", &["A", "X", "c"]),
+    ("etcdctl", &["user"]),
+    ("mosquitto", &["P"]),
+    ("openssl", &["k", "K"]),
+    ("ss-", &["k"]),
+    ("ttyd", &["c"]),
 ];
 
 /// The options of the program that this word names.
