@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod adds;
+mod awaited;
 mod build;
 mod cells;
 mod counts;
@@ -37,6 +38,7 @@ mod tally;
 mod top;
 mod weighted;
 
+pub use awaited::Awaited;
 pub use build::Builder;
 pub use cells::{Cells, Counted};
 pub use counts::{CountRow, Counts};

@@ -4,12 +4,13 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::OrdMap;
-use portolan_wire::ids::{HostKey, ProjectId};
+use portolan_wire::ids::{EnterpriseProjectId, HostId, HostKey, ProjectId};
 use portolan_wire::time::UnixMicros;
 
+use crate::awaited::Awaited;
 use crate::host::{Host, HostFacts};
 use crate::ignored::Ignored;
-use crate::project::Project;
+use crate::project::{Project, Selection};
 
 /// One change of the census.
 #[derive(Clone, Debug)]
@@ -22,6 +23,10 @@ pub enum Commit {
     Forget(HostKey),
     /// Hosts have become fresh (true) or stale. It changes no truth, and is not stored.
     Fresh(Vec<(HostKey, bool)>),
+    /// A host is enrolled in an enterprise project: it is awaited, unless it has reported before.
+    Enrol(HostKey, EnterpriseProjectId),
+    /// A host's enrolment has ended: it is awaited no longer.
+    Release(HostKey),
 }
 
 /// A host as of its retirement.
@@ -48,6 +53,7 @@ pub struct HostCommit {
 #[derive(Clone, Debug, Default)]
 pub struct State {
     projects: OrdMap<ProjectId, Arc<Project>>,
+    awaited: OrdMap<ProjectId, Arc<Awaited>>,
     /// Commits applied since the state was made.
     applied: u64,
     /// The newest durable commit that is in it, and its moment.
@@ -58,6 +64,7 @@ impl State {
     pub(crate) fn of_projects(projects: impl Iterator<Item = (ProjectId, Arc<Project>)>) -> Self {
         Self {
             projects: projects.collect(),
+            awaited: OrdMap::new(),
             applied: 0,
             commit: (0, UnixMicros(0)),
         }
@@ -89,6 +96,7 @@ impl State {
                 facts,
                 ignored,
             }) => {
+                self.await_no_longer(&project, &facts.id);
                 let project = Arc::make_mut(self.projects.entry(project).or_default());
                 project.put(facts, ignored, self.applied);
             }
@@ -112,6 +120,27 @@ impl State {
                     self.set_fresh(of_project);
                 }
             }
+            Commit::Enrol(key, enterprise_project) => {
+                if self.host(&key).is_none() && self.retired(&key).is_none() {
+                    let awaited = self.awaited.entry(key.project).or_default();
+                    Arc::make_mut(awaited).insert(key.host, enterprise_project);
+                }
+            }
+            Commit::Release(key) => self.await_no_longer(&key.project, &key.host),
+        }
+    }
+
+    fn await_no_longer(&mut self, project: &ProjectId, host: &HostId) {
+        let Some(awaited) = self.awaited.get_mut(project) else {
+            return;
+        };
+        if awaited.enterprise_project(host.as_str()).is_none() {
+            return;
+        }
+        let awaited = Arc::make_mut(awaited);
+        awaited.remove(host);
+        if awaited.is_empty() {
+            self.awaited.remove(project);
         }
     }
 
@@ -140,6 +169,25 @@ impl State {
     /// The projects that have hosts, or retired ones, in the order of their ids.
     pub fn projects(&self) -> impl Iterator<Item = (&ProjectId, &Arc<Project>)> {
         self.projects.iter()
+    }
+
+    /// The hosts of a project that are enrolled and have not reported yet; `None` where it has none.
+    pub fn awaited(&self, project: &str) -> Option<&Awaited> {
+        self.awaited.get(project).map(|awaited| &**awaited)
+    }
+
+    /// How many there are of a selection of the project.
+    pub fn never(&self, project: &str, selection: &Selection) -> u64 {
+        let awaited = self.awaited(project);
+        awaited.map_or(0, |awaited| awaited.count(selection))
+    }
+
+    /// How many there are of all projects.
+    pub fn never_of_all(&self) -> u64 {
+        let awaited = self.awaited.values();
+        awaited
+            .map(|awaited| awaited.count(&Selection::Whole))
+            .sum()
     }
 
     /// A retired host.

@@ -429,8 +429,9 @@ fn exports(page: &mut Page, app: &App) {
 }
 
 fn census(page: &mut Page, app: &App) {
+    let state = app.state();
     let mut hosts = [("fresh", 0), ("stale", 0), ("retired", 0)];
-    for (_, project) in app.state().projects() {
+    for (_, project) in state.projects() {
         let (fresh, stale) = project.fresh_and_stale(&Selection::Whole);
         let retired = project.retired_in(&Selection::Whole);
         for ((_, sum), count) in hosts.iter_mut().zip([fresh, stale, retired]) {
@@ -438,7 +439,7 @@ fn census(page: &mut Page, app: &App) {
         }
     }
     page.family("portolan_hosts", "gauge", "Hosts by freshness.");
-    for (freshness, count) in hosts {
+    for (freshness, count) in hosts.into_iter().chain([("never", state.never_of_all())]) {
         let label = format!("freshness=\"{freshness}\"");
         page.value("portolan_hosts", &label, count);
     }

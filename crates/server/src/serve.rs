@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use portolan_census::Liveness;
+use portolan_census::{Commit, Liveness};
 use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore};
 use portolan_store::{
     Clock, Committer, Loaded, Published, RecordKey, Store, StoreError, rebuild_all,
@@ -308,7 +308,7 @@ struct Ready {
 
 fn catch_up(store: &dyn Store, clock: &dyn Clock, setup: Setup) -> Result<Ready, ServeError> {
     let told = |hosts: u64| tracing::info!(hosts, "rebuilding the census");
-    let rebuilt = rebuild_all(store, told)?;
+    let mut rebuilt = rebuild_all(store, told)?;
     let liveness = Liveness::new(clock.now_s()).retiring_after(setup.retire_after_s);
     restore_liveness(store, &rebuilt.state, &liveness, clock.now_s())?;
     let made = made(&rebuilt.records)?;
@@ -323,6 +323,10 @@ fn catch_up(store: &dyn Store, clock: &dyn Clock, setup: Setup) -> Result<Ready,
     credentials.insert_sessions(&sessions(&rebuilt.records)?);
     let enrolments = enrolments(&rebuilt.records)?;
     credentials.enrolments.put_all(&enrolments);
+    for enrolment in enrolments.iter().filter(|enrolment| !enrolment.reported) {
+        let enrolled = Commit::Enrol(enrolment.host(), enrolment.enterprise_project());
+        rebuilt.state.apply(enrolled);
+    }
     let (audit, audit_thread) = Audit::start(&setup.data_dir, clock.now())?;
     tracing::info!(
         hosts = rebuilt.loaded.hosts,

@@ -8,15 +8,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portolan_census::State;
+use portolan_census::{Host, State};
 use portolan_store::history::checkpoint;
 use portolan_store::{HistorySpan, StoreError, Submission, history_to_drop};
 use portolan_wire::caps;
+use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
 use tokio::sync::{oneshot, watch};
 
 use crate::accept::stopped;
 use crate::app::App;
+use crate::enrolment::note_reported;
 
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -91,14 +93,21 @@ fn needs_checkpoint(app: &App, span: &HistorySpan, state: &State) -> Result<bool
 
 /// Forgets hosts that were retired before `from`: nothing of them can be asked about any more.
 async fn forget(app: &App, from: UnixMicros) {
-    let is_old = |state: &State| {
-        let mut projects = state.projects();
-        projects.any(|(_, project)| {
-            let mut retired = project.all_retired();
-            retired.any(|host| host.facts.retired_at.is_some_and(|at| at < from))
-        })
-    };
-    while is_old(&app.state()) {
+    loop {
+        let old = retired_before(&app.state(), from);
+        if old.is_empty() {
+            return;
+        }
+        // Held until they are forgotten: none of them is enrolled in between.
+        let _one_at_a_time = app.changing_credentials.lock().await;
+        if let Err(error) = note_reported(app, old).await {
+            let error = error.cause().unwrap_or_default();
+            tracing::warn!(
+                error,
+                "the history cannot be kept up; it is tried again each minute"
+            );
+            return;
+        }
         let (told, forgotten) = oneshot::channel();
         let reply = move |done: Result<u64, _>| {
             // Nobody listens only when the server is being taken down.
@@ -109,4 +118,18 @@ async fn forget(app: &App, from: UnixMicros) {
             return;
         }
     }
+}
+
+/// As many as are forgotten at once, or more.
+fn retired_before(state: &State, from: UnixMicros) -> Vec<HostKey> {
+    let is_old = |host: &&Arc<Host>| host.facts.retired_at.is_none_or(|at| at < from);
+    let projects = state.projects();
+    let old = projects.flat_map(|(id, project)| {
+        let hosts = project.all_retired().filter(is_old);
+        hosts.map(|host| HostKey {
+            project: id.clone(),
+            host: host.facts.id.clone(),
+        })
+    });
+    old.take(caps::FORGOTTEN_MAX).collect()
 }

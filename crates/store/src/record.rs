@@ -5,8 +5,9 @@
 //! durable as a report and a backup holds both of one moment. What its bytes mean is its owner's to
 //! know; a store sees a kind, an id and bytes.
 
+use portolan_census::Commit;
 use portolan_wire::caps;
-use portolan_wire::ids::HostKey;
+use portolan_wire::ids::{EnterpriseProjectId, HostKey};
 use xxhash_rust::xxh3::Xxh3;
 
 /// What a record is about. The numbers stand on disk: never change or reuse one.
@@ -90,6 +91,25 @@ pub struct RecordTooLarge {
 pub struct RecordChange {
     pub(crate) key: RecordKey,
     pub(crate) value: Option<Vec<u8>>,
+    pub(crate) enrolment: Option<EnrolmentChange>,
+}
+
+/// What a changed record does to who is awaited, in the census of the same commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EnrolmentChange {
+    Enrols(HostKey, EnterpriseProjectId),
+    Releases(HostKey),
+}
+
+impl From<EnrolmentChange> for Commit {
+    fn from(change: EnrolmentChange) -> Self {
+        match change {
+            EnrolmentChange::Enrols(host, enterprise_project) => {
+                Self::Enrol(host, enterprise_project)
+            }
+            EnrolmentChange::Releases(host) => Self::Release(host),
+        }
+    }
 }
 
 impl RecordChange {
@@ -110,12 +130,32 @@ impl RecordChange {
         Ok(Self {
             key,
             value: Some(value),
+            enrolment: None,
         })
     }
 
     /// The record goes, if there is one.
     pub fn remove(key: RecordKey) -> Self {
-        Self { key, value: None }
+        Self {
+            key,
+            value: None,
+            enrolment: None,
+        }
+    }
+
+    /// The same, and by it the host is enrolled: from this commit on it is awaited until its first
+    /// report. What is enrolled at the start, the owner of the records tells the census.
+    #[must_use]
+    pub fn enrols(mut self, host: HostKey, enterprise_project: EnterpriseProjectId) -> Self {
+        self.enrolment = Some(EnrolmentChange::Enrols(host, enterprise_project));
+        self
+    }
+
+    /// The same, and by it the host's enrolment ends.
+    #[must_use]
+    pub fn releases(mut self, host: HostKey) -> Self {
+        self.enrolment = Some(EnrolmentChange::Releases(host));
+        self
     }
 
     /// About how much memory it holds while it waits, in bytes.

@@ -1,6 +1,7 @@
 //! The census against a naive model: sets of ports in maps, counted anew at each question.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod awaited;
 mod fresh;
 mod lists;
 mod naive;

@@ -61,6 +61,7 @@ pub(crate) async fn enrol(
         next: None,
         retry: asked.retry_key.as_deref().map(TokenHash::of),
         enrolled_at: now,
+        reported: false,
     };
     let answer = host_token(&enrolment, secret);
     let work = {
@@ -68,6 +69,13 @@ pub(crate) async fn enrol(
         async move {
             let _one_at_a_time = app.changing_credentials.lock().await;
             may_enrol(&app, &caller, &enrolment)?;
+            let enrolments = &app.credentials.enrolments;
+            let held = enrolments.of_host(enrolment.project_id(), enrolment.host_id());
+            let reported = held.is_some_and(|held| held.reported);
+            let enrolment = Enrolment {
+                reported,
+                ..enrolment
+            };
             keep(&app, enrolment).await
         }
     };

@@ -7,6 +7,7 @@
 
 mod enrol;
 mod first_use;
+mod forgotten;
 mod list;
 mod release;
 mod rotate;
@@ -25,6 +26,7 @@ use crate::ingest::submit;
 
 pub(crate) use enrol::enrol;
 pub(crate) use first_use::first_use;
+pub(crate) use forgotten::note_reported;
 pub(crate) use list::{EnrolmentList, list};
 pub(crate) use release::release;
 pub(crate) use rotate::rotate;
@@ -46,11 +48,20 @@ fn speaks_for(caller: &Caller, host_id: &str) -> Result<(), ApiError> {
 
 /// Makes an enrolment durable and enters it. The caller holds `changing_credentials`.
 async fn keep(app: &App, enrolment: Enrolment) -> Result<(), ApiError> {
-    let value = encode_enrolment(&enrolment).map_err(ApiError::internal)?;
-    let change = RecordChange::put(enrolment.key(), value).map_err(ApiError::internal)?;
+    let change = put(&enrolment)?;
     submit(app, |reply| Submission::records(vec![change], reply)).await?;
     app.credentials.enrolments.put(&Arc::new(enrolment));
     Ok(())
+}
+
+/// Its record. The commit that makes it durable also has the host awaited, unless it has reported.
+fn put(enrolment: &Enrolment) -> Result<RecordChange, ApiError> {
+    let value = encode_enrolment(enrolment).map_err(ApiError::internal)?;
+    let change = RecordChange::put(enrolment.key(), value).map_err(ApiError::internal)?;
+    Ok(match enrolment.reported {
+        true => change,
+        false => change.enrols(enrolment.host(), enrolment.enterprise_project()),
+    })
 }
 
 /// What is answered with a token.

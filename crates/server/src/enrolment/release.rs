@@ -35,7 +35,7 @@ pub(crate) async fn release(
                 .of_host(&project_id, &host_id)
                 .filter(|held| is_visible(held, &caller))
                 .ok_or_else(|| ApiError::of(ErrorCode::CredentialUnknown))?;
-            let change = RecordChange::remove(held.key());
+            let change = RecordChange::remove(held.key()).releases(held.host());
             submit(&app, |reply| Submission::records(vec![change], reply)).await?;
             enrolments.remove(&held);
             Ok(())

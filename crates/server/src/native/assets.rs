@@ -72,7 +72,7 @@ pub(crate) async fn assets(
         let project = state.project(&project_id);
         let after = after.as_ref().map(|(id, transport)| (&**id, *transport));
         let page = project.map(|project| project.port_assets(&selection, of, after, limit));
-        let hosts = Hosts::of(project.map(|project| &**project), &selection);
+        let hosts = Hosts::of(&state, &project_id, &selection);
         Ok(asset_list(hosts, page.unwrap_or_default(), of, asked.kind))
     };
     json(&app.reading(page).await?)

@@ -112,7 +112,7 @@ pub(crate) async fn exposures(
         let data_list: Vec<ExposureRow> = told.map(Into::into).into();
         Ok(Exposures {
             as_of,
-            hosts: Hosts::of(project.map(|project| &**project), &selection),
+            hosts: Hosts::of(&state, &project_id, &selection),
             total_num: data_list.len() as u64,
             data_list,
         })

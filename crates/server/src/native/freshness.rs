@@ -1,6 +1,6 @@
 //! How current an answer is, and the filter by it.
 
-use portolan_census::{Freshness, Project, Selection};
+use portolan_census::{Freshness, Selection, State};
 use portolan_wire::query::{Parameter, Query};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,17 +10,18 @@ use crate::error::ApiError;
 /// Which counts: those of the fresh hosts only, where it is given.
 pub(crate) const ONLY_FRESH: Parameter = Parameter::one_of("freshness", &["fresh"]);
 
-/// Which hosts; where it is absent, those that are fresh or stale.
+/// Which hosts; where it is absent, all but those that are retired.
 pub(crate) const OF_HOSTS: Parameter =
     Parameter::one_of("freshness", &["fresh", "stale", "retired", "never"]);
 
 /// Which hosts a request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// Those that are not retired, or of them those that are fresh or stale.
+    /// Those that have reported and are not retired, and those that never reported; or only those
+    /// that are fresh, or stale.
     Held(Option<Freshness>),
     Retired,
-    /// Those that never reported: none, since a host is enrolled by its first report.
+    /// Those that are enrolled and never reported.
     Never,
 }
 
@@ -47,25 +48,21 @@ pub(crate) fn of_hosts(query: &Query<'_>) -> Result<Asked, ApiError> {
 #[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
 #[schema(as = HostCounts)]
 pub(crate) struct Hosts {
-    fresh: u64,
-    stale: u64,
-    never: u64,
+    pub(crate) fresh: u64,
+    pub(crate) stale: u64,
+    pub(crate) never: u64,
 }
 
 impl Hosts {
     /// A selection's; none where the project is unknown.
-    pub(crate) fn of(project: Option<&Project>, selection: &Selection) -> Self {
+    pub(crate) fn of(state: &State, project_id: &str, selection: &Selection) -> Self {
+        let project = state.project(project_id);
         let told = project.map(|project| project.fresh_and_stale(selection));
-        told.unwrap_or_default().into()
-    }
-}
-
-impl From<(u64, u64)> for Hosts {
-    fn from((fresh, stale): (u64, u64)) -> Self {
+        let (fresh, stale) = told.unwrap_or_default();
         Self {
             fresh,
             stale,
-            never: 0,
+            never: state.never(project_id, selection),
         }
     }
 }

@@ -1,17 +1,17 @@
 //! `GET …/hosts` and `GET …/hosts/{host_id}`.
 //!
 //! The census knows which hosts there are and how fresh; their names and ports come from the store,
-//! one read a host of the page.
+//! one read a host of the page. Of a host that is enrolled and has not reported nothing else is known.
 
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use portolan_census::{Freshness, Host, HostPage as CensusPage, Selection};
+use portolan_census::{Freshness, Host, Selection};
 use portolan_store::history::{HostAt, host_at};
 use portolan_store::{Snapshot, stored_snapshot_of};
 use portolan_wire::digest::Digest;
-use portolan_wire::ids::HostKey;
+use portolan_wire::ids::{EnterpriseProjectId, HostKey};
 use portolan_wire::time::UnixMicros;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -20,7 +20,8 @@ use crate::app::App;
 use crate::credentials::{Api, Call, Caller};
 use crate::error::ApiError;
 use crate::hss::{decoded, json};
-use crate::native::freshness::{self, Asked, Hosts};
+use crate::native::freshness::{self, Hosts};
+use crate::native::listed::{Listed, ListedPage};
 use crate::native::paging;
 use crate::native::shown::{ShownAgent, ShownCoverage, ShownPort};
 use crate::past;
@@ -41,13 +42,15 @@ pub(crate) struct HostRow {
     host_name: Option<String>,
     host_ip: Option<String>,
     enterprise_project_id: String,
-    /// Of a past moment `null`, as freshness and conflict are: they are known of now only.
+    /// Of a past moment `null`, as freshness and conflict are: they are known of now only. Of a host
+    /// that never reported, too.
     last_seen: Option<UnixMicros>,
     freshness: Option<&'static str>,
     retired_at: Option<UnixMicros>,
     identity_conflict: Option<bool>,
     open_ports: u32,
-    coverage: ShownCoverage,
+    /// `null` where it never reported.
+    coverage: Option<ShownCoverage>,
     agent: Option<ShownAgent>,
 }
 
@@ -62,11 +65,12 @@ pub(crate) struct HostPage {
     os_name: Option<String>,
     kernel_version: Option<String>,
     agent_id: Option<String>,
-    generation: u64,
-    sequence: u64,
-    digest: Digest,
-    observed_at: UnixMicros,
-    committed_at: UnixMicros,
+    /// What is of its last report: `null` where it never reported.
+    generation: Option<u64>,
+    sequence: Option<u64>,
+    digest: Option<Digest>,
+    observed_at: Option<UnixMicros>,
+    committed_at: Option<UnixMicros>,
     data_list: Vec<ShownPort>,
 }
 
@@ -85,15 +89,9 @@ pub(crate) async fn hosts(
     past::only_now(&query)?;
     let page = move |app: &App| {
         let state = app.state();
-        let project = state.project(&project_id).map(|project| &**project);
         let after = after.as_deref();
-        let page = project.map(|project| match asked {
-            Asked::Held(freshness) => project.host_page(&selection, freshness, after, limit),
-            Asked::Retired => project.retired_page(&selection, after, limit),
-            Asked::Never => CensusPage::default(),
-        });
-        let hosts = Hosts::of(project, &selection);
-        let page = page.unwrap_or_default();
+        let page = ListedPage::of(&state, &project_id, &selection, asked, after, limit);
+        let hosts = Hosts::of(&state, &project_id, &selection);
         host_list(app, &project_id, caller.granted(), hosts, &page)
     };
     json(&app.reading(page).await?)
@@ -104,10 +102,17 @@ fn host_list(
     project_id: &str,
     granted: &Selection,
     hosts: Hosts,
-    page: &CensusPage,
+    page: &ListedPage,
 ) -> Result<HostList, ApiError> {
     let mut data_list = Vec::with_capacity(page.hosts.len());
-    for host in &page.hosts {
+    for listed in &page.hosts {
+        let host = match listed {
+            Listed::Held(host) => host,
+            Listed::Awaited(id, enterprise_project) => {
+                data_list.push(awaited_row(id.as_str(), enterprise_project));
+                continue;
+            }
+        };
         // A host that went, came back or moved away since the view was published is not told of.
         let stored = any_stored(app, project_id, granted, host)?;
         let is_retired = |snapshot: &Snapshot| snapshot.retired_at.is_some();
@@ -119,7 +124,7 @@ fn host_list(
         hosts,
         total_num: page.total,
         data_list,
-        next_cursor: last.map(|last| last.facts.id.to_string()),
+        next_cursor: last.map(|last| last.id().to_string()),
     })
 }
 
@@ -156,6 +161,11 @@ fn host_page(
 ) -> Result<HostPage, ApiError> {
     let as_of = app.as_of();
     let state = app.state();
+    let awaited = state.awaited(project_id);
+    let awaited = awaited.and_then(|awaited| awaited.enterprise_project(host_id));
+    if let Some(enterprise_project) = awaited.filter(|id| granted.holds(id)) {
+        return Ok(awaited_page(as_of, host_id, enterprise_project));
+    }
     let host = state
         .project(project_id)
         .and_then(|project| project.host(host_id))
@@ -197,7 +207,7 @@ fn host_page_at(
         retired_at: None,
         identity_conflict: None,
         open_ports: u32::try_from(snapshot.open_ports.len()).unwrap_or(u32::MAX),
-        coverage: snapshot.coverage.clone().into(),
+        coverage: Some(snapshot.coverage.clone().into()),
         agent: snapshot.agent.clone().map(Into::into),
     };
     Ok(page(at, row, snapshot))
@@ -212,15 +222,54 @@ fn page(as_of: UnixMicros, row: HostRow, snapshot: Snapshot) -> HostPage {
         os_name: snapshot.host.os_name,
         kernel_version: snapshot.host.kernel_version,
         agent_id: snapshot.host.agent_id,
-        generation: snapshot.pair.generation,
-        sequence: snapshot.pair.sequence,
-        digest: snapshot.digest,
-        observed_at: snapshot.observed_at,
-        committed_at: snapshot.at,
+        generation: Some(snapshot.pair.generation),
+        sequence: Some(snapshot.pair.sequence),
+        digest: Some(snapshot.digest),
+        observed_at: Some(snapshot.observed_at),
+        committed_at: Some(snapshot.at),
         data_list: (snapshot.open_ports.into_iter())
             .zip(snapshot.first_seen)
             .map(Into::into)
             .collect(),
+    }
+}
+
+/// A host that is enrolled and has not reported.
+fn awaited_page(
+    as_of: UnixMicros,
+    host_id: &str,
+    enterprise_project: &EnterpriseProjectId,
+) -> HostPage {
+    HostPage {
+        as_of,
+        row: awaited_row(host_id, enterprise_project),
+        host_ips: Vec::new(),
+        os_type: None,
+        os_name: None,
+        kernel_version: None,
+        agent_id: None,
+        generation: None,
+        sequence: None,
+        digest: None,
+        observed_at: None,
+        committed_at: None,
+        data_list: Vec::new(),
+    }
+}
+
+fn awaited_row(host_id: &str, enterprise_project: &EnterpriseProjectId) -> HostRow {
+    HostRow {
+        host_id: host_id.to_owned(),
+        host_name: None,
+        host_ip: None,
+        enterprise_project_id: enterprise_project.to_string(),
+        last_seen: None,
+        freshness: Some("never"),
+        retired_at: None,
+        identity_conflict: None,
+        open_ports: 0,
+        coverage: None,
+        agent: None,
     }
 }
 
@@ -275,7 +324,7 @@ fn row(app: &App, host: &Host, snapshot: &Snapshot) -> HostRow {
         retired_at,
         identity_conflict: Some(host.in_conflict(app.clock.now_s())),
         open_ports: host.facts.open_ports,
-        coverage: snapshot.coverage.clone().into(),
+        coverage: Some(snapshot.coverage.clone().into()),
         agent: snapshot.agent.clone().map(Into::into),
     }
 }

@@ -8,6 +8,7 @@ mod export;
 mod exposures;
 pub(crate) mod freshness;
 mod hosts;
+mod listed;
 pub(crate) mod paging;
 mod recount;
 mod shown;

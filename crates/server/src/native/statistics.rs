@@ -68,7 +68,12 @@ pub(crate) async fn statistics(
                     .counts(&project_id, project, &selection, question)
             });
             let Counts { page, fresh, stale } = counts.unwrap_or_default();
-            (as_of, Some((fresh, stale).into()), page)
+            let hosts = Hosts {
+                fresh,
+                stale,
+                never: state.never(&project_id, &selection),
+            };
+            (as_of, Some(hosts), page)
         }
         Some(_) if only_fresh => return Err(past::no_freshness()),
         Some(at) => {

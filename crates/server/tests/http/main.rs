@@ -26,6 +26,7 @@ mod access_keys;
 mod administration;
 mod agreement;
 mod audit;
+mod awaited;
 mod bodies;
 mod cases;
 mod change_readers;

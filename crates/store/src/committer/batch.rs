@@ -220,7 +220,7 @@ pub(super) fn removal(key: HostKey, held: &HostFacts) -> HostWrite {
 
 /// The write of one record.
 pub(super) fn record(change: RecordChange, replaces: Option<u128>) -> RecordWrite {
-    let RecordChange { key, value } = change;
+    let RecordChange { key, value, .. } = change;
     let hash = value.as_ref().map_or(0, |value| key.hash_with(value));
     RecordWrite {
         key,

@@ -239,7 +239,10 @@ impl<'a> Round<'a> {
     }
 
     pub(super) fn records(&mut self, changes: Vec<RecordChange>) -> Result<(), StoreError> {
-        for change in changes {
+        for mut change in changes {
+            if let Some(enrolment) = change.enrolment.take() {
+                self.working.apply(enrolment.into());
+            }
             // Records are few and change rarely: what one replaces is read, not remembered.
             let before = self.store.record(&change.key)?;
             let replaces = before.map(|value| change.key.hash_with(&value));

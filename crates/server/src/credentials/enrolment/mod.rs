@@ -12,6 +12,7 @@ mod table;
 use std::sync::Arc;
 
 use portolan_store::{RecordKey, RecordKind};
+use portolan_wire::ids::{EnterpriseProjectId, HostKey};
 use portolan_wire::time::UnixMicros;
 use sha2::{Digest as _, Sha256};
 
@@ -30,6 +31,9 @@ pub(crate) struct Enrolment {
     /// By what the same host asks again for a token that it has not used yet.
     pub(crate) retry: Option<TokenHash>,
     pub(crate) enrolled_at: UnixMicros,
+    /// Whether it reported, and nothing else tells so any more: its retirement is forgotten. Else the
+    /// census knows.
+    pub(crate) reported: bool,
 }
 
 impl Enrolment {
@@ -39,6 +43,18 @@ impl Enrolment {
 
     pub(crate) fn host_id(&self) -> &str {
         self.entry.host_id.as_deref().unwrap_or_default()
+    }
+
+    /// The enterprise project that its token is for.
+    pub(crate) fn enterprise_project(&self) -> EnterpriseProjectId {
+        self.entry.grant.enterprise_project_ids().concat().into()
+    }
+
+    pub(crate) fn host(&self) -> HostKey {
+        HostKey {
+            project: self.project_id().into(),
+            host: self.host_id().into(),
+        }
     }
 
     /// The enrol key, or the administrator, by whom it was enrolled.
@@ -71,6 +87,7 @@ impl Enrolment {
             },
             retry: None,
             enrolled_at: self.enrolled_at,
+            reported: self.reported,
         })
     }
 
@@ -139,6 +156,7 @@ pub(super) mod tests {
             next: None,
             retry: None,
             enrolled_at: at,
+            reported: false,
         }
     }
 

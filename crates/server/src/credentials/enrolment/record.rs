@@ -29,6 +29,13 @@ struct Record {
     token: Token,
     next: Option<Token>,
     retry_sha256: Option<String>,
+    /// Absent where it is not so.
+    #[serde(default, skip_serializing_if = "is_not")]
+    reported: bool,
+}
+
+fn is_not(told: &bool) -> bool {
+    !told
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,6 +68,7 @@ pub(crate) fn encode_enrolment(enrolment: &Enrolment) -> Result<Vec<u8>, serde_j
         token: token(entry),
         next: next.as_ref().map(token),
         retry_sha256: enrolment.retry.map(|hash| hex::encode(&hash.0)),
+        reported: enrolment.reported,
     })
 }
 
@@ -112,6 +120,7 @@ fn read(record: Record) -> Option<Enrolment> {
             None => None,
         },
         enrolled_at: record.enrolled_at,
+        reported: record.reported,
     })
 }
 
@@ -127,7 +136,11 @@ mod tests {
             retry: Some(TokenHash::of("r")),
             ..settled.rotated(TokenHash::of("new"), UnixMicros(1_764_000_000_000_007))
         };
-        for enrolment in [settled, open] {
+        let long_gone = Enrolment {
+            reported: true,
+            ..settled.clone()
+        };
+        for enrolment in [settled, open, long_gone] {
             let (key, value) = (enrolment.key(), encode_enrolment(&enrolment).unwrap());
             let back = decode_enrolment(&key, &value).unwrap().unwrap();
             assert_eq!(format!("{back:?}"), format!("{enrolment:?}"));
