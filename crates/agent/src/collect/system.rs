@@ -189,22 +189,25 @@ impl<'a> System<'a> {
             (self.collector.scan_within(OTHERS_CPU), None)
         };
         let mut scan = result.inspect_err(|_| self.all_looked_at = None)?;
-        self.take_in(&mut scan, looked_into.as_ref());
+        let events = self.pull();
+        self.take_in(&mut scan, looked_into.as_ref(), events);
         Ok(scan)
     }
 
     /// Brings a scan and the events together: what is too young is left to the next look, and who
     /// opened what is known.
-    fn take_in(&mut self, scan: &mut Scan, looked_into: Option<&BTreeSet<u64>>) {
-        // What opened while the look was under way counts as opened before it.
-        let (opened, rest): (Vec<_>, Vec<_>) = self
-            .pull()
+    fn take_in(
+        &mut self,
+        scan: &mut Scan,
+        looked_into: Option<&BTreeSet<u64>>,
+        events: Vec<Event>,
+    ) {
+        // What opened while the look was under way and was met counts as opened before it. All else
+        // keeps its order: a socket may close and open again.
+        let mut met: HashSet<u64> = scan.sockets.iter().filter_map(|it| it.cookie).collect();
+        let (known, rest): (Vec<_>, Vec<_>) = events
             .into_iter()
-            .partition(|event| event.kind == EventKind::Opened);
-        let met: HashSet<u64> = scan.sockets.iter().filter_map(|it| it.cookie).collect();
-        let (known, unmet): (Vec<_>, Vec<_>) = opened
-            .into_iter()
-            .partition(|event| met.contains(&event.cookie));
+            .partition(|event| event.kind == EventKind::Opened && met.remove(&event.cookie));
         self.note(known);
         let now_ns = Moments::now().boot_ns();
         let between = &self.between;
@@ -221,7 +224,7 @@ impl<'a> System<'a> {
         // A namespace that this look did not find is gone.
         let unplaced = std::mem::take(&mut self.unplaced);
         self.tell_placed(unplaced);
-        self.note(unmet.into_iter().chain(rest).collect());
+        self.note(rest);
     }
 
     fn mode(&self) -> &'static str {

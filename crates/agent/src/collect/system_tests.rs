@@ -114,3 +114,22 @@ fn what_passed_beyond_the_place_for_it_is_counted() {
     assert_eq!(system.unplaced.len(), TRANSIENTS_MAX);
     assert_eq!(system.watching.lost(), 3);
 }
+
+#[test]
+fn a_socket_that_closes_and_opens_again_during_a_look_is_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = state_in(folder.path());
+    let mut system = system(&state, Options::default());
+    let mut scan = system.collector.scan().unwrap();
+    let Passed { opened, closed } = passed(1);
+    let undone = Event {
+        kind: EventKind::Undone,
+        ..closed.clone()
+    };
+    for end in [undone, closed] {
+        let events = vec![opened.clone(), end, opened.clone()];
+        system.take_in(&mut scan, None, events);
+        assert!(system.between.look_in(0).is_some());
+        assert_eq!(system.between.to_look_into(u64::MAX), [1].into());
+    }
+}
