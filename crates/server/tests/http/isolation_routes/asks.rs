@@ -391,7 +391,10 @@ fn enrolments(asks: &mut Vec<Ask>, project: &str, hidden: &[&Group]) {
     }
     let release = "DELETE /portolan/v1/projects/{project_id}/enrolments/{host_id}";
     let ids = hidden.iter().map(|group| enrolled_host(group));
+    // Of none of them there is a report, so that they are `never`.
+    let show = "GET /portolan/v1/projects/{project_id}/hosts/{host_id}";
     for id in ids.chain(["nobody".to_owned()]) {
+        asks.push(of_project(show, project, &id));
         asks.push(of_project(release, project, &id));
     }
     let enrol = "POST /portolan/v1/projects/{project_id}/enrol";
