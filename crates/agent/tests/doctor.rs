@@ -194,3 +194,16 @@ fn a_server_without_a_token_is_bad_usage() {
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
 }
+
+#[test]
+fn the_records_of_runtimes_are_looked_for_where_the_host_is() {
+    let host = tempfile::tempdir().unwrap();
+    let docker = host.path().join("var/lib/docker/containers");
+    for folder in [host.path().join("etc"), docker.clone()] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    let root = host.path().to_str().unwrap();
+    let output = doctor(&[], &["--output", "json", "--host-root", root]);
+    let told = sentences(&document(&output), "runtimes", true);
+    assert_eq!(told, [format!("docker: {} can be read.", docker.display())]);
+}
