@@ -20,7 +20,13 @@ fn program(folder: &Path) -> String {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     };
     let path = folder.join("portolan-agent");
-    std::fs::copy(env!("CARGO_BIN_EXE_portolan-agent"), &path).unwrap();
+    // By a process of its own: a child that another test starts meanwhile would inherit the file, open
+    // for writing, and a program that is written to cannot be started.
+    let copied = Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_portolan-agent"))
+        .arg(&path)
+        .status();
+    assert!(copied.unwrap().success());
     everybody(folder);
     everybody(&path);
     path.to_str().unwrap().to_owned()
