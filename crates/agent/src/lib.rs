@@ -34,7 +34,7 @@ pub use budget::Caps;
 pub use causes::with_causes;
 pub use collect::{Collect, Happened};
 pub use config::{
-    ClientCertificate, ClientCertificateError, Config, DoctorFlags, Flags, Mistakes,
+    ClientCertificate, ClientCertificateError, Config, DoctorFlags, Flags, Mistakes, Question,
     ROTATE_AFTER_DEFAULT, STATE_DIR_DEFAULT, Secret, ServerUrl, ServerUrlError, TokenError,
     TokenSource,
 };

@@ -20,7 +20,13 @@ fn program(folder: &Path) -> String {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     };
     let path = folder.join("portolan-agent");
-    std::fs::copy(env!("CARGO_BIN_EXE_portolan-agent"), &path).unwrap();
+    // By a process of its own: a child that another test starts meanwhile would inherit the file, open
+    // for writing, and a program that is written to cannot be started.
+    let copied = Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_portolan-agent"))
+        .arg(&path)
+        .status();
+    assert!(copied.unwrap().success());
     everybody(folder);
     everybody(&path);
     path.to_str().unwrap().to_owned()
@@ -193,4 +199,17 @@ fn a_server_without_a_token_is_bad_usage() {
     let output = doctor(&[], &["--server", "http://127.0.0.1:1"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn the_records_of_runtimes_are_looked_for_where_the_host_is() {
+    let host = tempfile::tempdir().unwrap();
+    let docker = host.path().join("var/lib/docker/containers");
+    for folder in [host.path().join("etc"), docker.clone()] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    let root = host.path().to_str().unwrap();
+    let output = doctor(&[], &["--output", "json", "--host-root", root]);
+    let told = sentences(&document(&output), "runtimes", true);
+    assert_eq!(told, [format!("docker: {} can be read.", docker.display())]);
 }

@@ -64,11 +64,11 @@ fn tell(mistakes: &Mistakes) -> ExitCode {
 /// The answer goes to stdout: it is what was asked for.
 fn diagnose(flags: DoctorFlags) -> ExitCode {
     let is_json = flags.is_json();
-    let (events, server) = match flags.check() {
-        Ok(checked) => checked,
+    let question = match flags.check() {
+        Ok(question) => question,
         Err(mistakes) => return tell(&mistakes),
     };
-    let diagnosis = doctor::diagnose(server.as_ref(), events);
+    let diagnosis = doctor::diagnose(&question);
     let text = if is_json {
         serde_json::to_string_pretty(&diagnosis).unwrap_or_default() + "\n"
     } else {

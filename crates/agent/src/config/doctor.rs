@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::{Parser, ValueEnum};
+use portolan_sockets::Options;
 
 use super::{Config, Flags, Mistakes};
 
@@ -26,6 +27,17 @@ enum Form {
     Json,
 }
 
+/// What is to be found out.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Where and how the host is looked at.
+    pub look: Options,
+    /// Whether the kernel's events are wanted.
+    pub events: bool,
+    /// How to reach the server, if it is to be asked.
+    pub server: Option<Config>,
+}
+
 impl DoctorFlags {
     /// Reads a command line, the word before its flags first.
     ///
@@ -40,16 +52,25 @@ impl DoctorFlags {
         self.output == Form::Json
     }
 
-    /// Whether events are wanted, and how to reach the server, if it is to be asked.
+    /// What is asked.
     ///
     /// # Errors
-    /// All mistakes at once, where a server is given.
-    pub fn check(self) -> Result<(bool, Option<Config>), Mistakes> {
+    /// All mistakes at once where a server is given, else those about the host.
+    pub fn check(self) -> Result<Question, Mistakes> {
         if !self.agent.names_a_server() {
-            return Ok((self.agent.wants_events(), None));
+            let events = self.agent.wants_events();
+            return Ok(Question {
+                look: self.agent.checked_look()?,
+                events,
+                server: None,
+            });
         }
         let config = self.agent.check()?;
-        Ok((config.events, Some(config)))
+        Ok(Question {
+            look: config.look.clone(),
+            events: config.events,
+            server: Some(config),
+        })
     }
 }
 
@@ -63,10 +84,20 @@ mod tests {
     }
 
     #[test]
+    fn the_host_is_looked_at_where_the_agent_is_told_that_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_str().unwrap();
+        let asked = || read(&["--host-root", root]).check();
+        assert!(asked().unwrap_err().to_string().contains("--host-root"));
+        std::fs::create_dir(folder.path().join("etc")).unwrap();
+        assert_eq!(asked().unwrap().look.host_root, folder.path());
+    }
+
+    #[test]
     fn a_server_is_asked_only_if_given_and_then_all_of_it_must_be() {
-        let (events, server) = read(&[]).check().unwrap();
-        assert!(events && server.is_none());
-        assert!(!read(&["--events", "off"]).check().unwrap().0);
+        let asked = read(&[]).check().unwrap();
+        assert!(asked.events && asked.server.is_none());
+        assert!(!read(&["--events", "off"]).check().unwrap().events);
         let mistakes = read(&["--server", "http://127.0.0.1:1"])
             .check()
             .unwrap_err();

@@ -131,6 +131,20 @@ impl Flags {
         self.events.as_deref() != Some("off")
     }
 
+    /// Where and how the host is looked at, checked alone.
+    ///
+    /// # Errors
+    /// Mistakes of the flags that say so.
+    pub(super) fn checked_look(self) -> Result<Options, Mistakes> {
+        let mut mistakes = Mistakes(Vec::new());
+        let host_root = mistakes.optional("--host-root", self.host_root, checked_host_root);
+        if mistakes.0.is_empty() {
+            Ok(look(host_root, None))
+        } else {
+            Err(mistakes)
+        }
+    }
+
     /// Checks everything.
     ///
     /// # Errors

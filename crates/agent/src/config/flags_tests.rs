@@ -73,10 +73,8 @@ fn all_mistakes_are_told_at_once() {
         "/does/not/exist",
     ];
     let text = check(&args.map(str::to_owned)).unwrap_err().to_string();
-    assert!(
-        text.starts_with("10 mistakes in the configuration:\n"),
-        "{text}"
-    );
+    let first_line = format!("{} mistakes in the configuration:\n", args.len() / 2);
+    assert!(text.starts_with(&first_line), "{text}");
     for flag in args.iter().step_by(2) {
         assert_eq!(
             text.matches(&format!("\n  {flag}: ")).count(),

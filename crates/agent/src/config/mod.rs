@@ -16,7 +16,7 @@ use std::time::Duration;
 use portolan_sockets::Options;
 
 pub use client_certificate::{ClientCertificate, ClientCertificateError};
-pub use doctor::DoctorFlags;
+pub use doctor::{DoctorFlags, Question};
 pub use flags::{Flags, Mistakes};
 pub use server_url::{ServerUrl, ServerUrlError};
 pub use token::{Secret, TokenError, TokenSource};

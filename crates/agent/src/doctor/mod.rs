@@ -14,7 +14,7 @@ use portolan_sockets::{Collector, Options, Scan, Watch};
 use serde::Serialize;
 
 use crate::causes::with_causes;
-use crate::config::Config;
+use crate::config::Question;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,14 +64,13 @@ impl fmt::Display for Diagnosis {
     }
 }
 
-/// Looks at this host as an agent would, and at the server where `server` says how to reach it.
-/// `events`: whether the kernel's events are wanted.
-pub fn diagnose(server: Option<&Config>, events: bool) -> Diagnosis {
-    let mut findings = seen();
+/// Looks at this host as an agent would, and at the server where `question` says how to reach it.
+pub fn diagnose(question: &Question) -> Diagnosis {
+    let mut findings = seen(&question.look);
     findings.extend(capabilities::findings());
-    findings.push(attachable(events));
-    findings.extend(runtimes::findings(std::path::Path::new("/")));
-    match server {
+    findings.push(attachable(question.events));
+    findings.extend(runtimes::findings(&question.look.host_root));
+    match &question.server {
         Some(config) => findings.push(server::finding(config)),
         None => findings.push(Finding::fine(
             "server",
@@ -84,8 +83,8 @@ pub fn diagnose(server: Option<&Config>, events: bool) -> Diagnosis {
     }
 }
 
-fn seen() -> Vec<Finding> {
-    match Collector::new(Options::default()).scan() {
+fn seen(look: &Options) -> Vec<Finding> {
+    match Collector::new(look.clone()).scan() {
         Ok(scan) => in_scan(&scan),
         Err(error) => {
             let text = format!("Nothing can be seen: {}.", with_causes(&error));

@@ -177,8 +177,12 @@ impl Machine {
     }
 
     /// Events say that from `at` on only a look can tell what there is. It comes then, or as soon as
-    /// looking is cheap enough.
+    /// looking is cheap enough. After a look that failed its pause goes first: the next one may well fail,
+    /// too, and what events say stays.
     pub fn touched(&mut self, at: Duration) {
+        if self.last_look_failed {
+            return;
+        }
         self.look_at = self.look_at.min(self.pace.after_event().max(at));
     }
 

@@ -392,3 +392,17 @@ fn an_answer_that_nobody_waits_for_changes_nothing() {
     rig.answer(Outcome::Report(result(Status::Rejected)));
     rig.next_heartbeat();
 }
+
+#[test]
+fn events_do_not_hurry_a_look_after_one_that_failed() {
+    let mut rig = Rig::settled();
+    rig.machine.look_failed(rig.now);
+    rig.machine.touched(rig.now);
+    match rig.machine.next(rig.now) {
+        Action::Wait(wait) => assert!(wait > Duration::from_millis(500), "{wait:?}"),
+        other => panic!("it goes on at once: {other:?}"),
+    }
+    rig.look();
+    rig.machine.touched(rig.now);
+    assert_eq!(rig.machine.next(rig.now), Action::Look);
+}
