@@ -135,11 +135,12 @@ fn at_rest(table: &mut Table, agents: [&Agent; 2], seconds: u64) -> anyhow::Resu
         let part = parts.get(which).cloned().unwrap_or_default();
         let range = Spread::of(part).map_or((0.0, 0.0), |it| (it.lowest, it.highest));
         let note = format!(
-            "of a core, over {} s; parts of 60 s {} to {}; in the kernel's programs {}",
+            "of a core, over {} s; parts of 60 s {} to {}; in the kernel's programs {}; woken {} times",
             span.as_secs(),
             share(range.0),
             share(range.1),
             share(percent(used.kernel, span)),
+            whole(used.wakes as f64),
         );
         table.figure(*name, share(used.percent(span)), note);
         table.goal(name, used.percent(span), CPU_MAX, share);

@@ -67,11 +67,19 @@ impl Agent {
         Ok(())
     }
 
+    /// How often its first thread, which looks, had waited and went on.
+    fn wakes(&self) -> anyhow::Result<u64> {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
+        number(&status, "voluntary_ctxt_switches:").with_context(|| format!("{path} has no wakes"))
+    }
+
     /// What it has used since its start.
     pub(crate) fn used(&self) -> anyhow::Result<Used> {
         Ok(Used {
             process: cpu(self.pid())?,
             kernel: programs(self.pid())?.time,
+            wakes: self.wakes()?,
         })
     }
 }
@@ -91,6 +99,8 @@ pub(crate) struct Used {
     pub(crate) process: Duration,
     /// Its programs in the kernel, which run in others; zero unless the kernel measures.
     pub(crate) kernel: Duration,
+    /// How often it was woken: by its clock, by answers, by what opens and closes on the machine.
+    pub(crate) wakes: u64,
 }
 
 impl Used {
@@ -98,6 +108,7 @@ impl Used {
         Self {
             process: self.process.saturating_sub(before.process),
             kernel: self.kernel.saturating_sub(before.kernel),
+            wakes: self.wakes.saturating_sub(before.wakes),
         }
     }
 
@@ -215,6 +226,7 @@ mod tests {
         let used = Used {
             process: Duration::from_millis(30),
             kernel: Duration::from_millis(20),
+            wakes: 3,
         };
         assert!((used.percent(Duration::from_secs(10)) - 0.5).abs() < 1e-9);
         let again = used.since(Used::default()).since(used);
