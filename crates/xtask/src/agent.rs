@@ -26,7 +26,7 @@ pub(crate) fn target() -> String {
 }
 
 /// The built file.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let folder = run::root().join("target").join(target());
     folder.join(PROFILE).join("portolan-agent")
 }

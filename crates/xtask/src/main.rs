@@ -35,7 +35,7 @@ usage: cargo xtask COMMAND
                    every byte of a store flipped,
                    30,000 seeds of the simulation, the bench with one report a request and in
                    batches of 100, 1,000,000 hosts and a month of theirs, 1,000 readers of changes,
-                   a reader beside 2,000 clients that misbehave,
+                   a reader beside 2,000 clients that misbehave, what an agent costs and misses,
                    the databases beside it, and tokens of a real Keystone";
 
 fn main() -> ExitCode {
@@ -107,13 +107,16 @@ fn bench(hosts: &str, batch: &str) -> anyhow::Result<()> {
     packages::install(packages::COLLECTOR)?;
     run::all(&[
         release(),
+        agent::build(),
         measure(hosts, batch),
         ceilings(hosts),
-        visible(),
+        visible("100"),
         history(hosts, "5"),
         fanout(hosts),
         collector(&[]),
         collector(&["--small"]),
+        agent_in_scene(&[], "180"),
+        agent_in_scene(&["--small"], "180"),
     ])
 }
 
@@ -161,10 +164,12 @@ fn long() -> anyhow::Result<()> {
         measure("1000000", "100"),
         pages("1000000"),
         ceilings("100000"),
-        visible(),
+        visible("1000"),
         overload(),
         history("1000000", "5"),
         fanout("1000000"),
+        agent_in_scene(&[], "600"),
+        agent_in_scene(&["--small"], "600"),
         peers::measure("100000"),
     ])
 }
@@ -178,8 +183,6 @@ fn release() -> Step {
             "--locked",
             "-p",
             "portolan",
-            "-p",
-            "portolan-agent",
             "-p",
             "portolan-sim",
         ],
@@ -201,8 +204,9 @@ fn ceilings(hosts: &str) -> Step {
 }
 
 /// From `listen()` to the count.
-fn visible() -> Step {
-    fleet_bench("visible", &["--agent", "target/release/portolan-agent"])
+fn visible(rounds: &str) -> Step {
+    let agent = agent::binary().display().to_string();
+    fleet_bench("visible", &["--agent", &agent, "--rounds", rounds])
 }
 
 /// What the history costs.
@@ -217,6 +221,20 @@ fn history(hosts: &str, rounds: &str) -> Step {
     ];
     let how = ["--", "--hosts", hosts, "--days", "30", "--rounds", rounds];
     cargo("history", &[what.as_slice(), &how].concat())
+}
+
+/// What the agent costs and misses, in the scene of the collector's bench.
+fn agent_in_scene(scene: &[&str], seconds: &str) -> Step {
+    // A bench runs in the folder of its crate.
+    let release = |name: &str| {
+        let program = run::root().join("target/release").join(name);
+        program.display().to_string()
+    };
+    let (bench, portolan) = (release("fleet-bench"), release("portolan"));
+    let agent = agent::binary().display().to_string();
+    let first = ["--run", &bench, "agent", "--portolan", &portolan];
+    let more = ["--agent", &agent, "--seconds", seconds];
+    collector(&[scene, &first, &more].concat())
 }
 
 /// The collector beside `ss` and others.

@@ -10,7 +10,9 @@ use anyhow::Context as _;
 use portolan_agent::{Config, DoctorFlags, Flags, Mistakes, Stop, doctor, run, with_causes};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 const EXIT_FAILED: u8 = 1;
 const EXIT_USAGE: u8 = 2;
@@ -32,12 +34,7 @@ fn main() -> ExitCode {
         // It prints help and version on stdout and exits 0, mistakes on stderr and exits 2.
         Err(error) => error.exit(),
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(stderr)
-        .with_ansi(stderr().is_terminal())
-        .init();
+    start_log();
     match flags.check() {
         Ok(config) => match serve(&config) {
             Ok(()) => ExitCode::SUCCESS,
@@ -48,6 +45,18 @@ fn main() -> ExitCode {
         },
         Err(mistakes) => tell(&mistakes),
     }
+}
+
+/// What is logged: `RUST_LOG`, such as `debug` or `warn,portolan_sockets=trace`, else from info on.
+fn start_log() {
+    let told = std::env::var("RUST_LOG").ok();
+    let targets = told.and_then(|told| told.parse().ok());
+    let targets = targets.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::TRACE)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal());
+    lines.finish().with(targets).init();
 }
 
 fn tell(mistakes: &Mistakes) -> ExitCode {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use portolan_sockets::{Collector, Options, Scan};
+use portolan_sockets::{Collector, HolderWalk, Options, Scan, Watch};
 
 use crate::contenders::ALL;
 use crate::scene::{Scene, Size, netns_of};
@@ -27,9 +27,14 @@ pub(crate) fn take(args: &Args) -> anyhow::Result<()> {
     let mut collector = collector();
     check(&collector.scan()?, &args.size)?;
     settle(&mut collector)?;
+    // A walk works also once its watch has ended, whose events would cost what is measured.
+    let walk = Watch::attach()
+        .inspect_err(|error| println!("without the kernel's list of holders: {error}\n"))
+        .map(|watch| watch.holder_walk())
+        .ok();
     let mut lines: Vec<Line> = Vec::new();
     for round in 0..=args.rounds {
-        let taken = one_round(&mut scene, &mut collector, &args.size)?;
+        let taken = one_round(&mut scene, &mut collector, walk.as_ref(), &args.size)?;
         // The first one warms caches.
         if round == 0 {
             lines.extend(taken.into_iter().map(|(what, _)| Line {
@@ -80,6 +85,7 @@ fn check(scan: &Scan, size: &Size) -> anyhow::Result<()> {
 fn one_round(
     scene: &mut Scene,
     kept: &mut Collector,
+    walk: Option<&HolderWalk>,
     size: &Size,
 ) -> anyhow::Result<Vec<(String, Duration)>> {
     let own = BTreeSet::from([netns_of("self")?]);
@@ -88,6 +94,19 @@ fn one_round(
     let (first, cost) = cost::of(|| collector().scan());
     check(&first?, size)?;
     note("Portolan, first scan, all namespaces", cost);
+    if let Some(walk) = walk {
+        let mut collector = collector();
+        collector.set_holders(Box::new(walk.clone()));
+        let (first, cost) = cost::of(|| collector.scan());
+        let first = first?;
+        check(&first, size)?;
+        ensure!(
+            first.statistics.holder_passes == 1 && first.statistics.fd_dirs_walked == 0,
+            "the kernel did not tell all holders: {:?}",
+            first.statistics
+        );
+        note("Portolan, first scan, holders from the kernel", cost);
+    }
     let (all, cost) = cost::of(|| kept.scan());
     let all = all?;
     ensure!(all.statistics.fd_dirs_walked == 0, "something changed");

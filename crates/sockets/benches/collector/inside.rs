@@ -4,6 +4,8 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
+use crate::scene::{Scene, Size};
+
 /// Set in the process that makes the scene.
 const INSIDE: &str = "PORTOLAN_BENCH_INSIDE";
 
@@ -27,5 +29,14 @@ pub(crate) fn run(words: &[String]) -> anyhow::Result<()> {
         status.success(),
         "the bench failed; it needs root, ip, ss, netstat, lsof"
     );
+    Ok(())
+}
+
+/// Makes the scene and runs a program beside it, which sees nothing else.
+pub(crate) fn run_beside(size: &Size, program: &str, arguments: &[String]) -> anyhow::Result<()> {
+    let _scene = Scene::make(size)?;
+    let status = Command::new(program).args(arguments).status();
+    let status = status.with_context(|| format!("cannot start {program}"))?;
+    ensure!(status.success(), "{program} ended with {status}");
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! network namespace of its own and ends with them: processes that are this program again, sockets,
 //! connections, further network namespaces. All contenders look at it turn by turn, and what counts
 //! is CPU, user and system: that of this process for what runs in it, that of the child for a
-//! command.
+//! command. With `--run` a program is run inside the scene instead, such as the bench of the agent.
 //! Holds: what the collector finds is compared with what was made before anything is timed.
 //! Limits: the crates see only their own network namespace, and the commands are given that one; the
 //! collector looks into all of them.
@@ -29,9 +29,12 @@ struct Args {
     rounds: usize,
     /// Seconds of looking once a second; 0 leaves it out.
     steady: u64,
+    /// What is run in the scene instead of measuring.
+    command: Vec<String>,
 }
 
-const USAGE: &str = "usage: collector [--small] [--rounds N] [--steady SECONDS]";
+const USAGE: &str =
+    "usage: collector [--small] [--rounds N] [--steady SECONDS] [--run PROGRAM ARGUMENT...]";
 
 fn main() -> anyhow::Result<()> {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
@@ -41,10 +44,12 @@ fn main() -> anyhow::Result<()> {
     // Cargo gives this to every bench.
     words.retain(|word| word != "--bench");
     let args = parse(&words)?;
-    if inside::is_inside() {
-        figures::take(&args)
-    } else {
-        inside::run(&words)
+    if !inside::is_inside() {
+        return inside::run(&words);
+    }
+    match args.command.split_first() {
+        Some((program, arguments)) => inside::run_beside(&args.size, program, arguments),
+        None => figures::take(&args),
     }
 }
 
@@ -53,6 +58,7 @@ fn parse(words: &[String]) -> anyhow::Result<Args> {
         size: Size::BIG,
         rounds: 7,
         steady: 30,
+        command: Vec::new(),
     };
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -60,6 +66,7 @@ fn parse(words: &[String]) -> anyhow::Result<Args> {
             "--small" => args.size = Size::SMALL,
             "--rounds" => args.rounds = words.next().map_or("", String::as_str).parse()?,
             "--steady" => args.steady = words.next().map_or("", String::as_str).parse()?,
+            "--run" => args.command = words.by_ref().cloned().collect(),
             _ => bail!("{word}: {USAGE}"),
         }
     }

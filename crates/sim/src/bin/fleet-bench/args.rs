@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -32,6 +33,10 @@ pub(crate) enum Command {
     Ceilings(CeilingsArgs),
     /// Measure how long a socket of this machine takes into the count, through a real agent.
     Visible(VisibleArgs),
+    /// Measure what a real agent costs this machine, and what it misses.
+    Agent(AgentArgs),
+    /// Listen at an address for a millisecond; the bench starts it itself.
+    Listen(ListenArgs),
     /// Do it all: start a server on a new data folder, load, query, stop it, start it again.
     Run(RunArgs),
     /// Write the fleet's open ports as CSV rows, for databases that are measured beside Portolan.
@@ -211,6 +216,39 @@ pub(crate) struct VisibleArgs {
     /// Sockets.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) rounds: u32,
+    /// Longest pause before a socket opens, and before it closes, in milliseconds.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    pub(crate) pause_ms: u32,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AgentArgs {
+    #[command(flatten)]
+    pub(crate) own: OwnServerArgs,
+    /// The `portolan-agent` program, in the form in which it is shipped.
+    #[arg(long)]
+    pub(crate) agent: PathBuf,
+    /// Time at rest, in seconds.
+    #[arg(long, default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) seconds: u64,
+    /// Connections a second.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) connections: u32,
+    /// How long they come, in seconds.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) load_seconds: u64,
+    /// Turns with an agent and without.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) pairs: u32,
+    /// Connections in a turn.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) turn: u32,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ListenArgs {
+    /// Address and port.
+    pub(crate) address: SocketAddr,
 }
 
 #[derive(Debug, ClapArgs)]

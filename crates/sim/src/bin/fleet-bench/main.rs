@@ -5,11 +5,12 @@
 //! compared is measured in turns, A B A B, and told as median, lowest and highest.
 //! Holds: what is sent is made and compressed outside the measured time; an answer that is not
 //! what it should be ends the bench, because a rate of wrong answers is no figure.
-//! Exit code 1 also where a figure misses what is promised (`overload`, `visible`, `fanout`).
+//! Exit code 1 also where a figure misses what is promised (`overload`, `visible`, `agent`, `fanout`).
 //! Limits: plain HTTP on this machine; one client thread, whose own cost is told in the figures.
 #![forbid(unsafe_code)]
 
 mod against;
+mod agent;
 mod answers;
 mod args;
 mod bare_log;
@@ -45,6 +46,7 @@ use portolan_sim::bench::table::Table;
 fn main() -> ExitCode {
     match &Args::parse().command {
         Command::NullServer(null) => end(null_server::serve(&null.answer)),
+        Command::Listen(listen) => end(agent::listen(listen.address)),
         Command::Rows(fleet) => end(rows::print(&fleet.fleet())),
         Command::Answers(args) => end(answers::answers(args)),
         command => match measure(command) {
@@ -107,7 +109,8 @@ fn measure(command: &Command) -> anyhow::Result<Table> {
             asked.iter().for_each(|measured| measured.tell(&mut table));
         }
         // These have no figures to tell.
-        Command::NullServer(_) | Command::Rows(_) | Command::Answers(_) => {}
+        Command::NullServer(_) | Command::Rows(_) | Command::Answers(_) | Command::Listen(_) => {}
+        Command::Agent(args) => return agent::measure(&runtime, args),
         Command::Visible(args) => return visible::visible(&runtime, args),
         Command::Ceilings(args) => return ceilings::ceilings(&runtime, args),
         Command::Run(run) => return run::run(&runtime, run),
