@@ -32,11 +32,21 @@ pub(crate) struct Passed {
 #[derive(Debug)]
 struct Open {
     event: Event,
-    /// Looks into its namespace since that did not hold it.
+    /// Looks into its namespace since that did not meet it.
     misses: u8,
+    /// The last look met it and left it out.
+    is_met: bool,
 }
 
 impl Open {
+    fn new(event: Event) -> Self {
+        Self {
+            event,
+            misses: 0,
+            is_met: false,
+        }
+    }
+
     fn settles_in(&self, now_ns: u64) -> u64 {
         (self.event.at_ns + SETTLED_NS).saturating_sub(now_ns)
     }
@@ -67,13 +77,13 @@ impl Between {
             EventKind::Opened if is_client_like(&event) => {
                 self.ephemeral += 1;
                 if self.open.len() < OPEN_MAX {
-                    self.open.insert(event.cookie, Open { event, misses: 0 });
+                    self.open.insert(event.cookie, Open::new(event));
                 }
                 Ok(None)
             }
             EventKind::Opened if self.open.len() >= OPEN_MAX => Err(NoPlace),
             EventKind::Opened => {
-                self.open.insert(event.cookie, Open { event, misses: 0 });
+                self.open.insert(event.cookie, Open::new(event));
                 Ok(None)
             }
             EventKind::Undone => {
@@ -88,7 +98,15 @@ impl Between {
         if is_held {
             self.touched.insert(closed.netns);
         }
-        let Open { event: opened, .. } = self.open.remove(&closed.cookie)?;
+        let Open {
+            event: opened,
+            is_met,
+            ..
+        } = self.open.remove(&closed.cookie)?;
+        if is_met {
+            // Who looked knows it as open.
+            self.touched.insert(closed.netns);
+        }
         let is_told = !is_held && !is_client_like(&opened);
         is_told.then_some(Passed { opened, closed })
     }
@@ -120,11 +138,18 @@ impl Between {
         open.is_some_and(|open| open.settles_in(now_ns) > 0)
     }
 
-    /// Those namespaces were looked into at `now_ns`, or all of them. `held`: the sockets that are told.
+    /// Whether a socket opened that no look has held yet.
+    pub(crate) fn is_new(&self, cookie: u64) -> bool {
+        self.open.contains_key(&cookie)
+    }
+
+    /// Those namespaces were looked into at `now_ns`, or all of them. `met`: the sockets that were there;
+    /// `held`: those of them that are told.
     pub(crate) fn looked(
         &mut self,
         netns: Option<&BTreeSet<u64>>,
         now_ns: u64,
+        met: impl Fn(u64) -> bool,
         held: impl Fn(u64) -> bool,
     ) {
         let was_looked_into = |inode: u64| netns.is_none_or(|these| these.contains(&inode));
@@ -133,8 +158,11 @@ impl Between {
             if held(*cookie) {
                 return false;
             }
-            let is_missed = was_looked_into(open.event.netns) && open.settles_in(now_ns) == 0;
-            open.misses += u8::from(is_missed);
+            if was_looked_into(open.event.netns) {
+                open.is_met = met(*cookie);
+                let is_missed = !open.is_met && open.settles_in(now_ns) == 0;
+                open.misses += u8::from(is_missed);
+            }
             open.misses < MISSES_MAX
         });
     }

@@ -57,7 +57,7 @@ fn what_has_just_opened_is_left_to_settle() {
         (Some(SETTLED_NS), Some(0))
     );
     // Looks that leave it out, because it is young, do not miss it.
-    (0..9).for_each(|_| between.looked(None, soon, NOTHING));
+    (0..9).for_each(|_| between.looked(None, soon, NOTHING, NOTHING));
     assert_eq!(between.to_look_into(LATER), BTreeSet::from([NETNS]));
     assert!(note(&mut between, EventKind::Closed, 1).is_some());
     assert_eq!(between.look_in(LATER), None);
@@ -76,19 +76,33 @@ fn a_listen_that_failed_is_nothing() {
 fn what_a_look_held_is_for_the_next_look_to_miss() {
     let mut between = Between::default();
     note(&mut between, EventKind::Opened, 1);
-    between.looked(None, LATER, |cookie| cookie == 1);
+    between.looked(None, LATER, |cookie| cookie == 1, |cookie| cookie == 1);
     assert!(between.to_look_into(LATER).is_empty());
     let closed = between.note(event(EventKind::Closed, 1), |cookie| cookie == 1);
     assert!(closed.unwrap().is_none());
     assert_eq!(between.to_look_into(LATER), BTreeSet::from([NETNS]));
-    between.looked(Some(&BTreeSet::from([NETNS + 1])), LATER, NOTHING);
+    between.looked(Some(&BTreeSet::from([NETNS + 1])), LATER, NOTHING, NOTHING);
     assert_eq!(
         between.to_look_into(LATER),
         BTreeSet::from([NETNS]),
         "another one"
     );
-    between.looked(Some(&BTreeSet::from([NETNS])), LATER, NOTHING);
+    between.looked(Some(&BTreeSet::from([NETNS])), LATER, NOTHING, NOTHING);
     assert!(between.to_look_into(LATER).is_empty());
+}
+
+#[test]
+fn what_a_look_met_and_left_out_is_looked_for_once_it_has_closed() {
+    let mut between = Between::default();
+    note(&mut between, EventKind::Opened, 1);
+    assert!(between.is_new(1) && !between.is_new(2));
+    between.looked(None, 0, |cookie| cookie == 1, NOTHING);
+    assert!(note(&mut between, EventKind::Closed, 1).is_some());
+    assert_eq!(
+        between.to_look_into(0),
+        BTreeSet::from([NETNS]),
+        "the collector still knows it as open"
+    );
 }
 
 #[test]
@@ -103,13 +117,13 @@ fn an_event_that_is_read_after_the_look_that_held_its_socket_is_no_news() {
 fn what_looks_miss_and_does_not_close_is_sought_once_and_then_forgotten() {
     let mut between = Between::default();
     note(&mut between, EventKind::Opened, 1);
-    between.looked(None, LATER, NOTHING);
+    between.looked(None, LATER, NOTHING, NOTHING);
     assert!(between.to_look_into(LATER).is_empty(), "it was looked for");
     let passed = note(&mut between, EventKind::Closed, 1);
     assert!(passed.is_some(), "the look may have come too late");
     note(&mut between, EventKind::Opened, 2);
-    between.looked(None, LATER, NOTHING);
-    between.looked(None, LATER, NOTHING);
+    between.looked(None, LATER, NOTHING, NOTHING);
+    between.looked(None, LATER, NOTHING, NOTHING);
     assert!(
         note(&mut between, EventKind::Closed, 2).is_none(),
         "it was connected"
@@ -213,7 +227,8 @@ proptest! {
                     .map(|(cookie, _)| cookie)
                     .collect();
                 ever_held.extend(held.iter().copied());
-                between.looked(None, LATER, |cookie| held.contains(&cookie));
+                let is_held = |cookie| held.contains(&cookie);
+                between.looked(None, LATER, is_held, is_held);
             }
         }
         let mut told: Vec<u64> = passed.iter().map(|passed| passed.closed.cookie).collect();

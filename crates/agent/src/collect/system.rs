@@ -5,11 +5,11 @@
 //! Limit: [`TRANSIENTS_MAX`] sockets that passed wait for a look to find where; the rest is counted as
 //! lost events.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use portolan_sockets::{Collector, Event, EventKind, Options, Scan, ScanError, Socket};
+use portolan_sockets::{Collector, Event, EventKind, Options, Scan, ScanError};
 use portolan_wire::caps::TRANSIENTS_MAX;
 use portolan_wire::open_port::Identity;
 use portolan_wire::report::{Host, Transient};
@@ -204,22 +204,31 @@ impl<'a> System<'a> {
     ) {
         // What opened while the look was under way and was met counts as opened before it. All else
         // keeps its order: a socket may close and open again.
-        let mut met: HashSet<u64> = scan.sockets.iter().filter_map(|it| it.cookie).collect();
+        let met: HashSet<u64> = scan.sockets.iter().filter_map(|it| it.cookie).collect();
+        let mut to_open = met.clone();
         let (known, rest): (Vec<_>, Vec<_>) = events
             .into_iter()
-            .partition(|event| event.kind == EventKind::Opened && met.remove(&event.cookie));
+            .partition(|event| event.kind == EventKind::Opened && to_open.remove(&event.cookie));
         self.note(known);
+        // Met, and closed before the look was over, however long that took: it came and went.
+        let last: HashMap<u64, EventKind> = rest
+            .iter()
+            .map(|event| (event.cookie, event.kind))
+            .collect();
+        let is_over = |cookie| last.get(&cookie) == Some(&EventKind::Closed);
         let now_ns = Moments::now().boot_ns();
         let between = &self.between;
-        let is_young = |it: &Socket| {
-            it.cookie
-                .is_some_and(|cookie| between.is_young(cookie, now_ns))
-        };
-        scan.sockets.retain(|it| !is_young(it));
+        let is_passing =
+            |cookie| between.is_young(cookie, now_ns) || between.is_new(cookie) && is_over(cookie);
+        scan.sockets.retain(|it| !it.cookie.is_some_and(is_passing));
         self.held = scan.sockets.iter().filter_map(|it| it.cookie).collect();
         let held = &self.held;
-        self.between
-            .looked(looked_into, now_ns, |cookie| held.contains(&cookie));
+        self.between.looked(
+            looked_into,
+            now_ns,
+            |it| met.contains(&it),
+            |it| held.contains(&it),
+        );
         self.told_owners.fill(scan);
         // A namespace that this look did not find is gone.
         let unplaced = std::mem::take(&mut self.unplaced);

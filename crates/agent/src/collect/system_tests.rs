@@ -133,3 +133,28 @@ fn a_socket_that_closes_and_opens_again_during_a_look_is_looked_for() {
         assert_eq!(system.between.to_look_into(u64::MAX), [1].into());
     }
 }
+
+#[test]
+fn a_socket_that_a_look_met_and_that_is_over_when_the_look_ends_came_and_went() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let state = state_in(folder.path());
+    let mut system = system(&state, Options::default());
+    let mut scan = system.collector.scan().unwrap();
+    let mine = scan.sockets.iter().find(|it| it.port.port == port);
+    let netns = std::fs::metadata("/proc/self/ns/net").unwrap().ino();
+    let cookie = mine.unwrap().cookie.unwrap();
+    // As a look that takes longer than a port needs to settle finds it.
+    let event = |of: Event| Event {
+        cookie,
+        port,
+        netns,
+        ..of
+    };
+    let Passed { opened, closed } = passed(netns);
+    system.take_in(&mut scan, None, vec![event(opened), event(closed)]);
+    assert!(scan.sockets.iter().all(|it| it.port.port != port));
+    assert_eq!(system.passed.len(), 1, "it is told as a transient");
+    assert_eq!(system.between.to_look_into(0), [netns].into());
+}
