@@ -54,7 +54,7 @@ pub const ATTRIBUTES_REPORT_GAP: Duration = Duration::from_secs(60);
 /// Shortest time between two reports where only transients are new.
 pub const TRANSIENTS_REPORT_GAP: Duration = Duration::from_secs(5);
 /// The same while there is little place for more of them.
-pub const MANY_TRANSIENTS_REPORT_GAP: Duration = Duration::from_secs(1);
+pub const MANY_TRANSIENTS_REPORT_GAP: Duration = Duration::from_millis(200);
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
