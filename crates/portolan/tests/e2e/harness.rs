@@ -276,7 +276,8 @@ impl<'a> Speaker<'a> {
 
     /// Starts `portolan-agent` for the server at `url`; the state folder is the host's.
     pub(crate) fn start(self, url: &str, folder: &Path, host_id: &str, more: &[&str]) -> Process {
-        let file = folder.join("agent-token");
+        // A file for each, or the next one's write would leave this one with an empty file for a moment.
+        let file = folder.join(format!("agent-token-{host_id}"));
         std::fs::write(&file, self.token).unwrap();
         let child = Command::new(sibling("portolan-agent"))
             .args(["--server", url, "--project", self.project])
