@@ -7,6 +7,7 @@
 
 mod backup;
 mod behind_the_back;
+mod busy_worker;
 mod damage;
 mod every_byte;
 mod files;

@@ -15,7 +15,7 @@ use crate::embedded::trouble::{Trouble, guarded};
 const PREFIX: &str = "history-";
 
 /// A commit adds less to the history than to the hosts, so a smaller part of the memory does.
-const MEMTABLE_PART: u64 = 4;
+pub(super) const MEMTABLE_PART: u64 = 4;
 
 impl Engine {
     /// The days that have a keyspace, ascending.

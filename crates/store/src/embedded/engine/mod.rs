@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fjall::config::BlockSizePolicy;
-use fjall::{Database, KeyspaceCreateOptions, PersistMode};
+use fjall::{AbstractTree as _, Database, KeyspaceCreateOptions, PersistMode};
 
 use super::EmbeddedOptions;
 use super::trouble::{Trouble, guarded};
@@ -58,6 +58,7 @@ pub(crate) enum Mode {
 pub(crate) struct Engine {
     db: Database,
     records: Keyspace,
+    memtable_bytes: u64,
 }
 
 /// One change of one record.
@@ -101,7 +102,11 @@ impl Engine {
                     .expect_point_read_hits(true)
             })?;
             let records = Keyspace(records);
-            Ok(Self { db, records })
+            Ok(Self {
+                db,
+                records,
+                memtable_bytes: options.memtable_bytes,
+            })
         })
     }
 
@@ -134,6 +139,7 @@ impl Engine {
                 Durability::Buffered => PersistMode::Buffer,
             };
             let mut batch = self.db.batch().durability(Some(mode));
+            let mut written = Vec::new();
             for (Keyspace(keyspace), changes) in changes {
                 for change in changes {
                     match change {
@@ -141,9 +147,26 @@ impl Engine {
                         Change::Remove(key) => batch.remove(keyspace, key),
                     }
                 }
+                written.push(keyspace);
             }
-            batch.commit()
+            batch.commit()?;
+            written.into_iter().try_for_each(|of| self.seal_full(of))
         })
+    }
+
+    /// Has a memtable that is nearly full become a table. fjall would ask its worker for that once it
+    /// is over full, with each further batch again: while the worker merges tables the requests fill
+    /// its queue, and at last it waits for a place there itself, which nobody else makes (fjall#323).
+    fn seal_full(&self, keyspace: &fjall::Keyspace) -> Result<(), fjall::Error> {
+        let full = if *keyspace == self.records.0 {
+            self.memtable_bytes
+        } else {
+            self.memtable_bytes / days::MEMTABLE_PART
+        };
+        if keyspace.tree.active_memtable().size() > full / 8 * 7 {
+            keyspace.rotate_memtable()?;
+        }
+        Ok(())
     }
 
     /// Everything as it is now, however it changes later. What is replaced meanwhile stays on disk
