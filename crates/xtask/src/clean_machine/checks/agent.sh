@@ -10,7 +10,10 @@ ip netns add blue
 ip netns add empty
 listen 7001
 listen 7002 ip netns exec blue
-eventually test -n "$(this_host)"
+reported() {
+	test -n "$(this_host)"
+}
+eventually reported
 eventually listed host 7001 /usr/bin/perl nobody ,
 eventually listed container 7002 /usr/bin/perl nobody ,blue
 eventually listed host 8443 /usr/bin/portolan portolan ,
