@@ -25,4 +25,10 @@ eventually told_whole
 test "$(curl --silent --fail --cacert "$PORTOLAN_CA_FILE" --header "X-Auth-Token: $PORTOLAN_TOKEN" \
 	"$PORTOLAN_SERVER/v5/p1/asset/port/statistics?port=7001")" = '{"total_num":1,"data_list":[{"num":1,"port":7001,"type":"TCP"}]}'
 no_error_in_the_log_of portolan-agent
-refused journalctl --quiet --unit portolan-agent --grep ' WARN '
+# The cgroup namespace of systemd-nspawn hides the root that the kernel's events are attached at: the
+# agent polls here, and says so. Nothing else warns.
+warnings() {
+	journalctl --quiet --unit portolan-agent --grep ' WARN ' |
+		grep --invert-match 'finding the root of the unified cgroup hierarchy failed'
+}
+refused warnings
