@@ -60,7 +60,7 @@ pub(crate) fn image() -> anyhow::Result<()> {
         ["--ulimit", "nofile=1024:1024"].as_slice(),
         &["--ulimit", "nproc=1024:1024"],
         RIGHTS,
-        &[IMAGE, "--host-root", "/host", "doctor"],
+        &[IMAGE, "doctor", "--host-root", "/host"],
     ];
     run::all(&[
         Step::new("image", "podman", &build),
