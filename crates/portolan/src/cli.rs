@@ -47,6 +47,8 @@ pub(crate) enum Command {
     AccessKey(AccessKeys),
     /// Make, list and revoke users, who sign in with a password
     User(Users),
+    /// Make a cluster anew of the store of one server, which must be stopped
+    Reseed(Reseed),
     /// Look through the audit log of a server
     Audit(AuditCommand),
 }
@@ -107,6 +109,72 @@ pub(crate) struct Serve {
     /// [default: 30d]
     #[arg(long, env = "PORTOLAN_RETIRE_AFTER", value_name = "PERIOD")]
     pub(crate) retire_after: Option<String>,
+    #[command(flatten)]
+    pub(crate) nats: Nats,
+    /// Take a cluster that may lose what was acknowledged, and warn of it as long as the server runs
+    #[arg(
+        long,
+        env = "PORTOLAN_ACCEPT_DATA_LOSS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "true|false"
+    )]
+    pub(crate) accept_data_loss: Option<String>,
+    /// How long the server may not know the end of the cluster's log and still answer reads
+    /// [default: 10s]
+    #[arg(long, env = "PORTOLAN_MAX_LAG", value_name = "PERIOD")]
+    pub(crate) max_lag: Option<String>,
+}
+
+/// The cluster that servers share their log in.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Nats {
+    /// A NATS JetStream cluster, such as nats://a,b,c or tls://a,b,c: the data folder is this server's
+    /// checkpoint of its log then
+    #[arg(
+        long,
+        env = "PORTOLAN_STORE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub(crate) store: Option<String>,
+    /// The monitors of all its nodes, such as http://a:8222,http://b:8222,http://c:8222
+    #[arg(long, env = "PORTOLAN_NATS_MONITOR", value_name = "URLS")]
+    pub(crate) nats_monitor: Option<String>,
+    /// The file with the password of the user in the URL
+    #[arg(long, env = "PORTOLAN_NATS_PASSWORD_FILE", value_name = "FILE")]
+    pub(crate) nats_password_file: Option<PathBuf>,
+    /// A credentials file of NATS
+    #[arg(long, env = "PORTOLAN_NATS_CREDS", value_name = "FILE")]
+    pub(crate) nats_creds: Option<PathBuf>,
+    /// Trust only the certificates in this PEM file, instead of the system's
+    #[arg(long, env = "PORTOLAN_NATS_CA_FILE", value_name = "FILE")]
+    pub(crate) nats_ca_file: Option<PathBuf>,
+    /// The certificate to come with, in PEM form
+    #[arg(long, env = "PORTOLAN_NATS_CERT", value_name = "FILE")]
+    pub(crate) nats_cert: Option<PathBuf>,
+    /// Its private key in PEM form
+    #[arg(long, env = "PORTOLAN_NATS_KEY", value_name = "FILE")]
+    pub(crate) nats_key: Option<PathBuf>,
+    /// Copies of each stream [default: 3]
+    #[arg(long, env = "PORTOLAN_NATS_REPLICAS", value_name = "NUMBER")]
+    pub(crate) nats_replicas: Option<usize>,
+    /// What the names of streams begin with [default: PORTOLAN]
+    #[arg(long, env = "PORTOLAN_NATS_PREFIX", value_name = "PREFIX")]
+    pub(crate) nats_prefix: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reseed {
+    #[command(flatten)]
+    pub(crate) nats: Nats,
+    /// The data folder of the server that holds most
+    #[arg(long, env = "PORTOLAN_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Also if the cluster holds newer commits, which are lost then
+    #[arg(long)]
+    pub(crate) even_if_older: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

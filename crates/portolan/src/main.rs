@@ -9,12 +9,18 @@ mod backup;
 mod changes;
 mod cli;
 mod client;
+mod cluster;
 mod credentials;
 mod demo;
 mod export;
 mod follow;
 mod history;
 mod keystone;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "for servers that join a cluster")
+)]
+mod nats_monitor;
 mod output;
 mod ownership;
 mod periods;
@@ -60,6 +66,7 @@ fn main() -> ExitCode {
         Command::Store(arguments) => store::store(&arguments),
         Command::Backup(arguments) => backup::backup(&arguments),
         Command::Restore(arguments) => backup::restore(&arguments),
+        Command::Reseed(arguments) => cluster::reseed_of(&arguments),
         Command::EnrolKey(arguments) => credentials::enrol_keys(&arguments.action),
         Command::Token(arguments) => credentials::tokens(&arguments.action),
         Command::AccessKey(arguments) => credentials::access_keys(&arguments.action),

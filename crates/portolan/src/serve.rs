@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use portolan_agent::with_causes;
 use portolan_server::credentials::{Credentials, admin_token, read_file};
-use portolan_server::{Limits, Running, Setup, open_and_serve};
+use portolan_server::{Limits, Running, Setup, join_and_serve, open_and_serve};
 use portolan_store::SystemClock;
 use sd_notify::NotifyState;
 
@@ -49,8 +49,20 @@ async fn run(serve: settings::Serve) -> anyhow::Result<ExitCode> {
         keystone: serve.keystone.clone(),
         retire_after_s: serve.retire_after_s,
         retention: serve.retention,
+        cluster: serve
+            .cluster
+            .as_ref()
+            .map(|it| it.settings)
+            .unwrap_or_default(),
     };
-    let starting = open_and_serve(serve.listen, setup, Arc::new(SystemClock));
+    let clock = Arc::new(SystemClock);
+    let (listen, cluster) = (serve.listen, serve.cluster.clone());
+    let starting = async move {
+        match cluster {
+            None => open_and_serve(listen, setup, clock).await,
+            Some(cluster) => join_and_serve(listen, setup, clock, move || cluster.connect()).await,
+        }
+    };
     // A rebuild may take a while; who ends the server meanwhile need not wait for it.
     let running = tokio::select! {
         running = starting => running?,
@@ -59,6 +71,9 @@ async fn run(serve: settings::Serve) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
+    if let Some(path) = running.first_token() {
+        output::say(&format!("an admin token was written to {}", path.display()));
+    }
     let (scheme, address) = (running.scheme(), running.local_addr());
     output::data(&format!("listening on {scheme}://{address}\n"))?;
     tell_service_manager(NotifyState::Ready);
@@ -133,7 +148,11 @@ fn credentials(serve: &settings::Serve, has_administrator: bool) -> anyhow::Resu
         Some(path) => read_file(path)?,
         None => Credentials::default(),
     };
-    if (credentials.is_empty() && !has_administrator) || has_admin_token(&serve.data_dir) {
+    // That of a cluster is in its log.
+    let is_own = serve.cluster.is_none();
+    if is_own
+        && ((credentials.is_empty() && !has_administrator) || has_admin_token(&serve.data_dir))
+    {
         let (admin, made) = admin_token(&serve.data_dir)?;
         if let Some(path) = made {
             output::say(&format!("an admin token was written to {}", path.display()));

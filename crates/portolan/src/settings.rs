@@ -12,6 +12,7 @@ use portolan_server::{ClientCertificates, Retention, Settings, Tls, TlsFiles};
 use portolan_wire::caps;
 use serde::Deserialize;
 
+use crate::cluster::{self, Cluster, ClusterTable};
 use crate::history::HistoryTable;
 use crate::keystone::KeystoneTable;
 use crate::{cli, periods};
@@ -31,6 +32,7 @@ pub(crate) struct Serve {
     pub(crate) keystone: Option<ExternalKeystone>,
     pub(crate) retire_after_s: Option<u32>,
     pub(crate) retention: Retention,
+    pub(crate) cluster: Option<Cluster>,
 }
 
 /// The file: one table a concern.
@@ -42,6 +44,7 @@ struct File {
     throttle: ThrottleTable,
     auth: AuthTable,
     history: HistoryTable,
+    cluster: ClusterTable,
 }
 
 /// `[server]`
@@ -199,6 +202,9 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
     let calls_a_second = file.throttle.read(listen);
     let keystone = file.auth.keystone;
     let keystone = keystone.and_then(|table| table.read(&mut mistakes));
+    let cluster = cluster::read(arguments, file.cluster, &mut mistakes);
+    let secret_key_file = arguments.secret_key_file.clone();
+    let secret_key_file = secret_key_file.or(file.server.secret_key_file);
     let answers = Settings {
         status_field: file.hss.status_field,
         calls_a_second: calls_a_second.unwrap_or_else(|mistake| {
@@ -217,13 +223,11 @@ pub(crate) fn read(arguments: &cli::Serve) -> Result<Serve, Vec<String>> {
             credentials,
             answers,
             tls: tls.map(Arc::new),
-            secret_key_file: arguments
-                .secret_key_file
-                .clone()
-                .or(file.server.secret_key_file),
+            secret_key_file,
             keystone,
             retire_after_s,
             retention,
+            cluster,
         }),
         _ => Err(mistakes),
     }

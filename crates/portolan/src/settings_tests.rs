@@ -13,6 +13,9 @@ fn arguments(config: Option<&Path>) -> cli::Serve {
         tls_client_certificate: None,
         secret_key_file: None,
         retire_after: None,
+        nats: cli::Nats::default(),
+        accept_data_loss: None,
+        max_lag: None,
     }
 }
 
@@ -275,4 +278,45 @@ fn silent_hosts_are_retired_after_what_is_given_and_never_at_once() {
             "{told:?}"
         );
     }
+}
+
+#[test]
+fn a_cluster_is_read_with_what_belongs_to_it() {
+    let file = file(
+        "[server]\nsecret_key_file = \"/k\"\n[cluster]\nstore = \"nats://a,b,c\"\nmax_lag = \"20s\"\n",
+    );
+    let mut given = arguments(Some(file.path()));
+    let cluster = read(&given).unwrap().cluster.unwrap();
+    assert_eq!(cluster.settings.max_lag.as_secs(), 20);
+    assert!(!cluster.settings.accepts_data_loss);
+    given.max_lag = Some("3s".into());
+    given.accept_data_loss = Some("true".into());
+    let cluster = read(&given).unwrap().cluster.unwrap();
+    assert_eq!(cluster.settings.max_lag.as_secs(), 3);
+    assert!(cluster.settings.accepts_data_loss);
+    assert!(read(&arguments(None)).unwrap().cluster.is_none());
+}
+
+#[test]
+fn all_mistakes_about_a_cluster_are_told_at_once() {
+    let mut given = arguments(None);
+    given.nats.store = Some("http://a".into());
+    given.nats.nats_monitor = Some("a:8222".into());
+    given.nats.nats_replicas = Some(9);
+    given.accept_data_loss = Some("yes".into());
+    given.max_lag = Some("0s".into());
+    let mistakes = read(&given).unwrap_err();
+    for told in [
+        "--store",
+        "--nats-monitor",
+        "replicas",
+        "--accept-data-loss",
+        "--max-lag",
+    ] {
+        let is_told = mistakes.iter().any(|mistake| mistake.contains(told));
+        assert!(is_told, "{told}: {mistakes:?}");
+    }
+    let mut without = arguments(None);
+    without.nats.nats_creds = Some("/c".into());
+    assert_eq!(read(&without).unwrap_err().len(), 1);
 }

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use crate::agreement::Agreement;
 use crate::audit::Audit;
 use crate::changes::{Epoch, Streams};
+use crate::cluster::Cluster;
 use crate::counts::UnionPages;
 use crate::credentials::{Directory, External, SealKey, Signatures};
 use crate::error::ApiError;
@@ -42,11 +43,11 @@ pub(crate) struct App {
     pub(crate) unions: UnionPages,
     /// Counts of past moments.
     pub(crate) past: PastCounts,
-    pub(crate) credentials: Directory,
+    pub(crate) credentials: Arc<Directory>,
     /// A Keystone elsewhere, where there is one.
     pub(crate) external: Option<Arc<External>>,
     pub(crate) signatures: Signatures,
-    pub(crate) seal_key: SealKey,
+    pub(crate) seal_key: Arc<SealKey>,
     pub(crate) audit: Arc<Audit>,
     pub(crate) settings: Settings,
     pub(crate) metrics: Arc<Metrics>,
@@ -68,6 +69,8 @@ pub(crate) struct App {
     /// Credentials are made and revoked one at a time: what is checked holds until it is done.
     pub(crate) changing_credentials: tokio::sync::Mutex<()>,
     pub(crate) logins: Logins,
+    /// Where it stands beside the other servers on its log, if there are any.
+    pub(crate) cluster: Option<Cluster>,
     /// `http` or `https`: what it speaks itself, whatever a proxy before it does.
     pub(crate) scheme: &'static str,
 }

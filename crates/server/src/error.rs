@@ -55,13 +55,20 @@ impl ApiError {
         Self::of(ErrorCode::Internal).caused_by(&cause)
     }
 
-    /// A write of the store failed. Two kinds of cause are told elsewhere, once for all requests that
-    /// they meet: that there is no room (the committer), and what ends the process.
+    /// A write of the store failed. Three kinds of cause are told elsewhere, once for all requests that
+    /// they meet: that there is no room (the committer), that the cluster does not answer (`cluster`),
+    /// and what ends the process.
     pub(crate) fn write_failed(error: &StoreError) -> Self {
         let told = Self::new(
             ErrorCode::StoreFailed,
             "nothing of the request was acknowledged",
         );
+        if let StoreError::Unavailable { .. } = error {
+            return Self::new(
+                ErrorCode::StoreFailed,
+                "the cluster does not answer, and nothing of the request was acknowledged: send it again",
+            );
+        }
         let told_elsewhere = matches!(error, StoreError::NoSpace { .. }) || error.is_fatal();
         if told_elsewhere {
             told

@@ -12,6 +12,7 @@ mod agreement;
 mod app;
 pub mod audit;
 mod changes;
+mod cluster;
 mod counts;
 pub mod credentials;
 mod descriptors;
@@ -39,8 +40,9 @@ mod tls;
 mod upkeep;
 
 pub use app::Settings;
+pub use cluster::ClusterSettings;
 pub use limits::Limits;
 pub use running::Running;
-pub use serve::{ReadCredentials, ServeError, Setup, open_and_serve, serve};
+pub use serve::{ReadCredentials, ServeError, Setup, join_and_serve, open_and_serve, serve};
 pub use tls::{ClientCertificates, Tls, TlsError, TlsFiles};
 pub use upkeep::Retention;

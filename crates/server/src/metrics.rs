@@ -15,6 +15,7 @@ use portolan_wire::error::ErrorCode;
 use portolan_wire::heartbeat::{HeartbeatResult, HeartbeatStatus, Reason};
 
 use crate::app::App;
+use crate::cluster::Cluster;
 use crate::limits::Limit;
 
 /// Why a heartbeat asks for a report, as the page names it.
@@ -229,7 +230,51 @@ fn page(app: &App) -> String {
     }
     streams(&mut page, app);
     agreement(&mut page, app);
+    if let Some(cluster) = &app.cluster {
+        beside_others(&mut page, app, cluster);
+    }
     page.0
+}
+
+/// Of a server that shares its log with others.
+fn beside_others(page: &mut Page, app: &App, cluster: &Cluster) {
+    let counters = &app.published.counters;
+    page.single(
+        "portolan_cluster_lag_seconds",
+        "gauge",
+        "How long ago this server was known to hold all that the cluster had committed.",
+        cluster.lag().as_secs(),
+    );
+    page.single(
+        "portolan_cluster_commit",
+        "gauge",
+        "The newest commit of the cluster's log that this server holds.",
+        app.state().commit(),
+    );
+    page.single(
+        "portolan_cluster_commits_followed_total",
+        "counter",
+        "Commits of other servers that were taken in.",
+        load(&counters.commits_followed),
+    );
+    page.single(
+        "portolan_cluster_commits_overtaken_total",
+        "counter",
+        "Writes that another server's commit came before: they were decided anew.",
+        load(&counters.commits_overtaken),
+    );
+    page.single(
+        "portolan_cluster_commits_unanswered_total",
+        "counter",
+        "Writes of which the cluster did not say what became.",
+        load(&counters.commits_unanswered),
+    );
+    page.single(
+        "portolan_cluster_data_loss_accepted",
+        "gauge",
+        "1 with --accept-data-loss: the cluster may lose what was acknowledged.",
+        u64::from(cluster.settings.accepts_data_loss),
+    );
 }
 
 fn streams(page: &mut Page, app: &App) {

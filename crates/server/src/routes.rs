@@ -13,6 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::cluster::{self, Cluster};
 use crate::credentials::{Kind, is_signed_request};
 use crate::edge::Peer;
 use crate::error::ApiError;
@@ -31,6 +32,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let routes = match app.external {
         None => routes,
         Some(_) => routes.route_layer(from_fn_with_state(Arc::clone(&app), learn)),
+    };
+    let routes = match app.cluster {
+        None => routes,
+        Some(_) => routes.route_layer(from_fn_with_state(Arc::clone(&app), cluster::guard)),
     };
     add(routes, operations_routes())
         .method_not_allowed_fallback(no_such_api)
@@ -237,6 +242,7 @@ async fn healthz() -> Result<Response, ApiError> {
 /// The census has caught up, and the server is not about to end.
 async fn readyz(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     app.serving()?;
+    app.cluster.as_ref().map_or(Ok(()), Cluster::close_enough)?;
     json(&Health { status: "ready" })
 }
 

@@ -1,6 +1,7 @@
 //! A running server: what goes on beside requests, and how it ends.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::task::JoinHandle;
 use crate::accept::stopped;
 use crate::app::App;
 use crate::audit::{Act, AuditThread};
+use crate::cluster::Cluster;
 use crate::credentials::Credentials;
 use crate::keystone;
 use crate::tls::{Tls, TlsError};
@@ -35,6 +37,7 @@ pub struct Running {
     pub(crate) committer: Handle,
     pub(crate) audit: AuditThread,
     pub(crate) tasks: Vec<JoinHandle<()>>,
+    pub(crate) first_token: Option<PathBuf>,
 }
 
 /// Each second: who has been silent too long becomes stale or is retired, and what was counted of
@@ -62,9 +65,9 @@ fn roll_hosts(app: &App) {
         // Its change of the history tells of it.
         Submission::retire_silent(key, heard_s, Box::new(|_| {}))
     };
-    let submissions = freshness
-        .into_iter()
-        .chain(silent.into_iter().map(retirement));
+    let is_sure = app.cluster.as_ref().is_none_or(Cluster::knows_who_is_heard);
+    let silent = silent.into_iter().filter(|_| is_sure);
+    let submissions = freshness.into_iter().chain(silent.map(retirement));
     for submission in submissions {
         if app.queue.submit(submission).is_err() {
             return;
@@ -123,6 +126,11 @@ impl Running {
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Where the administrator's token is that this server made for its cluster at this start.
+    pub fn first_token(&self) -> Option<&Path> {
+        self.first_token.as_deref()
     }
 
     /// Takes other credentials of the operator's from now on, beside those that the store keeps.

@@ -11,9 +11,10 @@ use std::sync::{Arc, OnceLock};
 
 use portolan_census::{Commit, Liveness};
 use portolan_store::embedded::{EmbeddedOptions, EmbeddedStore};
+use portolan_store::jetstream::{self, Log, check_alone};
 use portolan_store::{
-    Clock, Committer, Loaded, Published, RecordKey, Store, StoreError, rebuild_all,
-    restore_liveness, start,
+    Clock, Committer, Loaded, Published, Queue, RecordKey, Store, StoreError, Submission,
+    rebuild_all, restore_liveness, start,
 };
 use portolan_wire::caps;
 use tokio::net::TcpListener;
@@ -25,10 +26,11 @@ use crate::agreement::{self, Agreement};
 use crate::app::{App, Settings};
 use crate::audit::{Audit, AuditError, AuditThread};
 use crate::changes::{self, Epoch, Streams};
+use crate::cluster::{self, Cluster, ClusterSettings};
 use crate::counts::UnionPages;
 use crate::credentials::{
     Credentials, Directory, Enrolment, External, ExternalKeystone, SealKey, SecretKeyError,
-    Session, Signatures, decode, decode_enrolment, decode_session,
+    Session, Signatures, decode, decode_enrolment, decode_session, entering, first_token,
 };
 use crate::edge::Edge;
 use crate::ingest::Room;
@@ -69,6 +71,8 @@ pub struct Setup {
     pub retire_after_s: Option<u32>,
     /// How much of the history is kept.
     pub retention: Retention,
+    /// What is set about the other servers on the log, if there are any.
+    pub cluster: ClusterSettings,
 }
 
 impl Setup {
@@ -84,6 +88,7 @@ impl Setup {
             keystone: None,
             retire_after_s: Some(caps::RETIRE_AFTER_S_DEFAULT),
             retention: Retention::default(),
+            cluster: ClusterSettings::default(),
         }
     }
 }
@@ -114,6 +119,9 @@ pub enum ServeError {
     /// The audit log cannot be gone on with.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// The administrator's token of a new cluster can be neither read nor made.
+    #[error("{0}")]
+    FirstToken(String),
     /// The system refuses a thread or randomness.
     #[error("cannot start {what}: {message}")]
     System {
@@ -144,8 +152,36 @@ pub async fn open_and_serve(
         made_at: Some(listening.clock.now()),
         ..EmbeddedOptions::default()
     };
-    let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(&data_dir, options)).await;
+    let open = move || {
+        check_alone(&data_dir)?;
+        EmbeddedStore::open(&data_dir, options)
+    };
+    let opened = tokio::task::spawn_blocking(open).await;
     let store = opened.map_err(|e| system("the store", &e))??;
+    listening.serve(Arc::new(store), setup).await
+}
+
+/// Joins the cluster that `connect` reaches, with the data folder as this server's checkpoint of its log,
+/// and serves it on `listen`. `connect` may block.
+///
+/// # Errors
+/// Those of [`open_and_serve`], or the cluster refuses.
+pub async fn join_and_serve(
+    listen: SocketAddr,
+    setup: Setup,
+    clock: Arc<dyn Clock>,
+    connect: impl FnOnce() -> Result<Arc<dyn Log>, StoreError> + Send + 'static,
+) -> Result<Running, ServeError> {
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(|source| ServeError::Listen { listen, source })?;
+    let listening = Listening::begin(listener, &setup, clock)?;
+    let data_dir = setup.data_dir.clone();
+    let now = listening.clock.now();
+    let opened = tokio::task::spawn_blocking(move || {
+        jetstream::open(connect()?, &data_dir, EmbeddedOptions::default(), now)
+    });
+    let store = opened.await.map_err(|e| system("the store", &e))??;
     listening.serve(Arc::new(store), setup).await
 }
 
@@ -217,25 +253,32 @@ impl Listening {
             Arc::new(External::new(settings, clock, metrics))
         });
         let (settings, retention) = (setup.settings, setup.retention);
+        let (cluster, data_dir) = (setup.cluster, setup.data_dir.clone());
         let ready = {
             let (store, clock) = (Arc::clone(&store), Arc::clone(&self.clock));
             let work = move || catch_up(&*store, &*clock, setup);
             let done = tokio::task::spawn_blocking(work).await;
             done.map_err(|e| system("the rebuild", &e))??
         };
-        let (fail, failed) = mpsc::channel(1);
+        let (fail, mut failed) = mpsc::channel(1);
+        let (credentials, seal_key) = (Arc::new(ready.credentials), Arc::new(ready.seal_key));
         let committer = Committer::new(
             Arc::clone(&store),
             Arc::clone(&self.clock),
             Arc::clone(&ready.published),
             &ready.loaded,
-        );
+        )
+        .telling(entering(Arc::clone(&credentials), Arc::clone(&seal_key)));
         let on_fatal = move |error| {
             // Nobody listens only when the server is being taken down already.
             let _gone = fail.blocking_send(error);
         };
         let (queue, committer) =
             start(committer, on_fatal).map_err(|e| system("the committer", &e))?;
+        let is_shared = store.shared().is_some();
+        if is_shared {
+            reach_end(&store, &ready.published, &queue, &mut failed).await?;
+        }
         let audit = Arc::new(ready.audit);
         let app = Arc::new(App {
             store: Arc::clone(&store),
@@ -244,10 +287,10 @@ impl Listening {
             queue,
             unions: UnionPages::default(),
             past: PastCounts::default(),
-            credentials: ready.credentials,
+            credentials,
             external,
             signatures: Signatures::new().map_err(|e| system("the check of signatures", &e))?,
-            seal_key: ready.seal_key,
+            seal_key,
             audit: Arc::clone(&audit),
             settings,
             metrics: Arc::clone(&self.front.metrics),
@@ -266,13 +309,19 @@ impl Listening {
             recounting: tokio::sync::Mutex::new(()),
             changing_credentials: tokio::sync::Mutex::new(()),
             logins: Logins::default(),
+            cluster: is_shared.then(|| Cluster::new(cluster)),
             scheme: if tls.is_some() { "https" } else { "http" },
         });
+        let made = match is_shared {
+            true => first_token(&app, &data_dir).await,
+            false => Ok(None),
+        };
+        let first_token = made.map_err(ServeError::FirstToken)?;
         sweep_once(&app).await;
         // IMPORTANT: before the gate opens, so that no refused credential goes unnoticed.
         let _first = self.edge.audit.set(audit);
         self.front.gate.open(router(Arc::clone(&app)));
-        let tasks = vec![
+        let mut tasks = vec![
             self.accepting,
             tokio::spawn(roll(Arc::clone(&app), self.stop.subscribe())),
             tokio::spawn(keep_seen(Arc::clone(&app), self.stop.subscribe())),
@@ -281,6 +330,17 @@ impl Listening {
             tokio::spawn(agreement::recount(Arc::clone(&app), self.stop.subscribe())),
             tokio::spawn(keep_up(Arc::clone(&app), retention, self.stop.subscribe())),
         ];
+        if is_shared {
+            let stop = || self.stop.subscribe();
+            tasks.push(tokio::spawn(cluster::keep_close(Arc::clone(&app), stop())));
+            tasks.push(tokio::spawn(cluster::exchange_seen(
+                Arc::clone(&app),
+                stop(),
+            )));
+            if cluster.accepts_data_loss {
+                tasks.push(tokio::spawn(cluster::warn(stop())));
+            }
+        }
         Ok(Running {
             local_addr: self.local_addr,
             tls,
@@ -292,8 +352,33 @@ impl Listening {
             committer,
             audit: ready.audit_thread,
             tasks,
+            first_token,
         })
     }
+}
+
+/// Waits until all is taken in that the log held when it was asked.
+async fn reach_end(
+    store: &Arc<dyn Store>,
+    published: &Published,
+    queue: &Queue,
+    failed: &mut mpsc::Receiver<Arc<StoreError>>,
+) -> Result<(), ServeError> {
+    let asking = Arc::clone(store);
+    let end = tokio::task::spawn_blocking(move || match asking.shared() {
+        Some(shared) => shared.end(),
+        None => Ok(0),
+    });
+    let end = end.await.map_err(|e| system("the cluster", &e))??;
+    while published.state.load().commit() < end {
+        let _full = queue.submit(Submission::following());
+        tokio::select! {
+            Some(error) = failed.recv() => return Err(system("the cluster", &error)),
+            () = tokio::time::sleep(std::time::Duration::from_millis(20)) => {}
+        }
+    }
+    tracing::info!(commit = end, "the end of the cluster's log is reached");
+    Ok(())
 }
 
 /// All that comes from disk.
@@ -333,7 +418,10 @@ fn catch_up(store: &dyn Store, clock: &dyn Clock, setup: Setup) -> Result<Ready,
         commit = rebuilt.loaded.commit,
         "the census has caught up"
     );
-    let published = Published::new(rebuilt.state, liveness, &rebuilt.loaded);
+    let mut published = Published::new(rebuilt.state, liveness, &rebuilt.loaded);
+    if store.shared().is_some() {
+        published = published.shared();
+    }
     published.recent.begin_after(store.history_span()?.last);
     Ok(Ready {
         published: Arc::new(published),

@@ -64,6 +64,12 @@ pub(crate) async fn keep_up(app: Arc<App>, retention: Retention, mut stop: watch
 
 /// Writes counts down and drops days. Says from where the history is complete then.
 fn on_disk(app: &App, retention: Retention) -> Result<UnixMicros, StoreError> {
+    // What the cluster does not take now holds nothing else up.
+    if let Some(shared) = app.store.shared()
+        && let Err(error) = shared.keep_up()
+    {
+        tracing::warn!(%error, "no base is made for new servers; it is tried again each minute");
+    }
     let state = app.published.state.load_full();
     let span = app.store.history_span()?;
     if needs_checkpoint(app, &span, &state)? {

@@ -13,6 +13,12 @@ pub struct Counters {
     pub commits_full: AtomicU64,
     /// Durable writes that were not begun, since too little space was left.
     pub commits_without_space: AtomicU64,
+    /// Commits of other servers that were taken in.
+    pub commits_followed: AtomicU64,
+    /// Writes that another server's commit came before: they were decided anew.
+    pub commits_overtaken: AtomicU64,
+    /// Writes of which the cluster did not say what became.
+    pub commits_unanswered: AtomicU64,
     /// Reports that made a new version of their host.
     pub reports_accepted: AtomicU64,
     /// Reports that repeated an accepted one.

@@ -82,6 +82,22 @@ pub enum StoreError {
         /// The cause, with its place.
         what: String,
     },
+    /// Another server's commit came first: nothing was written.
+    #[error("another server's commit came first")]
+    Overtaken,
+    /// The cluster does not say whether a commit is durable. It may become so, and comes from there
+    /// then; nothing of it is acknowledged or shown before.
+    #[error("the cluster does not answer: {what}")]
+    Unavailable {
+        /// What it was asked, and what it says.
+        what: String,
+    },
+    /// The log in the cluster is not the one that this server follows.
+    #[error("{what}")]
+    AnotherLog {
+        /// What differs, and what can be done.
+        what: String,
+    },
     /// A read failed.
     #[error("a read failed: {what}")]
     Read {
@@ -100,13 +116,15 @@ impl StoreError {
     /// Whether the process must end: after a failed write or sync nothing more can be promised.
     pub const fn is_fatal(&self) -> bool {
         match self {
-            Self::Write { .. } | Self::Damaged { .. } => true,
+            Self::Write { .. } | Self::Damaged { .. } | Self::AnotherLog { .. } => true,
             Self::Locked { .. }
             | Self::NotWritable { .. }
             | Self::Format { .. }
             | Self::OtherVersion { .. }
             | Self::RestoreInterrupted { .. }
             | Self::NoSpace { .. }
+            | Self::Overtaken
+            | Self::Unavailable { .. }
             | Self::Read { .. }
             | Self::Copy { .. } => false,
         }

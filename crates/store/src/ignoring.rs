@@ -32,7 +32,8 @@ pub(crate) fn key(host: &HostKey) -> RecordKey {
     }
 }
 
-fn host(id: &str) -> Option<HostKey> {
+/// The host that a record of that id is about.
+pub(crate) fn host(id: &str) -> Option<HostKey> {
     let (host, project) = id.split_once('/')?;
     Some(HostKey {
         project: project.into(),

@@ -39,6 +39,45 @@ pub fn restore_liveness(
     Ok(())
 }
 
+/// Enters when hosts were heard elsewhere, by [`SeenAt::host`], where that is later than what is known
+/// here. Says of how many hosts it was.
+pub fn take_in_seen(
+    state: &State,
+    liveness: &Liveness,
+    heard: &HashMap<u64, u32>,
+    now_s: u32,
+) -> u64 {
+    let mut hosts = 0;
+    if heard.is_empty() {
+        return hosts;
+    }
+    for (project_id, project) in state.projects() {
+        for host in project.hosts_after(None) {
+            let told = heard.get(&seen_hash(project_id, &host.facts.id)).copied();
+            // A clock elsewhere may be ahead.
+            let later = told.map(|second| second.min(now_s));
+            if let Some(second) = later.filter(|second| *second > host.freshness().1) {
+                liveness.heard(project_id, host, second, now_s);
+                hosts += 1;
+            }
+        }
+    }
+    hosts
+}
+
+/// Of all that is known, what others need to be told: who was heard since `since_s`, later than they
+/// say themselves.
+pub fn seen_here(state: &State, elsewhere: &HashMap<u64, u32>, since_s: u32) -> Vec<SeenAt> {
+    let mut seen = seen(state);
+    seen.retain(|one| {
+        one.second >= since_s
+            && elsewhere
+                .get(&one.host)
+                .is_none_or(|told| one.second > *told)
+    });
+    seen
+}
+
 /// When each host was last heard, for [`Store::save_seen`].
 pub fn seen(state: &State) -> Vec<SeenAt> {
     let hosts = state.projects().flat_map(|(project_id, project)| {

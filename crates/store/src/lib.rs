@@ -15,6 +15,7 @@ pub mod embedded;
 mod error;
 pub mod history;
 mod ignoring;
+pub mod jetstream;
 mod kept;
 #[cfg(feature = "test-util")]
 mod memory_history;
@@ -24,17 +25,19 @@ mod replay;
 mod retention;
 mod snapshot;
 mod store;
+mod totals;
 
 pub use agents::hosts_of_agents;
 pub use answers::{Asked, confirm, decided};
 pub use clock::{Clock, SystemClock};
 pub use committer::{
-    Committer, Decision, Handle, Ignoring, IgnoringDone, OnHistory, OnHistorySlot, Prepared,
-    Published, Queue, QueueFull, Recent, RecentCommit, Retirement, Submission, Turns, start,
+    Checked, Committer, Decision, Handle, Ignoring, IgnoringDone, OnHistory, OnHistorySlot,
+    OnRecords, Prepared, Published, Queue, QueueFull, Recent, RecentCommit, Retirement, Submission,
+    Turns, start,
 };
 pub use counters::Counters;
 pub use error::StoreError;
-pub use kept::{restore_liveness, seen, snapshot_of, stored_snapshot_of};
+pub use kept::{restore_liveness, seen, seen_here, snapshot_of, stored_snapshot_of, take_in_seen};
 #[cfg(feature = "test-util")]
 pub use memory_history::MemoryHistory;
 pub use record::{RecordChange, RecordKey, RecordKind, RecordTooLarge, record_hash};
@@ -45,5 +48,5 @@ pub use snapshot::{Snapshot, SnapshotError};
 pub use store::{
     Batch, Checkpoint, CheckpointAt, CopyOut, EachEntry, EachHistoryPart, EachPart, EachRecord,
     Entry, HistoryDay, HistoryOrder, HistoryPart, HistorySpan, HistoryWrite, HostWrite, Loaded,
-    RecordWrite, SeenAt, Store, Write,
+    RecordWrite, SeenAt, Shared, Store, Wake, Write,
 };

@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use portolan_wire::time::UnixMicros;
 
 use crate::{
-    Checkpoint, CheckpointAt, EachPart, EachRecord, HistoryDay, HistoryOrder, HistorySpan,
-    HistoryWrite, StoreError,
+    Checkpoint, CheckpointAt, CopyOut, EachPart, EachRecord, HistoryDay, HistoryOrder, HistoryPart,
+    HistorySpan, HistoryWrite, StoreError,
 };
 
 /// Records and checkpoints of all days, with the meaning that [`Store`](crate::Store) gives them.
@@ -148,6 +148,53 @@ impl MemoryHistory {
             .unwrap_or(self.after);
         if let (false, Some((&first, _))) = (dropped.is_empty(), self.days.first_key_value()) {
             self.from = self.from.max(UnixMicros::midnight(first));
+        }
+    }
+
+    /// Hands out all of it, as [`Store::copy_out`](crate::Store::copy_out) does.
+    ///
+    /// # Errors
+    /// What the receiver says.
+    pub fn copy_out(&self, to: &mut dyn CopyOut) -> Result<(), StoreError> {
+        let Self {
+            from, after, last, ..
+        } = *self;
+        to.history(HistoryPart::Begin { from, after, last })?;
+        for (&day, held) in &self.days {
+            for (&commit, value) in &held.records {
+                to.history(HistoryPart::Record { day, commit, value })?;
+            }
+        }
+        for at in self.checkpoints() {
+            to.history(HistoryPart::Checkpoint(at))?;
+            self.checkpoint_parts(at.day, &[], &mut |name, bytes| {
+                to.history(HistoryPart::CheckpointPart(name, bytes))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what another hands out, one part after the other.
+    pub fn fill(&mut self, part: HistoryPart<'_>) {
+        match part {
+            HistoryPart::Begin { from, after, last } => {
+                (self.from, self.after, self.last) = (from, after, last);
+            }
+            HistoryPart::Record { day, commit, value } => {
+                let value = value.to_vec();
+                self.add(commit, &HistoryWrite { day, value });
+            }
+            HistoryPart::Checkpoint(at) => {
+                let parts = Vec::new();
+                self.save_checkpoint(&Checkpoint { at, parts });
+            }
+            HistoryPart::CheckpointPart(name, bytes) => {
+                let newest = self.days.values_mut().rev();
+                let mut kept = newest.filter_map(|day| day.checkpoint.as_mut());
+                if let Some(checkpoint) = kept.next() {
+                    checkpoint.parts.push((name.to_vec(), bytes.to_vec()));
+                }
+            }
         }
     }
 }

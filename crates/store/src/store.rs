@@ -1,5 +1,6 @@
 //! What a store must do. Everything above it sees only this.
 
+use std::collections::HashMap;
 use std::ops::{ControlFlow, RangeInclusive};
 
 use portolan_wire::ids::HostKey;
@@ -21,8 +22,16 @@ pub trait Store: Send + Sync {
     /// Makes a batch durable: all of it, or nothing. When this returns `Ok` the batch survives a
     /// power loss. After an error that [`StoreError::is_fatal`] the process must end: a disk that
     /// failed a sync once cannot be trusted by trying again. After any other error nothing was
-    /// written, and the same commit may be tried again.
+    /// written, and the same commit may be tried again; but after [`StoreError::Overtaken`] only
+    /// behind what [`Shared::next`] hands out, and after [`StoreError::Unavailable`] it may come from
+    /// there yet.
     fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
+
+    /// Whether the batch could be written, as far as that can be known: [`StoreError::NoSpace`] where
+    /// its disk has too little room.
+    fn check_room(&self, _batch: &Batch) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// The stored value of one host.
     fn host(&self, key: &HostKey) -> Result<Option<Vec<u8>>, StoreError>;
@@ -83,9 +92,40 @@ pub trait Store: Send + Sync {
     /// it [`HistorySpan::from`] is at least the midnight that begins the first day that is left.
     fn drop_history_before(&self, day: u32) -> Result<(), StoreError>;
 
+    /// Where other servers write to the same log: how their commits come in.
+    fn shared(&self) -> Option<&dyn Shared> {
+        None
+    }
+
     /// Leaves everything synced and marked as cleanly closed. No commit may follow.
     fn close(&self) -> Result<(), StoreError>;
 }
+
+/// A log that other servers write as well.
+pub trait Shared: Send + Sync {
+    /// The commit that follows the last one known here, if another server has made one and it has
+    /// come in: it is durable and stored. Only the committer's thread asks.
+    fn next(&self) -> Result<Option<Batch>, StoreError>;
+
+    /// Calls `wake` from now on whenever a commit of another server may have come in. It must not
+    /// block.
+    fn on_arrival(&self, wake: Wake);
+
+    /// The last commit of the log, as a majority of the cluster has it.
+    fn end(&self) -> Result<u64, StoreError>;
+
+    /// Tells the other servers when this one heard hosts, in place of what it told before.
+    fn tell_seen(&self, seen: &[SeenAt], now_s: u32) -> Result<(), StoreError>;
+
+    /// When the other servers last heard hosts, by [`SeenAt::host`].
+    fn seen_elsewhere(&self, now_s: u32) -> Result<HashMap<u64, u32>, StoreError>;
+
+    /// Does what the log needs of some server now and then.
+    fn keep_up(&self) -> Result<(), StoreError>;
+}
+
+/// Says that something has come in.
+pub type Wake = Box<dyn Fn() + Send + Sync>;
 
 /// One stored value with its key.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -350,3 +350,19 @@ pub const HISTORY_DAYS_MAX: u32 = 3_653;
 pub const HISTORY_BYTES_DEFAULT: u64 = 64 << 30;
 /// Most counts of past moments that are kept for the next page of the same question.
 pub const PAST_COUNTS_MAX: usize = 16;
+/// Longest time that a call waits for an answer of NATS, in seconds.
+pub const NATS_CALL_S_MAX: u64 = 5;
+/// Time between two pings of NATS, in seconds; after two without an answer another node is tried.
+pub const NATS_PING_S: u64 = 5;
+/// Largest message that is sent to NATS, its headers included, in bytes: what its `max_payload` must
+/// allow. A longer commit goes in parts.
+pub const NATS_MESSAGE_BYTES: usize = 4 << 20;
+/// What of it is left to headers, in bytes.
+pub const NATS_HEADERS_BYTES: usize = 1 << 10;
+/// Most messages of the cluster's log that have come in and wait to be taken; more are fetched once
+/// half of them are.
+pub const LOG_INCOMING_MESSAGES_MAX: usize = 4_096;
+/// Most bytes of them.
+pub const LOG_INCOMING_BYTES_MAX: usize = 64 << 20;
+/// Longest answer of a NATS node's monitor that is read, in bytes.
+pub const NATS_MONITOR_BYTES_MAX: u64 = 4 << 20;

@@ -9,6 +9,7 @@ mod clean_machine;
 mod clients;
 mod deb;
 mod fuzz;
+mod nats;
 mod packages;
 mod peers;
 mod python;
@@ -33,10 +34,11 @@ usage: cargo xtask COMMAND
   fuzz [SECONDS]   fuzz each parser of what the kernel and /proc give (60 seconds)
   long             what takes too long for every change: packages, the image, fuzzing,
                    every byte of a store flipped,
-                   30,000 seeds of the simulation, the bench with one report a request and in
-                   batches of 100, 1,000,000 hosts and a month of theirs, 1,000 readers of changes,
-                   a reader beside 2,000 clients that misbehave, what an agent costs and misses,
-                   the databases beside it, and tokens of a real Keystone";
+                   30,000 seeds of the simulation and 10,000 of a cluster's, the bench with one
+                   report a request and in batches of 100, 1,000,000 hosts and a month of theirs,
+                   1,000 readers of changes, a reader beside 2,000 clients that misbehave, what
+                   an agent costs and misses, the databases beside it, and tokens of a real
+                   Keystone";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
 fn test() -> anyhow::Result<()> {
     packages::install(packages::TESTS)?;
     clients::install()?;
+    nats::install()?;
     run::all(&[
         cargo("formatted", &["fmt", "--all", "--check"]),
         cargo(
@@ -146,7 +149,7 @@ fn long() -> anyhow::Result<()> {
         )
         .with("PORTOLAN_LONG", "1"),
         cargo(
-            "simulation, 30,000 seeds",
+            "simulation, 30,000 seeds and 10,000 of a cluster",
             &[
                 "test",
                 "--locked",
@@ -156,7 +159,8 @@ fn long() -> anyhow::Result<()> {
                 "simulation",
             ],
         )
-        .with("SIM_SEEDS", "1000..31000"),
+        .with("SIM_SEEDS", "1000..31000")
+        .with("SIM_CLUSTER_SEEDS", "1000..11000"),
         clients::beside_keystone(),
         release(),
         measure("100000", "1"),

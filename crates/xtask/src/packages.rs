@@ -14,7 +14,8 @@ pub(crate) const TESTS: &[Needed] = &[
     ("setpriv", "util-linux"),  // a collector without privileges
     ("pgrep", "procps"),        // the processes of a container runtime
     ("mkfs.ext4", "e2fsprogs"), // a disk that loses power, as a loop image
-    ("systemd-analyze", "systemd"), // whether the packages' units are sound
+    ("systemd-analyze", "systemd"), // whether units are sound
+    ("docker-compose", "docker-compose"), // whether a compose file is
     ("cc", "gcc"),              // zstd and ring hold C and assembly
     ("clang", "clang"), // whether the kernel's programs are what their source gives, as BPF below
     ("llvm-strip", "llvm"),

@@ -9,6 +9,7 @@ mod audit_log;
 mod backup;
 mod changes;
 mod clients;
+mod cluster;
 mod commands;
 mod crash;
 mod credentials;

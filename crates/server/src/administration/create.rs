@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use portolan_store::{RecordChange, Submission};
+use portolan_store::RecordChange;
 use portolan_wire::credential::{CredentialRequest, UserRequest};
 use portolan_wire::error::ErrorCode;
 use portolan_wire::report::RequestFault;
@@ -18,13 +18,13 @@ use crate::administration::act::{Intent, act};
 use crate::administration::list::Shown;
 use crate::app::App;
 use crate::credentials::{
-    Api, Call, Caller, Entry, Grant, Kind, Proof, Secret, Source, TokenHash, encode, password_hash,
-    random_id, random_token, selection, within,
+    Api, Call, Caller, Entry, Grant, Kind, Proof, Secret, Source, TokenHash, change_records,
+    encode, password_hash, random_id, random_token, selection, within,
 };
 use crate::edge::Peer;
 use crate::error::ApiError;
 use crate::hss::json;
-use crate::ingest::{body, submit};
+use crate::ingest::body;
 
 /// What is answered: the credential, and this once its secret.
 #[derive(Serialize, ToSchema)]
@@ -128,12 +128,13 @@ pub(super) async fn keep(
         async move {
             let _one_at_a_time = app.changing_credentials.lock().await;
             let refused = |error| ApiError::new(ErrorCode::CredentialNotMade, format!("{error}"));
-            app.credentials.may_make(&entry).map_err(refused)?;
-            let (key, value) = encode(&entry).map_err(ApiError::internal)?;
-            let change = RecordChange::put(key, value).map_err(ApiError::internal)?;
-            submit(&app, |reply| Submission::records(vec![change], reply)).await?;
-            app.credentials.insert_made(&entry);
-            Ok(())
+            change_records(&app, || {
+                app.credentials.may_make(&entry).map_err(refused)?;
+                let (key, value) = encode(&entry).map_err(ApiError::internal)?;
+                let change = RecordChange::put(key, value).map_err(ApiError::internal)?;
+                Ok((vec![change], ()))
+            })
+            .await
         }
     };
     act(app, intent, work).await?;

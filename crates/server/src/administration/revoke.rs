@@ -5,17 +5,16 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use portolan_store::{RecordChange, RecordKey, Submission};
+use portolan_store::{RecordChange, RecordKey};
 use portolan_wire::caps;
 use portolan_wire::error::ErrorCode;
 
 use crate::administration::act::{Intent, act};
 use crate::administration::list::is_visible;
 use crate::app::App;
-use crate::credentials::{Api, Call, Caller, Kind, Parent, Source};
+use crate::credentials::{Api, Call, Caller, Entry, Kind, Parent, Source, change_records};
 use crate::edge::Peer;
 use crate::error::ApiError;
-use crate::ingest::submit;
 
 pub(crate) async fn revoke(
     kind: Kind,
@@ -50,9 +49,32 @@ async fn remove(
     id: String,
 ) -> Result<(), ApiError> {
     let _one_at_a_time = app.changing_credentials.lock().await;
+    change_records(app, || {
+        let entry = revocable(app, caller, kind, project_id, &id)?;
+        // With it, in one write, all tokens that it logged in for.
+        let sessions = app.credentials.sessions.of(&Parent::of(&entry));
+        let keys = sessions.iter().map(|session| session.key());
+        let key = RecordKey {
+            kind: kind.record(),
+            id: id.clone(),
+        };
+        let changes = keys.chain([key]).map(RecordChange::remove).collect();
+        Ok((changes, ()))
+    })
+    .await
+}
+
+/// The credential, if it is the caller's to revoke here.
+fn revocable(
+    app: &App,
+    caller: &Caller,
+    kind: Kind,
+    project_id: &str,
+    id: &str,
+) -> Result<Arc<Entry>, ApiError> {
     let entry = app
         .credentials
-        .get(kind, &id)
+        .get(kind, id)
         .filter(|entry| is_visible(entry, caller, project_id))
         .ok_or_else(|| ApiError::of(ErrorCode::CredentialUnknown))?;
     let elsewhere = |detail| Err(ApiError::new(ErrorCode::CredentialNotRevocable, detail));
@@ -70,19 +92,5 @@ async fn remove(
             );
         }
     }
-    let key = RecordKey {
-        kind: kind.record(),
-        id,
-    };
-    // With it, in one write, all tokens that it logged in for.
-    let sessions = app.credentials.sessions.of(&Parent::of(&entry));
-    let keys = sessions.iter().map(|session| session.key());
-    let changes = keys
-        .chain([key.clone()])
-        .map(RecordChange::remove)
-        .collect();
-    submit(app, |reply| Submission::records(changes, reply)).await?;
-    app.credentials.remove_made(kind, &key.id);
-    app.credentials.sessions.remove(&sessions);
-    Ok(())
+    Ok(entry)
 }

@@ -150,6 +150,11 @@ impl Directory {
             .any(|entry| matches!(entry.proof, Proof::Token(_)) && entry.grant.is_whole_server())
     }
 
+    /// Whether the operator wrote down any.
+    pub(crate) fn has_written(&self) -> bool {
+        !self.written.load().is_empty()
+    }
+
     /// Whether one more such credential may be made.
     pub(crate) fn may_make(&self, entry: &Entry) -> Result<(), NotMade> {
         let made = self.made.load();
@@ -184,6 +189,7 @@ impl Directory {
     /// Takes out what is durably gone.
     pub(crate) fn remove_made(&self, kind: Kind, id: &str) {
         self.change(|made| made.remove(kind, id));
+        self.end_stale_sessions();
     }
 
     fn change(&self, change: impl Fn(&mut Credentials)) {

@@ -29,19 +29,27 @@ pub fn admin_token(data_dir: &Path) -> Result<(Credentials, Option<PathBuf>), Fi
         let path = path.clone();
         move |source| FirstStartError { what, path, source }
     };
-    let (token, made) = match std::fs::read_to_string(&path) {
-        Ok(token) => (checked(token.trim()).map_err(failed("use"))?, None),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+    let (token, made) = match read(&path).map_err(failed("use"))? {
+        Some(token) => (token, None),
+        None => {
             let token = random_token().map_err(failed("make"))?;
             write_new(&path, &token).map_err(failed("write"))?;
             (token, Some(path.clone()))
         }
-        Err(error) => return Err(failed("read")(error)),
     };
     let mut credentials = Credentials::default();
     let grant = Grant::whole_server();
     credentials.add_from(Source::FirstStart, TokenHash::of(&token), grant);
     Ok((credentials, made))
+}
+
+/// The token of a file; `None` where there is none.
+pub(super) fn read(path: &Path) -> io::Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(token) => checked(token.trim()).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// An empty or short file would let nobody in, or anybody.
@@ -55,7 +63,7 @@ fn checked(token: &str) -> io::Result<String> {
     Err(io::Error::new(io::ErrorKind::InvalidData, what))
 }
 
-fn write_new(path: &Path, token: &str) -> io::Result<()> {
+pub(super) fn write_new(path: &Path, token: &str) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -15,6 +15,8 @@ mod entry;
 mod external;
 mod file;
 mod first_start;
+mod first_token;
+mod follow;
 mod hex;
 mod pace;
 mod record;
@@ -44,6 +46,8 @@ pub use external::{
 pub(crate) use file::selection;
 pub use file::{FileError, check_file, read_file};
 pub use first_start::{FirstStartError, admin_token};
+pub(crate) use first_token::first_token;
+pub(crate) use follow::{change_records, entering};
 pub(crate) use record::{decode, encode};
 pub use seal::SecretKeyError;
 pub(crate) use seal::{SealKey, Sealed};

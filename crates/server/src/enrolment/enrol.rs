@@ -68,15 +68,16 @@ pub(crate) async fn enrol(
         let app = Arc::clone(&app);
         async move {
             let _one_at_a_time = app.changing_credentials.lock().await;
-            may_enrol(&app, &caller, &enrolment)?;
-            let enrolments = &app.credentials.enrolments;
-            let held = enrolments.of_host(enrolment.project_id(), enrolment.host_id());
-            let reported = held.is_some_and(|held| held.reported);
-            let enrolment = Enrolment {
-                reported,
-                ..enrolment
-            };
-            keep(&app, enrolment).await
+            keep(&app, || {
+                may_enrol(&app, &caller, &enrolment)?;
+                let enrolments = &app.credentials.enrolments;
+                let held = enrolments.of_host(enrolment.project_id(), enrolment.host_id());
+                Ok(Some(Enrolment {
+                    reported: held.is_some_and(|held| held.reported),
+                    ..enrolment.clone()
+                }))
+            })
+            .await
         }
     };
     act(&app, intent, work).await?;

@@ -37,14 +37,18 @@ pub(crate) async fn first_use(
 
 async fn settle(app: &App, token: TokenHash, from: Option<IpAddr>) -> Result<(), ApiError> {
     let _one_at_a_time = app.changing_credentials.lock().await;
-    let held = app.credentials.enrolments.token(&token);
-    let held = held.ok_or_else(|| ApiError::of(ErrorCode::Unauthenticated))?;
-    let Some(used) = held.used(token) else {
-        return Ok(());
-    };
-    let told = act(app, &held, &used, from);
-    keep(app, used).await?;
-    app.audit.note(told);
+    let mut told = None;
+    keep(app, || {
+        let held = app.credentials.enrolments.token(&token);
+        let held = held.ok_or_else(|| ApiError::of(ErrorCode::Unauthenticated))?;
+        let used = held.used(token);
+        told = used.as_ref().map(|used| act(app, &held, used, from));
+        Ok(used)
+    })
+    .await?;
+    if let Some(told) = told {
+        app.audit.note(told);
+    }
     Ok(())
 }
 

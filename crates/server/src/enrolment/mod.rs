@@ -12,17 +12,14 @@ mod list;
 mod release;
 mod rotate;
 
-use std::sync::Arc;
-
-use portolan_store::{RecordChange, Submission};
+use portolan_store::RecordChange;
 use portolan_wire::caps;
 use portolan_wire::enrolment::HostToken;
 use portolan_wire::error::ErrorCode;
 
 use crate::app::App;
-use crate::credentials::{Caller, Enrolment, encode_enrolment};
+use crate::credentials::{Caller, Enrolment, change_records, encode_enrolment};
 use crate::error::ApiError;
-use crate::ingest::submit;
 
 pub(crate) use enrol::enrol;
 pub(crate) use first_use::first_use;
@@ -46,12 +43,18 @@ fn speaks_for(caller: &Caller, host_id: &str) -> Result<(), ApiError> {
     Err(ApiError::new(ErrorCode::HostNotOfCredential, detail).told_to(caller.id()))
 }
 
-/// Makes an enrolment durable and enters it. The caller holds `changing_credentials`.
-async fn keep(app: &App, enrolment: Enrolment) -> Result<(), ApiError> {
-    let change = put(&enrolment)?;
-    submit(app, |reply| Submission::records(vec![change], reply)).await?;
-    app.credentials.enrolments.put(&Arc::new(enrolment));
-    Ok(())
+/// Makes the enrolment that `check` works out durable and visible; `None` where there is none to make.
+/// The caller holds `changing_credentials`.
+async fn keep(
+    app: &App,
+    mut check: impl FnMut() -> Result<Option<Enrolment>, ApiError> + Send,
+) -> Result<Option<Enrolment>, ApiError> {
+    change_records(app, || {
+        let enrolment = check()?;
+        let change = enrolment.as_ref().map(put).transpose()?;
+        Ok((change.into_iter().collect(), enrolment))
+    })
+    .await
 }
 
 /// Its record. The commit that makes it durable also has the host awaited, unless it has reported.

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use portolan_store::{RecordChange, Submission};
+use portolan_store::RecordChange;
 use portolan_wire::error::ErrorCode;
 
 use super::list::is_visible;
 use super::target;
 use crate::administration::{Intent, act};
 use crate::app::App;
-use crate::credentials::{Api, Call, Caller};
+use crate::credentials::{Api, Call, Caller, change_records};
 use crate::edge::Peer;
 use crate::error::ApiError;
-use crate::ingest::submit;
 
 pub(crate) async fn release(
     State(app): State<Arc<App>>,
@@ -30,15 +29,16 @@ pub(crate) async fn release(
         let app = Arc::clone(&app);
         async move {
             let _one_at_a_time = app.changing_credentials.lock().await;
-            let enrolments = &app.credentials.enrolments;
-            let held = enrolments
-                .of_host(&project_id, &host_id)
-                .filter(|held| is_visible(held, &caller))
-                .ok_or_else(|| ApiError::of(ErrorCode::CredentialUnknown))?;
-            let change = RecordChange::remove(held.key()).releases(held.host());
-            submit(&app, |reply| Submission::records(vec![change], reply)).await?;
-            enrolments.remove(&held);
-            Ok(())
+            change_records(&app, || {
+                let enrolments = &app.credentials.enrolments;
+                let held = enrolments
+                    .of_host(&project_id, &host_id)
+                    .filter(|held| is_visible(held, &caller))
+                    .ok_or_else(|| ApiError::of(ErrorCode::CredentialUnknown))?;
+                let change = RecordChange::remove(held.key()).releases(held.host());
+                Ok((vec![change], ()))
+            })
+            .await
         }
     };
     act(&app, intent, work).await?;

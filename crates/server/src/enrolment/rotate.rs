@@ -43,13 +43,15 @@ pub(crate) async fn rotate(
         async move {
             let _one_at_a_time = app.changing_credentials.lock().await;
             let old = caller.entry().proof.token();
-            let held = old.and_then(|old| app.credentials.enrolments.token(&old));
-            // Released since it was looked at?
-            let held = held.ok_or_else(|| ApiError::of(ErrorCode::Unauthenticated))?;
-            let rotated = held.rotated(new, app.now());
-            let answer = host_token(&rotated, secret);
-            keep(&app, rotated).await?;
-            Ok(answer)
+            let rotated = keep(&app, || {
+                let held = old.and_then(|old| app.credentials.enrolments.token(&old));
+                // Released since it was looked at?
+                let held = held.ok_or_else(|| ApiError::of(ErrorCode::Unauthenticated))?;
+                Ok(Some(held.rotated(new, app.now())))
+            });
+            let rotated = rotated.await?;
+            let rotated = rotated.ok_or_else(|| ApiError::of(ErrorCode::Unauthenticated))?;
+            Ok(host_token(&rotated, secret))
         }
     };
     created(&act(&app, intent, work).await?)

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use portolan_store::{RecordChange, Submission};
+use portolan_store::RecordChange;
 use portolan_wire::caps;
 use portolan_wire::time::UnixMicros;
 
@@ -15,12 +15,11 @@ use crate::app::App;
 use crate::audit::Act;
 use crate::credentials::{
     Api, Entry, Grant, Mark, Method, Parent, Proof, Role, Scope, Secret, Session, Source,
-    TokenHash, encode_session, in_pace, random_id, random_token,
+    TokenHash, change_records, encode_session, in_pace, random_id, random_token,
 };
 use crate::edge::Peer;
 use crate::error::ApiError;
 use crate::hss;
-use crate::ingest::submit;
 use crate::keystone::answer::{Holder, Told};
 use crate::keystone::body;
 use crate::keystone::links::Links;
@@ -185,26 +184,25 @@ async fn keep(app: &Arc<App>, holder: &Entry, session: &Arc<Session>) -> Result<
     let (app, mark, session) = (Arc::clone(app), Mark::of(holder), Arc::clone(session));
     let whole = async move {
         let _one_at_a_time = app.changing_credentials.lock().await;
-        // Revoked or changed since its password was checked?
-        let parent = app.credentials.parent(&session.parent);
-        if parent.is_none_or(|parent| Mark::of(&parent) != mark) {
-            return Err(refused());
-        }
-        let sessions = &app.credentials.sessions;
-        let ended = sessions.in_the_way_of(&session.parent);
-        let value = encode_session(&session).map_err(ApiError::internal)?;
-        let put = RecordChange::put(session.key(), value).map_err(ApiError::internal)?;
-        let gone = ended.iter().map(|ended| RecordChange::remove(ended.key()));
-        let changes = gone.chain([put]).collect();
-        submit(&app, |reply| Submission::records(changes, reply)).await?;
+        let ended = change_records(&app, || {
+            // Revoked or changed since its password was checked?
+            let parent = app.credentials.parent(&session.parent);
+            if parent.is_none_or(|parent| Mark::of(&parent) != mark) {
+                return Err(refused());
+            }
+            let ended = app.credentials.sessions.in_the_way_of(&session.parent);
+            let value = encode_session(&session).map_err(ApiError::internal)?;
+            let put = RecordChange::put(session.key(), value).map_err(ApiError::internal)?;
+            let gone = ended.iter().map(|ended| RecordChange::remove(ended.key()));
+            Ok((gone.chain([put]).collect(), ended))
+        })
+        .await?;
         for ended in &ended {
             app.metrics.reached(match ended.parent == session.parent {
                 true => Limit::SessionsOfACredential,
                 false => Limit::Sessions,
             });
         }
-        sessions.remove(&ended);
-        app.credentials.insert_sessions(&[session]);
         Ok(())
     };
     // It goes on when the client goes away: half of it would be neither made nor not.

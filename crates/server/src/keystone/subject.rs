@@ -5,15 +5,14 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use portolan_store::{RecordChange, Submission};
+use portolan_store::RecordChange;
 use portolan_wire::error::ErrorCode;
 use portolan_wire::time::UnixMicros;
 
 use crate::app::App;
-use crate::credentials::{Api, Call, Entry, Method, Parent, Role, Scope, within};
+use crate::credentials::{Api, Call, Entry, Method, Parent, Role, Scope, change_records, within};
 use crate::error::ApiError;
 use crate::hss;
-use crate::ingest::submit;
 use crate::keystone::answer::{Holder, Told};
 use crate::keystone::links::Links;
 use crate::keystone::log_in::{SUBJECT_TOKEN, catalog, told};
@@ -58,14 +57,16 @@ pub(crate) async fn log_out(
     let subject = subject(&app, &call)?;
     let whole = async move {
         let _one_at_a_time = app.changing_credentials.lock().await;
-        let Some(session) = app.credentials.session(&subject) else {
+        let no_session = || {
             let detail = "It was made by an administrator, who can revoke it: DELETE /portolan/v1/projects/{project_id}/tokens/{id}.";
-            return Err(ApiError::new(ErrorCode::CredentialNotRevocable, detail));
+            ApiError::new(ErrorCode::CredentialNotRevocable, detail)
         };
-        let change = RecordChange::remove(session.key());
-        submit(&app, |reply| Submission::records(vec![change], reply)).await?;
-        app.credentials.sessions.remove(&[session]);
-        Ok(StatusCode::NO_CONTENT)
+        change_records(&app, || {
+            let session = app.credentials.session(&subject).ok_or_else(no_session)?;
+            let change = RecordChange::remove(session.key());
+            Ok((vec![change], StatusCode::NO_CONTENT))
+        })
+        .await
     };
     let done = tokio::spawn(whole).await;
     done.map_err(ApiError::internal)?

@@ -1,11 +1,10 @@
 //! Log-ins that have ended are let go.
 
-use portolan_store::{RecordChange, Submission};
+use portolan_store::RecordChange;
 
 use crate::app::App;
-use crate::credentials::session_key;
+use crate::credentials::{change_records, session_key};
 use crate::error::ApiError;
-use crate::ingest::submit;
 
 /// Takes out what has expired, and removes from the store what has ended.
 pub(crate) async fn sweep(app: &App) -> Result<(), ApiError> {
@@ -18,8 +17,8 @@ pub(crate) async fn sweep(app: &App) -> Result<(), ApiError> {
         return Ok(());
     }
     let keys = ended.iter().cloned().map(session_key);
-    let changes = keys.map(RecordChange::remove).collect();
-    let removed = submit(app, |reply| Submission::records(changes, reply)).await;
+    let changes: Vec<_> = keys.map(RecordChange::remove).collect();
+    let removed = change_records(app, || Ok((changes.clone(), ()))).await;
     if removed.is_err() {
         sessions.forget(ended);
     }

@@ -36,7 +36,7 @@ const HEADERS: &[&str] = &[
     REQUEST_ID,
 ];
 /// Headers of answers about counts.
-const COUNT_HEADERS: &[&str] = &["x-portolan-as-of", "x-portolan-hosts"];
+const COUNT_HEADERS: &[&str] = &["x-portolan-as-of", "x-portolan-hosts", "x-portolan-warning"];
 
 const EXPORT_TYPES: &[&str] = &["application/jsonl", "text/csv; charset=utf-8"];
 

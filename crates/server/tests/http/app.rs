@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use portolan_server::credentials::ExternalKeystone;
 use portolan_server::{
-    Limits, Running, Settings, Setup, Tls, TlsFiles, credentials, open_and_serve,
+    ClusterSettings, Limits, Running, Settings, Setup, Tls, TlsFiles, credentials, join_and_serve,
+    open_and_serve,
 };
 use portolan_store::Clock;
+use portolan_store::jetstream::Log;
 use portolan_wire::time::UnixMicros;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -115,6 +117,9 @@ pub(crate) struct App {
     limits: Limits,
     tls: Option<Arc<Tls>>,
     keystone: Option<ExternalKeystone>,
+    /// What it shares with other servers, where there are any.
+    pub(crate) log: Option<Arc<dyn Log>>,
+    pub(crate) cluster: ClusterSettings,
     pub(crate) clock: Arc<TestClock>,
 }
 
@@ -163,7 +168,7 @@ impl App {
         app
     }
 
-    fn stopped(tokens: &[&Token]) -> Self {
+    pub(crate) fn stopped(tokens: &[&Token]) -> Self {
         Self::of_stopped_file(&Token::file(tokens))
     }
 
@@ -189,6 +194,8 @@ impl App {
             limits: Limits::default(),
             tls: None,
             keystone: None,
+            log: None,
+            cluster: ClusterSettings::default(),
             clock,
         }
     }
@@ -205,10 +212,17 @@ impl App {
             limits: self.limits,
             tls: self.tls.clone(),
             keystone: self.keystone.clone(),
+            cluster: self.cluster,
             ..Setup::new(data, credentials)
         };
-        let serving = open_and_serve(listen, setup, clock);
-        self.running = Some(self.runtime.block_on(serving).unwrap());
+        let running = match self.log.clone() {
+            None => self.runtime.block_on(open_and_serve(listen, setup, clock)),
+            Some(log) => {
+                let joining = join_and_serve(listen, setup, clock, move || Ok(log));
+                self.runtime.block_on(joining)
+            }
+        };
+        self.running = Some(running.unwrap());
     }
 
     /// Stops the server; one that does not stop well fails the test.
@@ -221,6 +235,12 @@ impl App {
     pub(crate) fn restart(&mut self) {
         self.stop();
         self.serve();
+    }
+
+    /// The token that this server made for a new cluster, if it did.
+    pub(crate) fn first_token(&self) -> Option<String> {
+        let path = self.running.as_ref().unwrap().first_token()?;
+        Some(std::fs::read_to_string(path).unwrap().trim().to_owned())
     }
 
     /// As SIGHUP does it.

@@ -33,6 +33,7 @@ mod change_readers;
 mod change_streams;
 mod changes;
 mod checks;
+mod cluster;
 mod conflicts;
 mod connections;
 mod edge;

@@ -24,6 +24,9 @@ pub(crate) enum Rule {
     AgentKeepsItsWord,
     /// A batch is on disk whole or not at all.
     BatchIsWhole,
+    /// In a cluster a server shows what the commits that it holds left, and nothing else: no host
+    /// changes by silence, and no two servers differ after one commit.
+    ServersShowTheLog,
     /// Once faults end, the census shows the world as it is within bounded time.
     Converges,
     /// Two agents are in conflict exactly when one comes back while the other still speaks.
@@ -46,6 +49,7 @@ impl Rule {
             Self::GrantsHold => "invariant 8 (grants)",
             Self::AgentKeepsItsWord => "an agent keeps its word",
             Self::BatchIsWhole => "a batch is there whole or not at all",
+            Self::ServersShowTheLog => "every server shows what the log says (2 and 5)",
             Self::Converges => "once faults end the census shows the world",
             Self::ConflictIsReal => "a conflict is one of two agents that both speak",
             Self::CloneIsTold => "clones are told",

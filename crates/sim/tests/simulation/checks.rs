@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_census::{Filter, HostFacts, Page, PageRequest, Selection, Sockets, Start, State};
-use portolan_store::{Published, Snapshot, rebuild_all, recount};
+use portolan_census::{
+    Choice, Filter, HostFacts, Page, PageRequest, Selection, Sockets, Start, State,
+};
+use portolan_store::{Published, RecordKey, Snapshot, rebuild_all, recount};
 use portolan_wire::hss::port_statistics::SortDir;
 use portolan_wire::ids::{HostKey, ProjectId};
 use portolan_wire::open_port::{Category, OpenPort, Transport};
@@ -14,32 +16,43 @@ use crate::model::Model;
 
 const CATEGORIES: [Category; 2] = [Category::Host, Category::Container];
 
-/// Checks what a running server shows against its disk.
+/// Checks what a running server shows against its disk, and that against what must be there.
 pub(crate) fn check(store: &LogStore, published: &Published, model: &Model) -> Result<(), Broken> {
-    let state = published.state.load_full();
-    let replayed = rebuild_all(&store.replica(), |_| {})
-        .map_err(|error| Broken::new(Rule::CensusIsReplay, error.to_string()))?;
-    let records = replayed.records.iter().map(|(key, value)| (key, value));
+    let records = check_replay(store, published)?;
+    let replayed = records.iter().map(|(key, value)| (key, value));
     must(
-        records.eq(model.durable_records()),
+        replayed.eq(model.durable_records()),
         Rule::CensusIsReplay,
         || {
             format!(
-                "records are {:?}, replayed {:?}",
+                "records are {:?}, replayed {records:?}",
                 model.durable_records(),
-                replayed.records
             )
         },
     )?;
+    let state = published.state.load_full();
+    for (project, _) in state.projects() {
+        counts_are_those_of_the_sets(&state, project, model.durable())?;
+    }
+    Ok(())
+}
+
+/// Checks what a running server shows against its own disk. Hands out the records there.
+pub(crate) fn check_replay(
+    store: &LogStore,
+    published: &Published,
+) -> Result<Vec<(RecordKey, Vec<u8>)>, Broken> {
+    let state = published.state.load_full();
+    let replayed = rebuild_all(&store.replica(), |_| {})
+        .map_err(|error| Broken::new(Rule::CensusIsReplay, error.to_string()))?;
     let (told_now, told_then) = (told(&state), told(&replayed.state));
     must(told_now == told_then, Rule::CensusIsReplay, || {
         format!("the census tells {told_now:?}\nand its replay {told_then:?}")
     })?;
     for (project, _) in state.projects() {
         recounts(store, published, project)?;
-        counts_are_those_of_the_sets(&state, project, model.durable())?;
     }
-    Ok(())
+    Ok(replayed.records)
 }
 
 /// The program's own recount.
@@ -118,13 +131,17 @@ fn asset(port: &OpenPort) -> &str {
         .unwrap_or(netns)
 }
 
-/// All that a census answers: the facts of each host, and every row of every scope.
-type Told = Vec<(String, Vec<HostFacts>, Vec<Page>)>;
+/// All that a census answers: the facts of each host and what is ignored of it, and every row of every
+/// scope.
+type Told = Vec<(String, Vec<(HostFacts, Vec<Choice>)>, Vec<Page>)>;
 
-fn told(state: &State) -> Told {
+pub(crate) fn told(state: &State) -> Told {
     let projects = state.projects().map(|(id, project)| {
         let hosts = project.hosts_after(None).chain(project.all_retired());
-        let facts = hosts.map(|host| host.facts.clone());
+        let facts = hosts.map(|host| {
+            let choices = host.ignored.choices().iter().cloned();
+            (host.facts.clone(), choices.collect())
+        });
         let scopes = project
             .enterprise_projects()
             .map(|id| Selection::of([id.clone()]));

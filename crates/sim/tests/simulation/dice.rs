@@ -39,6 +39,11 @@ impl Dice {
 pub(crate) struct Die(Rng);
 
 impl Die {
+    /// Another sequence.
+    pub(crate) fn fork(&mut self) -> Self {
+        Self(self.0.fork())
+    }
+
     pub(crate) fn seed(&mut self) -> u64 {
         self.0.u64(..)
     }

@@ -5,9 +5,13 @@
 //! allocated and not filled): a batch may be torn anywhere. Holds: bytes before the last sync stay;
 //! what is left of the others is a prefix.
 
-use portolan_store::{Checkpoint, SeenAt};
+use portolan_store::{Checkpoint, SeenAt, StoreError};
 
 use crate::dice::Die;
+use crate::log_store::Held;
+
+/// What errors call the place.
+pub(crate) const PLACE: &str = "the simulated disk";
 
 /// Where a commit is interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +41,8 @@ impl Interruption {
 /// The disk of one server.
 #[derive(Default)]
 pub(crate) struct Disk {
+    /// What the store was made of, synced, before the first batch.
+    pub(crate) base: Held,
     bytes: Vec<u8>,
     synced: usize,
     seen: Vec<SeenAt>,
@@ -56,6 +62,18 @@ pub(crate) struct Disk {
 impl Disk {
     pub(crate) fn append(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Refuses where it is full.
+    pub(crate) fn check_room(&self) -> Result<(), StoreError> {
+        if self.full {
+            return Err(StoreError::NoSpace {
+                path: PLACE.into(),
+                free: 0,
+                needed: 1,
+            });
+        }
+        Ok(())
     }
 
     pub(crate) fn sync(&mut self) {
@@ -79,6 +97,7 @@ impl Disk {
         let mut checkpoints = self.checkpoints.clone();
         checkpoints.retain(|(_, is_synced)| *is_synced);
         Self {
+            base: self.base.clone(),
             bytes: self.durable().to_vec(),
             synced: self.synced,
             checkpoints,

@@ -7,28 +7,28 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use portolan_store::backup::{Backup, BackupError};
 use portolan_store::{
     Batch, Checkpoint, CheckpointAt, CopyOut, EachEntry, EachPart, EachRecord, Entry, HistoryOrder,
-    HistorySpan, HistoryWrite, Loaded, MemoryHistory, RecordKey, SeenAt, Store, StoreError,
-    record_hash,
+    HistoryPart, HistorySpan, HistoryWrite, Loaded, MemoryHistory, RecordKey, SeenAt, Store,
+    StoreError, record_hash,
 };
 use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
 
-use crate::disk::{Disk, Interruption};
+use crate::disk::{Disk, Interruption, PLACE};
 use crate::journal::{Frame, frames};
 
-/// What errors call the place.
-const FOLDER: &str = "the simulated disk";
-
-/// An open store.
+/// An open store; a clone of it is the same one.
+#[derive(Clone)]
 pub(crate) struct LogStore {
     disk: Arc<Mutex<Disk>>,
-    held: Mutex<Held>,
+    held: Arc<Mutex<Held>>,
 }
 
-#[derive(Default)]
-struct Held {
+/// What a store holds.
+#[derive(Clone, Default)]
+pub(crate) struct Held {
     commit: u64,
     at: UnixMicros,
     hosts: BTreeMap<HostKey, Vec<u8>>,
@@ -37,6 +37,41 @@ struct Held {
 }
 
 impl Held {
+    /// What is in a backup.
+    pub(crate) fn of_backup(backup: Backup) -> Result<Self, BackupError> {
+        let Loaded { commit, at, .. } = backup.summary().at;
+        let (mut hosts, mut records) = (BTreeMap::new(), BTreeMap::new());
+        let mut history = MemoryHistory::default();
+        let mut each = |entry: Entry<'_>| {
+            match entry {
+                Entry::Host(key, value) => hosts.insert(key, value.to_vec()).is_some(),
+                Entry::Record(key, value) => records.insert(key, value.to_vec()).is_some(),
+            };
+            Ok(())
+        };
+        let mut fill = |part: HistoryPart<'_>| {
+            history.fill(part);
+            Ok(())
+        };
+        backup.read(&mut each, &mut fill)?;
+        Ok(Self {
+            commit,
+            at,
+            hosts,
+            records,
+            history,
+        })
+    }
+
+    fn loaded(&self) -> Loaded {
+        Loaded {
+            commit: self.commit,
+            at: self.at,
+            hosts: self.hosts.len() as u64,
+            records: self.records.len() as u64,
+        }
+    }
+
     fn apply(&mut self, frame: &Frame) {
         (self.commit, self.at) = (frame.commit, UnixMicros(frame.at));
         for write in &frame.hosts {
@@ -93,7 +128,7 @@ impl Held {
 
 fn damaged(what: String) -> StoreError {
     StoreError::Damaged {
-        path: FOLDER.into(),
+        path: PLACE.into(),
         what,
     }
 }
@@ -110,8 +145,8 @@ impl LogStore {
     /// What a killed process wrote and did not sync is read from the page cache like everything
     /// else, so it is synced before anybody can be told of it.
     pub(crate) fn open(disk: Arc<Mutex<Disk>>) -> (Self, usize) {
-        let mut held = Held::default();
         let mut guard = disk.lock().unwrap();
+        let mut held = guard.base.clone();
         let (whole, len) = frames(guard.bytes());
         let torn = guard.bytes().len() - len;
         guard.truncate(len);
@@ -123,8 +158,13 @@ impl LogStore {
             held.history.save_checkpoint(checkpoint);
         }
         drop(guard);
-        let held = Mutex::new(held);
+        let held = Arc::new(Mutex::new(held));
         (Self { disk, held }, torn)
+    }
+
+    /// The last commit.
+    pub(crate) fn last_commit(&self) -> u64 {
+        self.held.lock().unwrap().commit
     }
 
     /// A second store over what is durable now, to be read only.
@@ -147,12 +187,7 @@ impl Store for LogStore {
         for (key, value) in &held.records {
             each(Entry::Record(key.clone(), value))?;
         }
-        Ok(Loaded {
-            commit: held.commit,
-            at: held.at,
-            hosts: held.hosts.len() as u64,
-            records: held.records.len() as u64,
-        })
+        Ok(held.loaded())
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
@@ -161,13 +196,7 @@ impl Store for LogStore {
             return Err(interrupted("the process is dead"));
         }
         held.check(batch)?;
-        if disk.full {
-            return Err(StoreError::NoSpace {
-                path: FOLDER.into(),
-                free: 0,
-                needed: 1,
-            });
-        }
+        disk.check_room()?;
         let interruption = disk.interruption.take();
         disk.dead = interruption.is_some();
         if interruption == Some(Interruption::BeforeWrite) {
@@ -189,6 +218,10 @@ impl Store for LogStore {
         }
     }
 
+    fn check_room(&self, _: &Batch) -> Result<(), StoreError> {
+        self.disk().check_room()
+    }
+
     fn host(&self, key: &HostKey) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.held.lock().unwrap().hosts.get(key).cloned())
     }
@@ -197,11 +230,16 @@ impl Store for LogStore {
         Ok(self.held.lock().unwrap().records.get(key).cloned())
     }
 
-    /// Backups are the embedded store's own concern.
-    fn copy_out(&self, _: &mut dyn CopyOut) -> Result<(), StoreError> {
-        Err(StoreError::Copy {
-            what: "the simulated store has no backup".to_owned(),
-        })
+    fn copy_out(&self, to: &mut dyn CopyOut) -> Result<(), StoreError> {
+        let held = self.held.lock().unwrap().clone();
+        to.begin(0, &held.loaded())?;
+        for (key, value) in &held.hosts {
+            to.entry(Entry::Host(key.clone(), value))?;
+        }
+        for (key, value) in &held.records {
+            to.entry(Entry::Record(key.clone(), value))?;
+        }
+        held.history.copy_out(to)
     }
 
     fn save_seen(&self, seen: &[SeenAt]) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@
 //!
 //! Run more seeds: `SIM_SEEDS=1000..20000 cargo test -p portolan-sim --test simulation`.
 //! Replay one, with its trace: `SIM_SEED=17 cargo test -p portolan-sim --test simulation`.
+//! For worlds of a cluster the same with `SIM_CLUSTER_SEEDS` and `SIM_CLUSTER_SEED`.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -15,6 +16,7 @@
 
 mod broken;
 mod checks;
+mod cluster;
 mod dice;
 mod disk;
 mod ingest;
@@ -30,45 +32,28 @@ mod timeline;
 mod trace;
 mod world;
 
-/// First of all: a failure that cannot be replayed cannot be understood.
-fn the_same_seed_gives_the_same_trace() {
-    for seed in [1, 2, 3] {
-        let (one, other) = (sweep::live(seed), sweep::live(seed));
-        let parted = one
-            .lines
-            .iter()
-            .zip(&other.lines)
-            .position(|(one, other)| one != other);
-        if let Some(line) = parted {
-            panic!(
-                "seed {seed} parts at line {line}:\n{}\n{}",
-                one.lines[line], other.lines[line]
-            );
-        }
-        assert_eq!(one.hash, other.hash, "seed {seed}: one trace is longer");
-        assert!(
-            one.broken.is_some() || one.lines.len() > 100,
-            "seed {seed}: hardly anything happened"
-        );
-    }
-    assert_ne!(
-        sweep::live(1).hash,
-        sweep::live(2).hash,
-        "every seed is the same world"
-    );
-}
+use sweep::Worlds;
 
 /// Invariants 1 to 5 and 8 of the design, and that the census shows the world once faults end.
 #[test]
 fn what_always_holds_does_under_every_seed() {
-    the_same_seed_gives_the_same_trace();
-    if let Some(seed) = sweep::seed_to_replay() {
-        sweep::replay(seed);
-        return;
-    }
-    let seeds = sweep::seeds();
-    let happened = sweep::all(seeds.clone());
-    if seeds.end - seeds.start >= 1_000 {
-        happened.assert_everything_happened();
-    }
+    let worlds = Worlds {
+        live: world::live,
+        seed: "SIM_SEED",
+        seeds: "SIM_SEEDS",
+        few: 0..1_000,
+    };
+    worlds.sweep();
+}
+
+/// The same of three servers on one log, and that they hold the same: one census and one history.
+#[test]
+fn what_always_holds_does_in_a_cluster_under_every_seed() {
+    let worlds = Worlds {
+        live: cluster::live,
+        seed: "SIM_CLUSTER_SEED",
+        seeds: "SIM_CLUSTER_SEEDS",
+        few: 0..1_000,
+    };
+    worlds.sweep();
 }

@@ -50,6 +50,8 @@ pub(crate) enum Job {
     Record(RecordKey, Option<Vec<u8>>),
     /// An operator ignores one port of a host, or ignores it no longer.
     Ignore(Ignoring),
+    /// A commit that changes nothing, where there was none since then.
+    Tick(UnixMicros),
 }
 
 /// What is known of a report beside what the committer needs.
@@ -71,7 +73,7 @@ pub(crate) enum Done {
 /// What the committer answered, and how things stood at that very moment.
 pub(crate) struct Reply<T> {
     pub(crate) told: Result<T, String>,
-    /// Bytes of the journal that were durable.
+    /// How far things were durable: bytes of the journal, or commits of the cluster's log.
     pub(crate) durable: usize,
     /// What was visible.
     pub(crate) state: Arc<State>,
@@ -90,27 +92,43 @@ impl<T> Slot<T> {
     }
 }
 
+/// Says how far things were durable at a moment.
+type HowFar = Arc<dyn Fn() -> usize + Send + Sync>;
+
 /// A running server.
-pub(crate) struct Process {
-    pub(crate) store: Arc<LogStore>,
+pub(crate) struct Process<S = LogStore> {
+    pub(crate) store: Arc<S>,
     pub(crate) published: Arc<Published>,
     committer: Committer,
     clock: Arc<SimulatedClock>,
-    disk: Arc<Mutex<Disk>>,
+    durable: HowFar,
     /// What waits for the committer.
     pub(crate) queue: Vec<Job>,
     /// Whether a commit is planned.
     pub(crate) is_committing: bool,
 }
 
-impl Process {
+impl Process<LogStore> {
     /// Starts over what is on the disk. Also says how many bytes of a torn batch were cut off.
     pub(crate) fn start(
         disk: &Arc<Mutex<Disk>>,
         clock: &Arc<SimulatedClock>,
     ) -> Result<(Self, usize), StoreError> {
         let (store, torn) = LogStore::open(Arc::clone(disk));
-        let store = Arc::new(store);
+        let disk = Arc::clone(disk);
+        let durable = move || disk.lock().unwrap().durable().len();
+        let process = Self::over(Arc::new(store), clock, Arc::new(durable))?;
+        Ok((process, torn))
+    }
+}
+
+impl<S: Store + 'static> Process<S> {
+    /// Starts over an open store. `durable` says how far things are durable.
+    pub(crate) fn over(
+        store: Arc<S>,
+        clock: &Arc<SimulatedClock>,
+        durable: HowFar,
+    ) -> Result<Self, StoreError> {
         let (state, loaded) = rebuild(&*store, |_| {})?;
         let liveness = Liveness::new(clock.now_s());
         restore_liveness(&*store, &state, &liveness, clock.now_s())?;
@@ -121,16 +139,19 @@ impl Process {
             Arc::clone(&published),
             &loaded,
         );
-        let process = Self {
+        if let Some(shared) = store.shared() {
+            // The world says when something has come in.
+            shared.on_arrival(Box::new(|| {}));
+        }
+        Ok(Self {
             store,
             published,
             committer,
             clock: Arc::clone(clock),
-            disk: Arc::clone(disk),
+            durable,
             queue: Vec::new(),
             is_committing: false,
-        };
-        Ok((process, torn))
+        })
     }
 
     /// Makes all that waits durable by one write. `None` where a job was not answered.
@@ -170,6 +191,7 @@ impl Process {
                     submissions.push(Submission::ignore(wanted.clone(), reply));
                     answers.push(Box::new(|| Some(Done::Ignore(wanted, slot.take()?))));
                 }
+                Job::Tick(since) => submissions.push(Submission::tick(since)),
             }
         }
         let outcome = self.committer.serve(submissions);
@@ -181,12 +203,12 @@ impl Process {
 
     fn slot<T: Send + 'static>(&self) -> (AnswerTo<T>, Slot<T>) {
         let slot = Arc::new(Mutex::new(None));
-        let (disk, published) = (Arc::clone(&self.disk), Arc::clone(&self.published));
+        let (durable, published) = (Arc::clone(&self.durable), Arc::clone(&self.published));
         let to = Arc::clone(&slot);
         let reply = move |told: Result<T, Arc<StoreError>>| {
             *to.lock().unwrap() = Some(Reply {
                 told: told.map_err(|error| error.to_string()),
-                durable: disk.lock().unwrap().durable().len(),
+                durable: durable(),
                 state: published.state.load_full(),
             });
         };

@@ -24,6 +24,7 @@ pub(super) struct Gathered {
     history: Writer,
     hosts: Writes<HostKey>,
     records: Writes<RecordKey>,
+    ticks: bool,
 }
 
 #[derive(Debug)]
@@ -72,6 +73,12 @@ impl Gathered {
         self.records.add(write);
     }
 
+    /// There is a batch even if nothing changes.
+    pub(super) fn tick(&mut self, at: UnixMicros) {
+        self.at = self.at.max(at);
+        self.ticks = true;
+    }
+
     /// Adds an entry to the history of the batch.
     pub(super) fn entry(&mut self, entry: NewEntry<'_>) -> Result<(), StoreError> {
         self.at = self.at.max(entry.at);
@@ -111,7 +118,7 @@ impl Gathered {
     pub(super) fn into_batch(self, commit: u64) -> Option<Batch> {
         let (hosts, records) = (self.hosts.writes, self.records.writes);
         let history = self.history.finish();
-        let changes = history.is_some() || !hosts.is_empty() || !records.is_empty();
+        let changes = history.is_some() || !hosts.is_empty() || !records.is_empty() || self.ticks;
         changes.then_some(Batch {
             commit,
             at: self.at,

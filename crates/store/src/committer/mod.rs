@@ -13,6 +13,7 @@
 mod batch;
 mod compare;
 mod decide;
+mod follow;
 mod ignoring;
 mod load;
 mod published;
@@ -32,15 +33,15 @@ use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
 
 pub use decide::{Decision, Prepared, Retirement};
+pub use follow::OnRecords;
 pub use ignoring::{Ignoring, IgnoringDone};
 pub use published::{OnHistory, OnHistorySlot, Published};
-pub use queue::{Queue, QueueFull, Submission};
+pub use queue::{Checked, Queue, QueueFull, Submission};
 pub use recent::{Recent, RecentCommit};
 pub use thread::{Handle, start};
 pub use turns::Turns;
 
 use crate::committer::batch::Moments;
-use crate::committer::queue::Step;
 use crate::committer::round::Round;
 use crate::record::RecordChange;
 use crate::{Clock, Counters, Loaded, Store, StoreError};
@@ -56,6 +57,8 @@ pub struct Committer {
     last_at: UnixMicros,
     /// Writes in a row that found too little room on the disk.
     without_room: u64,
+    /// Told of records that commits changed.
+    on_records: Option<OnRecords>,
 }
 
 impl Committer {
@@ -76,6 +79,7 @@ impl Committer {
             last_commit: loaded.commit,
             last_at: loaded.at,
             without_room: 0,
+            on_records: None,
         }
     }
 
@@ -89,7 +93,15 @@ impl Committer {
         let (mut left, mut decided) = (VecDeque::from(reports), Vec::new());
         loop {
             compare::compare_all(&*self.store, &self.working, left.iter_mut().collect());
-            self.in_one_write(|round| round.reports(&mut left, &mut decided))?;
+            let shared = self.store.shared().is_some();
+            let before = shared.then(|| (left.clone(), decided.len()));
+            self.until_first(|round| {
+                if let Some((reports, known)) = &before {
+                    left.clone_from(reports);
+                    decided.truncate(*known);
+                }
+                round.reports(&mut left, &mut decided)
+            })?;
             if left.is_empty() {
                 return Ok(decided);
             }
@@ -102,7 +114,7 @@ impl Committer {
     /// # Errors
     /// The store failed: nothing was changed.
     pub fn change_records(&mut self, changes: Vec<RecordChange>) -> Result<(), StoreError> {
-        self.in_one_write(|round| round.records(changes))
+        self.until_first(|round| round.records(changes.clone()))
     }
 
     /// Retires a host that is in an enterprise project of `granted`: by one recorded commit its ports
@@ -111,7 +123,7 @@ impl Committer {
     /// # Errors
     /// The store failed: the host is still there.
     pub fn retire(&mut self, host: HostKey, granted: &Selection) -> Result<Retirement, StoreError> {
-        self.in_one_write(|round| round.retire(host, granted))
+        self.until_first(|round| round.retire(host.clone(), granted))
     }
 
     /// Takes into the census which hosts have become fresh or stale, up to
@@ -134,7 +146,7 @@ impl Committer {
         host: HostKey,
         silent_since_s: u32,
     ) -> Result<bool, StoreError> {
-        self.in_one_write(|round| round.retire_silent(host, silent_since_s))
+        self.until_first(|round| round.retire_silent(host.clone(), silent_since_s))
     }
 
     /// Forgets hosts that were retired before `before`, at most `caps::FORGOTTEN_MAX` of them: a
@@ -143,7 +155,7 @@ impl Committer {
     /// # Errors
     /// The store failed: none is forgotten.
     pub fn forget_retired(&mut self, before: UnixMicros) -> Result<u64, StoreError> {
-        self.in_one_write(|round| Ok(round.forget_retired(before)))
+        self.until_first(|round| Ok(round.forget_retired(before)))
     }
 
     /// Makes ports of hosts ignored, or ignored no longer, by one write: all or none of them.
@@ -151,7 +163,7 @@ impl Committer {
     /// # Errors
     /// The store failed: nothing was changed.
     pub fn ignore(&mut self, wanted: &Ignoring) -> Result<IgnoringDone, StoreError> {
-        self.in_one_write(|round| round.ignore(wanted))
+        self.until_first(|round| round.ignore(wanted))
     }
 
     /// Makes all submissions durable, in their order, by one write unless they change too much for one.
@@ -167,43 +179,76 @@ impl Committer {
         if submissions.len() < all {
             self.freshen();
         }
+        submissions.retain(|submission| !submission.is_following());
         let mut left = VecDeque::from(submissions);
-        while !left.is_empty() {
-            if let Err(error) = self.serve_some(&mut left) {
-                for submission in left {
-                    submission.fail(Arc::clone(&error));
+        loop {
+            let made = match self.follow() {
+                Ok(()) if left.is_empty() => Ok(()),
+                Ok(()) => self.serve_some(&mut left),
+                Err(error) => Err(Arc::new(error)),
+            };
+            match made {
+                Ok(()) if left.is_empty() => return Ok(()),
+                Ok(()) => {}
+                Err(error) => {
+                    for submission in left {
+                        submission.answer(Err(Arc::clone(&error)));
+                    }
+                    return Err(error);
                 }
-                return Err(error);
             }
         }
-        Ok(())
     }
 
-    /// Makes as many submissions durable as go into one write, and answers them.
+    /// Makes as many submissions durable as go into one write, and answers them; none where a commit
+    /// of another server came first.
     fn serve_some(&mut self, left: &mut VecDeque<Submission>) -> Result<(), Arc<StoreError>> {
         let reports = left.iter_mut().flat_map(Submission::reports);
         compare::compare_all(&*self.store, &self.working, reports.collect());
-        let mut answers = Vec::with_capacity(left.len());
+        let mut taken = Vec::with_capacity(left.len());
         let made = self.in_one_write(|round| {
-            while let Some(submission) = left.pop_front() {
+            while let Some(mut submission) = left.pop_front() {
                 match submission.decide(round) {
-                    (Step::Done(answer), decided) => {
-                        answers.push(answer);
-                        decided?;
-                    }
-                    (Step::Left(submission), decided) => {
+                    Ok(true) => taken.push(submission),
+                    Ok(false) => {
                         left.push_front(submission);
-                        return decided;
+                        break;
+                    }
+                    Err(error) => {
+                        taken.push(submission);
+                        return Err(error);
                     }
                 }
             }
             Ok(())
         });
+        if let Err(StoreError::Overtaken) = made {
+            for submission in taken.into_iter().rev() {
+                left.push_front(submission);
+            }
+            left.iter_mut().for_each(Submission::undecide);
+            return Ok(());
+        }
         let made = made.map_err(Arc::new);
-        for answer in answers {
-            answer(made.clone());
+        for submission in taken {
+            submission.answer(made.clone());
         }
         made
+    }
+
+    /// The same as [`in_one_write`](Self::in_one_write), again and again behind what other servers
+    /// commit, until nothing comes first.
+    fn until_first<T>(
+        &mut self,
+        mut decide: impl FnMut(&mut Round<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        loop {
+            self.follow()?;
+            match self.in_one_write(&mut decide) {
+                Err(StoreError::Overtaken) => {}
+                made => return made,
+            }
+        }
     }
 
     /// Lets `decide` gather a batch, makes it durable by one write, and publishes.
@@ -216,6 +261,7 @@ impl Committer {
         let moments = Moments::new(self.clock.now(), self.last_at);
         let commit = self.last_commit + 1;
         let mut round = Round::new(&*self.store, &mut self.working, moments, commit);
+        round.foreign_records = self.published.records_mark();
         let decided = decide(&mut round);
         let is_full = round.is_full();
         let (gathered, outcome) = round.end();
@@ -229,6 +275,12 @@ impl Committer {
                 Counters::add(&counters.commits, 1);
                 Counters::add(&counters.commits_full, u64::from(is_full));
                 tell_room(&mut self.without_room);
+                if let Some(on_records) = &mut self.on_records
+                    && !batch.records.is_empty()
+                {
+                    // What they do to who is awaited was decided with them.
+                    let _decided = on_records(&batch.records);
+                }
                 history = batch.history.map(|write| RecentCommit {
                     commit,
                     at: batch.at,
@@ -246,9 +298,17 @@ impl Committer {
                 }
             }
             Err(error) => {
-                if let StoreError::NoSpace { .. } = error {
-                    Counters::add(&self.published.counters.commits_without_space, 1);
-                    tell_no_room(&mut self.without_room, error);
+                let counters = &self.published.counters;
+                match error {
+                    StoreError::NoSpace { .. } => {
+                        Counters::add(&counters.commits_without_space, 1);
+                        tell_no_room(&mut self.without_room, error);
+                    }
+                    StoreError::Overtaken => Counters::add(&counters.commits_overtaken, 1),
+                    StoreError::Unavailable { .. } => {
+                        Counters::add(&counters.commits_unanswered, 1);
+                    }
+                    _ => {}
                 }
                 self.working = State::clone(&self.published.state.load());
             }

@@ -33,6 +33,10 @@ pub struct Published {
     round: AtomicI64,
     /// Goes up by one when a round begins and again when it ends: odd while one is under way.
     turns: AtomicU64,
+    /// Other servers write to the same log.
+    is_shared: bool,
+    /// How many commits of other servers changed records.
+    foreign_records: AtomicU64,
 }
 
 /// A place for an [`OnHistory`], filled at most once.
@@ -70,18 +74,41 @@ impl Published {
             on_history: OnHistorySlot::default(),
             round: AtomicI64::new(NO_ROUND),
             turns: AtomicU64::new(0),
+            is_shared: false,
+            foreign_records: AtomicU64::new(0),
         }
+    }
+
+    /// The same of a log that other servers write to as well.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        Self {
+            is_shared: true,
+            ..self
+        }
+    }
+
+    /// Rises with each commit of another server that changes records. What is looked up of records
+    /// after this call is as it was then, or newer; see
+    /// [`Submission::checked_records`](crate::Submission::checked_records).
+    pub fn records_mark(&self) -> u64 {
+        self.foreign_records.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn foreign_records_came(&self) {
+        self.foreign_records.fetch_add(1, Ordering::SeqCst);
     }
 
     /// The moment up to which the state is complete that is loaded after this call: a commit that
     /// is not in it is later. A commit gets its moment before its write and is visible after it, so
-    /// `now` alone would promise what is still being written.
+    /// `now` alone would promise what is still being written. Of a shared log it is that of the newest
+    /// commit: others may be writing.
     pub fn as_of(&self, now: UnixMicros) -> UnixMicros {
         let round = self.round.load(Ordering::SeqCst);
         // Moments of commits rise: where the clock was set back they are ahead of it, and none that
         // comes is as early as the newest.
         let newest = self.state.load().at();
-        if newest > now {
+        if self.is_shared || newest > now {
             return newest;
         }
         UnixMicros(now.0.min(round).saturating_sub(1))

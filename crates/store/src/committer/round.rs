@@ -28,6 +28,8 @@ pub(super) struct Round<'a> {
     pub(super) commit: u64,
     pub(super) gathered: Gathered,
     pub(super) outcome: Outcome,
+    /// [`Published::records_mark`] of the state that it is decided on.
+    pub(super) foreign_records: u64,
     /// A report was left for the next write.
     is_full: bool,
 }
@@ -79,6 +81,7 @@ impl<'a> Round<'a> {
             commit,
             gathered: Gathered::default(),
             outcome: Outcome::default(),
+            foreign_records: 0,
             is_full: false,
         }
     }
@@ -105,6 +108,18 @@ impl<'a> Round<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether another server's commit may come before this write, so that all is decided anew.
+    pub(super) fn may_be_overtaken(&self) -> bool {
+        self.store.shared().is_some()
+    }
+
+    /// Makes it a commit even if nothing changes, unless there is one at `since` or later.
+    pub(super) fn tick(&mut self, since: UnixMicros) {
+        if self.working.at() < since {
+            self.gathered.tick(self.moments.now());
+        }
     }
 
     /// Whether no more goes into this write.

@@ -37,6 +37,7 @@ pub fn start(
     let (sender, receiver) = sync_channel(caps::COMMIT_QUEUE_MAX);
     let load = Arc::new(Load::default());
     let waiting = Arc::clone(&load);
+    let store = Arc::clone(&committer.store);
     let thread = std::thread::Builder::new()
         .name("committer".into())
         .spawn(move || {
@@ -51,7 +52,15 @@ pub fn start(
                 }
             }
         })?;
-    Ok((Queue { sender, load }, Handle { thread }))
+    let mut queue = Queue {
+        sender,
+        load,
+        open: None,
+    };
+    if let Some(shared) = store.shared() {
+        shared.on_arrival(queue.waking());
+    }
+    Ok((queue, Handle { thread }))
 }
 
 /// Until every queue is dropped, or the store has failed for good.

@@ -6,8 +6,8 @@ use super::kinds::{
     Kind, Unread, host_key, parse_host_key, parse_record_key, parse_value, record_key, value_of,
 };
 use super::layout::DataDir;
-use super::totals::Totals;
 use super::trouble::Trouble;
+use crate::totals::Totals;
 use crate::{Entry, StoreError};
 
 /// The kinds that are counted and summed, in the order in which they are handed out.

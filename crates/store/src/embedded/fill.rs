@@ -6,8 +6,8 @@ use super::engine::{Change, Durability, Engine};
 use super::entry;
 use super::kinds::CommitRecord;
 use super::seen;
-use super::totals::Totals;
 use super::trouble::Trouble;
+use crate::totals::Totals;
 use crate::{Entry, SeenAt, StoreError};
 
 const ENTRIES: usize = 1000;

@@ -12,9 +12,9 @@ use portolan_wire::ids::HostKey;
 use portolan_wire::time::UnixMicros;
 
 use super::identity::StoreId;
-use super::totals::Totals;
 use super::trouble::Trouble;
 use crate::bytes::Fields;
+use crate::totals::Totals;
 use crate::{Loaded, RecordKey, RecordKind, SeenAt};
 
 /// What a record is. The numbers stand on disk: never change or reuse one.

@@ -22,8 +22,8 @@ use super::layout::DataDir;
 use super::mark::Mark;
 use super::parts;
 use super::scan;
-use super::totals::Totals;
 use super::trouble::Trouble;
+use crate::totals::Totals;
 use crate::{EachEntry, StoreError};
 
 /// A store that is being compared.
@@ -63,6 +63,11 @@ impl Looking {
         };
         looking.history(|days, _| days.check_ends(head.history))?;
         Ok(looking)
+    }
+
+    /// The number of the last commit.
+    pub(crate) fn last_commit(&self) -> u64 {
+        self.head.number
     }
 
     /// Reads the whole history. Returns how many records it has.

@@ -37,12 +37,12 @@ mod seen;
 mod serving;
 mod space;
 mod tables;
-mod totals;
 mod trouble;
 mod verify;
 
 pub use repair::{RepairReport, repair};
 pub use restore::restore;
+pub(crate) use restore::{clear, replace};
 pub use verify::{Report, verify};
 
 use std::ops::RangeInclusive;
@@ -61,6 +61,7 @@ use crate::{
 use engine::Engine;
 use entry::Stop;
 use kinds::{host_key, record_key};
+pub(crate) use layout::write_whole;
 use layout::{DataDir, cannot_enter, make_folder};
 use lock::DirLock;
 use looking::Looking;
@@ -144,6 +145,15 @@ impl EmbeddedStore {
         })
     }
 
+    /// The number of the last commit that it holds, before it is loaded too.
+    pub(crate) fn last_commit(&self) -> Result<u64, StoreError> {
+        match &*self.phase.read() {
+            Phase::Looking(looking) => Ok(looking.last_commit()),
+            Phase::Serving(serving) => Ok(serving.last_commit()),
+            Phase::Closed => Err(not_read("the store is closed")),
+        }
+    }
+
     /// Runs `read` on the open database.
     fn reading<T>(
         &self,
@@ -220,6 +230,10 @@ impl Store for EmbeddedStore {
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         self.writing(|serving| serving.commit(batch))
+    }
+
+    fn check_room(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.writing(|serving| serving.check_room(batch))
     }
 
     fn host(&self, key: &HostKey) -> Result<Option<Vec<u8>>, StoreError> {

@@ -25,9 +25,9 @@ use super::layout::{DataDir, cannot_write, remove_folder, sync_folder, sync_fold
 use super::mark::Mark;
 use super::parts;
 use super::salvage::Salvage;
-use super::totals::Totals;
 use super::verify::{look, no_store, take_existing};
 use crate::StoreError;
+use crate::totals::Totals;
 
 /// What a repair did.
 #[derive(Clone, Debug, PartialEq, Eq)]

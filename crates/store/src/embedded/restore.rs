@@ -18,11 +18,13 @@ use super::fill::Filling;
 use super::history::{HistoryFilling, begin};
 use super::identity::{HistoryKept, StoreId};
 use super::kinds::CommitRecord;
-use super::layout::{DataDir, cannot_enter, cannot_read, make_folder, remove_file, remove_folder};
+use super::layout::{
+    DataDir, cannot_enter, cannot_read, cannot_write, make_folder, remove_file, remove_folder,
+};
 use super::lock::DirLock;
-use super::totals::Totals;
 use super::verify::{Report, look};
 use crate::backup::{Backup, BackupError, Summary};
+use crate::totals::Totals;
 use crate::{Loaded, StoreError};
 
 /// Makes a store in `data_dir`, which must be empty or missing, of the backup in the file `backup`.
@@ -45,6 +47,46 @@ pub fn restore(backup: &Path, data_dir: &Path) -> Result<Report, BackupError> {
     }
     drop(lock);
     made
+}
+
+/// Makes a store in `data_dir` of the backup in the file `backup`, in place of the one that may be
+/// there: for a checkpoint of a truth that is elsewhere. What others keep in the folder stays.
+///
+/// # Errors
+/// Those of [`restore`], but that the folder may hold something. What was there is gone either way.
+pub(crate) fn replace(backup: &Path, data_dir: &Path) -> Result<Report, BackupError> {
+    let backup = Backup::open(backup)?;
+    clear(data_dir)?;
+    let dir = DataDir::new(data_dir);
+    let lock = DirLock::take(&dir)?;
+    let made = make(&dir, backup);
+    drop(lock);
+    made
+}
+
+/// Removes the store from `data_dir`, and nothing that others keep there.
+pub(crate) fn clear(data_dir: &Path) -> Result<(), StoreError> {
+    let dir = DataDir::new(data_dir);
+    make_folder(data_dir).map_err(cannot_enter(data_dir, data_dir))?;
+    let lock = DirLock::take(&dir)?;
+    // First what makes it one: what is left of a store without it is refused by a start.
+    remove_ours(&dir, &["store.json"])
+        .and_then(|()| remove_ours(&dir, &OURS))
+        .map_err(cannot_write(data_dir))?;
+    drop(lock);
+    Ok(())
+}
+
+fn remove_ours(dir: &DataDir, names: &[&str]) -> io::Result<()> {
+    for name in names {
+        let path = dir.path().join(name);
+        if path.is_dir() {
+            remove_folder(&path)?;
+        } else {
+            remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Names that an interrupted restore may have left.
@@ -125,14 +167,7 @@ fn compare(at: &Loaded, totals: &Totals, report: &Report) -> Result<(), StoreErr
 /// The cause is already on its way to the caller; what cannot be removed is only told.
 fn leave_nothing(dir: &DataDir, was_there: bool) {
     let removed = || {
-        remove_folder(&dir.engine())?;
-        remove_folder(&dir.journal_copies())?;
-        for name in OURS {
-            let path = dir.path().join(name);
-            if !path.is_dir() {
-                remove_file(&path)?;
-            }
-        }
+        remove_ours(dir, &OURS)?;
         if was_there {
             return Ok(());
         }

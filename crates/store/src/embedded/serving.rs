@@ -65,6 +65,11 @@ impl Serving {
         })
     }
 
+    /// The number of the last commit.
+    pub(crate) fn last_commit(&self) -> u64 {
+        self.log.lock().head.number
+    }
+
     /// The open database.
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
@@ -79,7 +84,7 @@ impl Serving {
             ));
         }
         let head = head_after(&log.head, batch)?;
-        self.check_space(space::bytes_of(batch))?;
+        self.check_room(batch)?;
         let mut changes = Vec::with_capacity(batch.hosts.len() + batch.records.len() + 1);
         for write in &batch.hosts {
             changes.push(change(host_key(&write.key), write.value.as_deref())?);
@@ -102,6 +107,11 @@ impl Serving {
             Err(_) => log.failed = true,
         }
         written
+    }
+
+    /// Refuses a batch that the disk has too little room for.
+    pub(crate) fn check_room(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.check_space(space::bytes_of(batch))
     }
 
     /// Writes a batch with what it adds to the history, as one.

@@ -17,6 +17,8 @@ type Host = (Arc<str>, Arc<str>);
 struct Table {
     by_token: HashMap<TokenHash, Arc<Enrolment>>,
     by_host: OrdMap<Host, Arc<Enrolment>>,
+    /// By the id of its record.
+    by_id: HashMap<String, Host>,
     /// How many there are of each credential that enrolled some.
     by_key: HashMap<String, usize>,
 }
@@ -103,6 +105,14 @@ impl Enrolments {
         self.change(|table| table.remove(&host));
     }
 
+    /// Takes out that of a record, if it is there; says which one it was.
+    pub(crate) fn remove_id(&self, id: &str) -> Option<Arc<Enrolment>> {
+        let table = self.table.load();
+        let gone = table.by_host.get(table.by_id.get(id)?).map(Arc::clone)?;
+        self.remove(&gone);
+        Some(gone)
+    }
+
     fn change(&self, change: impl Fn(&mut Table)) {
         self.table.rcu(|table| {
             let mut changed = Table::clone(table);
@@ -121,6 +131,7 @@ impl Table {
         }
         let by = enrolment.enrolled_by().to_owned();
         *self.by_key.entry(by).or_insert(0) += 1;
+        self.by_id.insert(enrolment.entry.id.clone(), host.clone());
         self.by_host.insert(host, Arc::clone(enrolment));
     }
 
@@ -128,6 +139,7 @@ impl Table {
         let Some(gone) = self.by_host.remove(host) else {
             return;
         };
+        self.by_id.remove(&gone.entry.id);
         for token in gone.tokens() {
             self.by_token.remove(&token);
         }

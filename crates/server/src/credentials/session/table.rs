@@ -21,6 +21,7 @@ struct Table {
     by_token: HashMap<TokenHash, Arc<Session>>,
     by_parent: OrdMap<(Parent, Age), TokenHash>,
     by_age: OrdMap<Age, TokenHash>,
+    by_id: HashMap<String, TokenHash>,
 }
 
 /// The sessions of a running server.
@@ -77,6 +78,16 @@ impl Sessions {
     /// Takes out what is durably gone.
     pub(crate) fn remove(&self, sessions: &[Arc<Session>]) {
         self.change(|table| sessions.iter().for_each(|session| table.remove(session)));
+    }
+
+    /// Takes out the one of that id, if it is there.
+    pub(crate) fn remove_id(&self, id: &str) {
+        self.change(|table| {
+            let hash = table.by_id.get(id);
+            if let Some(session) = hash.and_then(|hash| table.by_token.get(hash)).cloned() {
+                table.remove(&session);
+            }
+        });
     }
 
     /// Ends, at once, those that `good` does not want; their records go with the sweep that follows.
@@ -141,6 +152,7 @@ impl Table {
             self.by_parent
                 .insert((session.parent.clone(), age.clone()), hash);
             self.by_age.insert(age, hash);
+            self.by_id.insert(session.entry.id.clone(), hash);
         }
     }
 
@@ -149,6 +161,7 @@ impl Table {
             let age = age(session);
             self.by_token.remove(hash);
             self.by_age.remove(&age);
+            self.by_id.remove(&session.entry.id);
             self.by_parent.remove(&(session.parent.clone(), age));
         }
     }

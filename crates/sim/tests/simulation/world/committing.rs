@@ -55,7 +55,7 @@ impl World {
             match job {
                 Job::Retire(key) => self.model.retires(key),
                 Job::Forget(before) => self.model.forgets(*before),
-                Job::Report { .. } | Job::Record(..) | Job::Ignore(_) => {}
+                Job::Report { .. } | Job::Record(..) | Job::Ignore(_) | Job::Tick(_) => {}
             }
         }
         let interruption = self.disk.lock().unwrap().interruption;

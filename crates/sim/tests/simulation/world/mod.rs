@@ -8,6 +8,7 @@
 mod agents;
 mod committing;
 mod faults;
+mod figures;
 mod healing;
 mod network;
 mod serving;
@@ -22,15 +23,18 @@ use portolan_wire::report::Current;
 
 use crate::broken::Broken;
 use crate::dice::Dice;
-use crate::disk::{Disk, Interruption};
+use crate::disk::Disk;
 use crate::ingest::{Answer, Asker, Kind, Request};
 use crate::journal::Frame;
 use crate::model::Model;
-use crate::odds::{Fault, Odds};
+use crate::odds::Odds;
 use crate::real_host::RealHost;
 use crate::server::{Process, SimulatedClock};
+use crate::sweep::Ended;
 use crate::timeline::{Micros, SECOND, Timeline, wall};
 use crate::trace::Trace;
+
+use figures::Figures;
 
 /// What comes at some moment.
 pub(crate) enum Event {
@@ -111,37 +115,6 @@ enum Phase {
     Over,
 }
 
-/// What happened in a world, in numbers.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Figures {
-    pub(crate) faults: BTreeMap<Fault, u64>,
-    pub(crate) interruptions: BTreeMap<Interruption, u64>,
-    pub(crate) decisions: BTreeMap<&'static str, u64>,
-    pub(crate) heartbeats: BTreeMap<&'static str, u64>,
-    pub(crate) acknowledgements: u64,
-    pub(crate) torn: u64,
-    pub(crate) applied_untold: u64,
-    pub(crate) duplicates: u64,
-    pub(crate) refused_writes: u64,
-    pub(crate) stale_seconds: u64,
-    pub(crate) clones_flagged: u64,
-    pub(crate) clones_told_to_agents_only: u64,
-    pub(crate) helped: u64,
-    pub(crate) removed: u64,
-    pub(crate) returned: u64,
-    pub(crate) forgotten: u64,
-    pub(crate) moments_compared: u64,
-    pub(crate) healed_after: Micros,
-}
-
-/// The end of a world.
-pub(crate) struct Ended {
-    pub(crate) hash: u64,
-    pub(crate) lines: Vec<String>,
-    pub(crate) figures: Figures,
-    pub(crate) broken: Option<Broken>,
-}
-
 /// A world; see the module's text.
 pub(crate) struct World {
     odds: Odds,
@@ -173,7 +146,7 @@ pub(crate) struct World {
 }
 
 /// Lives the world of a seed to its end.
-pub(crate) fn live(seed: u64) -> Ended {
+pub(crate) fn live(seed: u64) -> Ended<Figures> {
     let mut dice = Dice::new(seed);
     let odds = Odds::draw(&mut dice.faults);
     let mut world = World {
