@@ -45,17 +45,24 @@ fn kubernetes_accepts_the_manifests() {
         }
         checked += 1;
     }
-    assert!(checked > 0, "no manifest was found");
+    assert_eq!(checked, 3, "the agent's, NATS's and the servers'");
 }
 
-/// The check is worth something: a field that does not exist is refused.
+/// The check is worth something: fields that do not exist are refused, deep in any of them.
 #[test]
 fn a_misspelt_field_is_refused() {
-    let manifest = root().join("deploy/kubernetes/portolan-agent.yaml");
-    let text = std::fs::read_to_string(manifest).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let misspelt = folder.path().join("misspelt.yaml");
-    std::fs::write(&misspelt, text.replace("hostNetwork:", "hostNetworks:")).unwrap();
-    let refusal = validate(&misspelt, "1.37").unwrap_err();
-    assert!(refusal.contains("hostNetworks"), "{refusal}");
+    for (manifest, field) in [
+        ("portolan-agent.yaml", "hostNetwork:"),
+        ("nats.yaml", "podAntiAffinity:"),
+        ("portolan.yaml", "failureThreshold:"),
+    ] {
+        let manifest = root().join("deploy/kubernetes").join(manifest);
+        let text = std::fs::read_to_string(manifest).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let misspelt = folder.path().join("misspelt.yaml");
+        let another = field.replace(':', "s:");
+        std::fs::write(&misspelt, text.replace(field, &another)).unwrap();
+        let refusal = validate(&misspelt, "1.37").unwrap_err();
+        assert!(refusal.contains(another.trim_end_matches(':')), "{refusal}");
+    }
 }
