@@ -61,11 +61,12 @@ fn kept(folder: &Path, name: &str) -> Option<String> {
     kept["token"].as_str().map(str::to_owned)
 }
 
-/// The host as the server shows it, once it has reported.
+/// Whether the host has reported: one that has enrolled is listed before, as `never`.
 fn reported(server: &Server, host_id: &str) -> bool {
     let hosts = server.get_as(ADMIN, &format!("/portolan/v1/projects/{PROJECT}/hosts"));
     let hosts = hosts["data_list"].as_array().unwrap();
-    hosts.iter().any(|host| host["host_id"] == host_id)
+    let mut of_host = hosts.iter().filter(|host| host["host_id"] == host_id);
+    of_host.any(|host| host["freshness"] != "never")
 }
 
 fn enrolled(server: &Server) -> Vec<Value> {
