@@ -34,8 +34,9 @@ usage: cargo xtask COMMAND
   fuzz [SECONDS]   fuzz each parser of what the kernel and /proc give (60 seconds)
   long             what takes too long for every change: packages, the image, fuzzing,
                    every byte of a store flipped,
-                   30,000 seeds of the simulation and 10,000 of a cluster's, the bench with one
-                   report a request and in batches of 100, 1,000,000 hosts and a month of theirs,
+                   30,000 seeds of the simulation and 10,000 of a cluster's, forty faults of a
+                   real one, the bench with one report a request and in batches of 100,
+                   1,000,000 hosts and a month of theirs,
                    1,000 readers of changes, a reader beside 2,000 clients that misbehave, what
                    an agent costs and misses, the databases beside it, and tokens of a real
                    Keystone";
@@ -161,6 +162,11 @@ fn long() -> anyhow::Result<()> {
         )
         .with("SIM_SEEDS", "1000..31000")
         .with("SIM_CLUSTER_SEEDS", "1000..11000"),
+        cargo(
+            "forty faults of a cluster",
+            &["test", "--locked", "-p", "portolan", "--test", "faults"],
+        )
+        .with("FAULTS", "40"),
         clients::beside_keystone(),
         release(),
         measure("100000", "1"),
