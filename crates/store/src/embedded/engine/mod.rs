@@ -9,8 +9,7 @@
 //! full journal is synced and the next one's name made durable before a batch goes there. Both
 //! happen under fjall's journal lock (`batch/mod.rs` and `journal/writer.rs` of 3.1.13).
 //! Limits: memory is the cache, plus up to five memtables while the disk is slower than the
-//! reports, plus indexes and filters: 190 MB measured with 1,000,000 hosts of 1.5 KB. A worker that
-//! fails while a commit waits for it, behind a disk that is full or slow, leaves that commit waiting.
+//! reports, plus indexes and filters: 190 MB measured with 1,000,000 hosts of 1.5 KB.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -41,6 +40,13 @@ const BLOCK_BYTES: u32 = 16 * 1024;
 /// Bytes of sealed journals from which on the database turns the memtables that the oldest one is
 /// still needed for into tables: the least that it takes, and one journal's size.
 const JOURNALS_BYTES: u64 = 64 << 20;
+
+/// Memtables of a keyspace that wait to become tables: with one more fjall holds writes.
+const SEALED_MAX: usize = 3;
+/// Runs of tables on the first level: far fewer than those at which fjall holds writes.
+const LEVEL_0_RUNS_MAX: usize = 20;
+/// How long a batch waits before it looks at the worker again.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How long a close waits for the memtables to become tables.
 const FLUSH_WITHIN: Duration = Duration::from_secs(10);
@@ -149,9 +155,25 @@ impl Engine {
                 }
                 written.push(keyspace);
             }
+            written.iter().try_for_each(|of| self.wait_for_worker(of))?;
             batch.commit()?;
             written.into_iter().try_for_each(|of| self.seal_full(of))
         })
+    }
+
+    /// Waits until the worker is near enough for one more batch. fjall waits behind a batch, too, and for
+    /// as long as it takes: behind a worker that has failed, for ever.
+    fn wait_for_worker(&self, keyspace: &fjall::Keyspace) -> Result<(), fjall::Error> {
+        let is_behind = || {
+            keyspace.sealed_memtable_count() >= SEALED_MAX
+                || keyspace.tree.l0_run_count() >= LEVEL_0_RUNS_MAX
+        };
+        while is_behind() {
+            // It also says whether the worker has failed.
+            self.db.persist(PersistMode::Buffer)?;
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        Ok(())
     }
 
     /// Has a memtable that is nearly full become a table. fjall would ask its worker for that once it
